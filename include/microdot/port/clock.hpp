@@ -1,0 +1,33 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+
+#include <microdot/base/config.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+
+/// The library's notion of time: microseconds of a clock that never jumps. `now()` lives in the port.
+struct SteadyClock {
+  using rep = std::int64_t;
+  using period = std::micro;
+  using duration = std::chrono::duration<rep, period>;
+  using time_point = std::chrono::time_point<SteadyClock>;
+  static constexpr bool is_steady = true;
+};
+using Duration = SteadyClock::duration;
+using TimePoint = SteadyClock::time_point;
+
+/// The system's clocks.
+class Clock {
+ public:
+  /// Time since an arbitrary start; never goes back.
+  virtual TimePoint now() noexcept = 0;
+  /// Seconds since 1970-01-01T00:00:00Z, or 0 where the wall clock is not known (then no `Date` is sent,
+  /// RFC 9110 section 6.6.1).
+  virtual std::int64_t unix_seconds() noexcept = 0;
+
+ protected:
+  ~Clock() = default;
+};
+
+}  // namespace microdot::inline MICRODOT_ABI

@@ -1,0 +1,88 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include <microdot/base/result.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+
+/// What is known of an open file.
+struct FileInfo {
+  std::uint64_t size = 0;
+  std::int64_t modified = 0;          ///< Seconds since 1970-01-01T00:00:00Z, 0 if unknown.
+  std::uint32_t modified_nanos = 0;   ///< The part below a second.
+};
+
+class File;
+
+/// The system's files, read only.
+class Files {
+ public:
+  using Handle = std::intptr_t;
+  static constexpr Handle kNone = -1;
+
+  /// Opens the regular file `path` (relative, '/'-separated, already percent-decoded) inside the directory `root`.
+  /// Nothing outside `root` can be reached: not by "..", not by absolute paths, not by symbolic links.
+  /// An empty `root` means: `path` is the program's own, taken as it is.
+  /// Errors: `not_found`, `permission`, `is_directory`, `outside_root` (also NUL bytes), `unsupported` (not a regular
+  /// file), `no_descriptors`, `no_memory`, `io`.
+  virtual Result<File> open(std::string_view root, std::string_view path) noexcept = 0;
+  /// Whether `root` is a directory that can be read. Errors as in `open`.
+  virtual Result<void> check_root(std::string_view root) noexcept = 0;
+  /// Reads at `offset`; returns the number of bytes, 0 at the end. Errors: `io`.
+  virtual Result<std::size_t> read(Handle handle, std::uint64_t offset, std::span<char> buffer) noexcept = 0;
+  /// The whole file where it lies in memory (flash); empty otherwise.
+  virtual std::span<const char> data(Handle handle) noexcept {
+    (void)handle;
+    return {};
+  }
+  virtual void close(Handle handle) noexcept = 0;
+
+ protected:
+  ~Files() = default;
+};
+
+/// An open file; closes itself.
+class File {
+ public:
+  File() noexcept = default;
+  File(Files& files, Files::Handle handle, const FileInfo& info) noexcept
+      : files_(&files), handle_(handle), info_(info) {}
+  File(File&& other) noexcept
+      : files_(std::exchange(other.files_, nullptr)), handle_(std::exchange(other.handle_, Files::kNone)),
+        info_(other.info_) {}
+  File& operator=(File&& other) noexcept {
+    if (this != &other) {
+      close();
+      files_ = std::exchange(other.files_, nullptr);
+      handle_ = std::exchange(other.handle_, Files::kNone);
+      info_ = other.info_;
+    }
+    return *this;
+  }
+  ~File() { close(); }
+
+  explicit operator bool() const noexcept { return files_ != nullptr; }
+  const FileInfo& info() const noexcept { return info_; }
+  /// The port's own handle (a descriptor on Linux).
+  Files::Handle handle() const noexcept { return handle_; }
+  /// See `Files::read`.
+  Result<std::size_t> read(std::uint64_t offset, std::span<char> buffer) const noexcept {
+    return files_->read(handle_, offset, buffer);
+  }
+  /// See `Files::data`.
+  std::span<const char> data() const noexcept { return files_->data(handle_); }
+  void close() noexcept {
+    if (files_ != nullptr) std::exchange(files_, nullptr)->close(std::exchange(handle_, Files::kNone));
+  }
+
+ private:
+  Files* files_ = nullptr;
+  Files::Handle handle_ = Files::kNone;
+  FileInfo info_;
+};
+
+}  // namespace microdot::inline MICRODOT_ABI

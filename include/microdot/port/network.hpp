@@ -1,0 +1,151 @@
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include <microdot/base/result.hpp>
+#include <microdot/port/file.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+
+/// An IP address and port.
+struct Endpoint {
+  enum class Family : std::uint8_t { none, ipv4, ipv6 };
+
+  std::array<std::uint8_t, 16> address{};  ///< Network order; IPv4 uses the first four bytes.
+  std::uint16_t port = 0;                  ///< Host order.
+  Family family = Family::none;
+
+  /// Bytes that `format_address` needs at most.
+  static constexpr std::size_t kMaxText = 46;
+  /// Writes the address without the port ("127.0.0.1", "::1") into `out` and returns it as a view of `out`.
+  std::string_view format_address(std::span<char, kMaxText> out) const noexcept;
+  bool same_address(const Endpoint& other) const noexcept {
+    return family == other.family && address == other.address;
+  }
+};
+
+/// One piece of what is to be sent.
+struct ConstBuffer {
+  const char* data;
+  std::size_t size;
+};
+
+/// What a transport tells its owner. Called from `Poller::poll` only, never from inside a call to the transport.
+class TransportEvents {
+ public:
+  /// Bytes, or the peer's end of stream, can be read. Repeats with every poll until it was read or read interest
+  /// is off.
+  virtual void on_readable() noexcept = 0;
+  /// Room to write after `would_block`, or all bytes drained (see `Transport::drained`).
+  virtual void on_writable() noexcept = 0;
+  /// The peer or the network is gone (reset, abort, unreachable). Nothing more comes; the owner has to `close`.
+  virtual void on_gone() noexcept = 0;
+  /// A `close` that returned false is complete: the storage may be reused.
+  virtual void on_released() noexcept = 0;
+
+ protected:
+  ~TransportEvents() = default;
+};
+
+/// A connected byte stream. Lives in storage that its owner gave to `Listener::accept`; TLS wraps one in another.
+class Transport {
+ public:
+  /// How many bytes were read into `buffer` (never empty); 0 at the peer's end of stream.
+  /// Errors: `would_block`, `closed` (whatever the system called it).
+  virtual Result<std::size_t> read(std::span<char> buffer) noexcept = 0;
+
+  /// Sends the pieces in order; returns how many bytes were taken, which may be fewer than given (then
+  /// `on_writable` follows if write interest is on). `more` hints that further bytes follow at once, so that the
+  /// system need not send a partial segment. Bytes taken must stay unchanged until `drained()`.
+  /// Errors: `would_block`, `closed`.
+  virtual Result<std::size_t> write(std::span<const ConstBuffer> pieces, bool more) noexcept = 0;
+
+  /// Sends up to `size` bytes of `file` from `offset` without passing them through the program.
+  /// Errors: those of `write`; `io`; `unsupported` (then the caller reads and writes).
+  virtual Result<std::size_t> write_file(const File& file, std::uint64_t offset, std::size_t size) noexcept {
+    (void)file, (void)offset, (void)size;
+    return Error::unsupported;
+  }
+
+  /// No byte given to `write` is still referred to by the transport.
+  virtual bool drained() const noexcept { return true; }
+
+  /// Which events are wanted. Read is on and write is off after `accept`. Cheap: a port may leave an interest
+  /// armed until the unwanted event comes.
+  virtual void set_interest(bool read, bool write) noexcept = 0;
+
+  /// Sends FIN after what was written; reading goes on.
+  virtual void shutdown_write() noexcept = 0;
+
+  /// Ends the connection: at once and with a reset if `abort`, else in order. No event but `on_released` comes
+  /// afterwards. True: the object is destroyed and its storage free now; false: `on_released` will tell.
+  virtual bool close(bool abort) noexcept = 0;
+
+  virtual Endpoint peer() const noexcept = 0;
+
+ protected:
+  ~Transport() = default;
+};
+
+/// Bytes that any port's transport fits in, aligned as a pointer.
+inline constexpr std::size_t kTransportBytes = 6 * sizeof(void*);
+
+/// What a listener tells its owner; called from `Poller::poll` only.
+class ListenerEvents {
+ public:
+  /// A connection waits to be accepted. Repeats with every poll while accepting is on.
+  virtual void on_acceptable() noexcept = 0;
+
+ protected:
+  ~ListenerEvents() = default;
+};
+
+/// A listening socket. Lives in storage that its owner gave to `Network::listen`.
+class Listener {
+ public:
+  /// Takes one waiting connection and builds its transport in `storage` (`kTransportBytes`, aligned as a pointer).
+  /// Errors: `would_block` (none waits), `closed` (it left again: try the next), `no_descriptors`, `no_memory`,
+  /// `network_down`, `address_unavailable`, `io`.
+  virtual Result<Transport*> accept(void* storage, TransportEvents& events) noexcept = 0;
+  /// Off: connections stay in the backlog and no event comes.
+  virtual void set_accepting(bool on) noexcept = 0;
+  /// The address that is listened on, with the port that the system chose if it was 0.
+  virtual Endpoint local() const noexcept = 0;
+  /// Stops listening and destroys the object.
+  virtual void close() noexcept = 0;
+
+ protected:
+  ~Listener() = default;
+};
+
+/// Bytes that any port's listener fits in, aligned as a pointer.
+inline constexpr std::size_t kListenerBytes = 8 * sizeof(void*);
+
+/// Where to listen.
+struct ListenOptions {
+  std::string_view host;      ///< "" or "::" is every address of both families, "0.0.0.0" every IPv4 one, or a
+                              ///< literal address, or "localhost".
+  std::uint16_t port = 0;     ///< 0: the system chooses.
+  int backlog = 511;
+};
+
+/// The system's network.
+class Network {
+ public:
+  /// Starts to listen; the listener is built in `storage` (`kListenerBytes`, aligned as a pointer).
+  /// Errors: `address_in_use`, `address_unavailable`, `permission`, `invalid` (no such host name or address),
+  /// `no_descriptors`, `no_memory`, `network_down`, `io`.
+  virtual Result<Listener*> listen(const ListenOptions& options, void* storage, ListenerEvents& events) noexcept = 0;
+
+  /// Sees to it that `connections` descriptors and some for files can be open at once. Returns how many
+  /// connections can be: fewer than asked for if the system's limit can't be raised.
+  virtual std::size_t reserve_connections(std::size_t connections) noexcept { return connections; }
+
+ protected:
+  ~Network() = default;
+};
+
+}  // namespace microdot::inline MICRODOT_ABI

@@ -1,0 +1,77 @@
+#pragma once
+/// What microdot needs of a system, as small interfaces that a port implements. Ports are: linux (epoll) and sim
+/// (a deterministic network with a virtual clock). A port includes nothing of microdot but base/ and port/.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include <microdot/port/clock.hpp>
+#include <microdot/port/file.hpp>
+#include <microdot/port/network.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+
+/// Waits for the system's events and hands them to their owners.
+class Poller {
+ public:
+  /// Waits until something happens, `wake` is called or `timeout` passes, then calls the events' owners.
+  /// Zero: looks without waiting. Negative: waits without limit.
+  virtual void poll(Duration timeout) noexcept = 0;
+  /// Makes the current or next `poll` return at once. Safe from any thread and from interrupt handlers.
+  virtual void wake() noexcept = 0;
+  /// From now on SIGINT and SIGTERM (or what the system has of the kind) are counted instead of ending the program;
+  /// a poll returns when one comes. Calls nest; each needs its `unwatch_exit_signals`.
+  virtual void watch_exit_signals() noexcept {}
+  virtual void unwatch_exit_signals() noexcept {}
+  /// How many exit signals came while they were watched.
+  virtual unsigned exit_signals() const noexcept { return 0; }
+
+ protected:
+  ~Poller() = default;
+};
+
+/// Random bytes fit for keys.
+class Entropy {
+ public:
+  virtual void fill(std::span<unsigned char> bytes) noexcept = 0;
+
+ protected:
+  ~Entropy() = default;
+};
+
+enum class LogLevel : std::uint8_t { debug, info, warning, error };
+
+/// Where the library's messages go.
+class Log {
+ public:
+  /// `line` has no line end and is valid during the call only.
+  virtual void write(LogLevel level, std::string_view line) noexcept = 0;
+
+ protected:
+  ~Log() = default;
+};
+
+/// How near the system itself is to its end, whatever the App's own pools say.
+enum class Pressure : std::uint8_t { none, some, high };
+
+/// A system to run on.
+class Port {
+ public:
+  virtual Clock& clock() noexcept = 0;
+  virtual Poller& poller() noexcept = 0;
+  virtual Network& network() noexcept = 0;
+  virtual Files& files() noexcept = 0;
+  virtual Entropy& entropy() noexcept = 0;
+  virtual Log& log() noexcept = 0;
+  virtual Pressure pressure() noexcept { return Pressure::none; }
+
+ protected:
+  ~Port() = default;
+};
+
+/// The port of the system that the program runs on: one object for each thread, made on first use.
+Port& system_port() noexcept;
+
+}  // namespace microdot::inline MICRODOT_ABI
