@@ -1,0 +1,31 @@
+# Flags for our own code: warnings, sanitizers. None of them is exported to users.
+
+set(MICRODOT_WARNINGS -Wall -Wextra -Wconversion -Wshadow)
+
+if(MICRODOT_SANITIZE)
+  add_compile_options("-fsanitize=${MICRODOT_SANITIZE}" -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options("-fsanitize=${MICRODOT_SANITIZE}")
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    # Coroutine frames are resumed through pointers whose types this check does not know.
+    add_compile_options(-fno-sanitize=function)
+    add_link_options(-fno-sanitize=function)
+  endif()
+endif()
+
+# Where a compiler cache is installed, use it.
+if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(MICRODOT_CCACHE ccache)
+  mark_as_advanced(MICRODOT_CCACHE)
+  if(MICRODOT_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${MICRODOT_CCACHE}")
+  endif()
+endif()
+
+# microdot_program(<target> <source>...): an executable of ours (test, example, benchmark) on the core.
+function(microdot_program target)
+  add_executable(${target} ${ARGN})
+  target_link_libraries(${target} PRIVATE ${MICRODOT_CORE})
+  target_compile_options(${target} PRIVATE ${MICRODOT_WARNINGS})
+  target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+endfunction()

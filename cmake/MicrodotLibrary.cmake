@@ -1,0 +1,35 @@
+# The core library: every source below src/ except the optional extensions, and the ports of this system.
+
+find_package(Threads REQUIRED)
+
+file(GLOB_RECURSE MICRODOT_SOURCES CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}"
+     "${PROJECT_SOURCE_DIR}/src/*.cpp" "${PROJECT_SOURCE_DIR}/ports/sim/*.cpp")
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}"
+       "${PROJECT_SOURCE_DIR}/ports/linux/*.cpp")
+  list(APPEND MICRODOT_SOURCES ${sources})
+endif()
+list(FILTER MICRODOT_SOURCES EXCLUDE REGEX "^src/ext/(re2|json)")
+if(NOT MICRODOT_SOURCES)
+  file(WRITE "${PROJECT_BINARY_DIR}/empty.cpp" "")
+  set(MICRODOT_SOURCES "${PROJECT_BINARY_DIR}/empty.cpp")
+endif()
+
+# microdot_add_library(<target> <name>): the core as <target>, for users microdot::<name>.
+function(microdot_add_library target name)
+  add_library(${target} ${MICRODOT_SOURCES})
+  add_library(microdot::${name} ALIAS ${target})
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_compile_options(${target} PRIVATE ${MICRODOT_WARNINGS})
+  target_include_directories(${target}
+    PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>"
+    PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${target} PUBLIC Threads::Threads)
+  set_target_properties(${target} PROPERTIES
+    EXPORT_NAME ${name}
+    CXX_EXTENSIONS OFF
+    POSITION_INDEPENDENT_CODE ON
+    VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+  set_property(GLOBAL APPEND PROPERTY MICRODOT_TARGETS ${target})
+endfunction()
