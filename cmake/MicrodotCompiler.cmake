@@ -12,12 +12,20 @@ if(MICRODOT_SANITIZE)
   endif()
 endif()
 
-# Where a compiler cache is installed, use it.
+if(MICRODOT_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # coverage for libFuzzer
+endif()
+
+# Where a compiler cache is installed, use it (the sloppiness is what it needs for precompiled headers).
 if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
   find_program(MICRODOT_CCACHE ccache)
   mark_as_advanced(MICRODOT_CCACHE)
   if(MICRODOT_CCACHE)
-    set(CMAKE_CXX_COMPILER_LAUNCHER "${MICRODOT_CCACHE}")
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
+        CCACHE_SLOPPINESS=pch_defines,time_macros "${MICRODOT_CCACHE}")
+    if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+      add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>")
+    endif()
   endif()
 endif()
 

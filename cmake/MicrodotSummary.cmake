@@ -8,10 +8,9 @@ function(microdot_report name state why)
   set_property(GLOBAL APPEND PROPERTY MICRODOT_SUMMARY "${line}")
 endfunction()
 
-# microdot_decide(<option> <found> <missing>): sets <option>_ON from the option (AUTO, ON, OFF) and from
+# microdot_decide(<name> <option> <found> <missing>): sets <option>_ON from the option (AUTO, ON, OFF) and from
 # whether its dependency was found, and reports the result. ON with a missing dependency is an error.
-function(microdot_decide option found missing)
-  string(REPLACE "MICRODOT_" "" name "${option}")
+function(microdot_decide name option found missing)
   if("${${option}}" STREQUAL "AUTO")
     set(wanted ON)
   else()
