@@ -1,0 +1,481 @@
+#include <microdot/http/request_parser.hpp>
+
+#include <bit>
+#include <cstring>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include <microdot/http/chars.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+namespace {
+
+constexpr unsigned kMaxEmptyLines = 4;
+
+// The first byte in [p, end) that may not stand in a field value, or end. Never reads past end.
+inline const char* skip_field_bytes(const char* p, const char* end) noexcept {
+#if defined(__SSE2__)
+  const __m128i control = _mm_set1_epi8(0x1f);
+  const __m128i del = _mm_set1_epi8(0x7f);
+  const __m128i tab = _mm_set1_epi8('\t');
+  while (end - p >= 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    __m128i bad = _mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes);
+    bad = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), bad);
+    bad = _mm_or_si128(bad, _mm_cmpeq_epi8(bytes, del));
+    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(bad));
+    if (mask != 0) return p + std::countr_zero(mask);
+    p += 16;
+  }
+#else
+  using Word = std::size_t;
+  constexpr Word kOnes = static_cast<Word>(-1) / 0xff;
+  while (static_cast<std::size_t>(end - p) >= sizeof(Word)) {
+    Word word;
+    std::memcpy(&word, p, sizeof word);
+    const Word del = word ^ (kOnes * 0x7f);
+    const Word below_space = (word - kOnes * 0x20) & ~word;
+    const Word is_del = (del - kOnes) & ~del;
+    if (((below_space | is_del) & (kOnes * 0x80)) != 0) {
+      const char* stop = p + sizeof(Word);
+      while (p < stop && is_char(*p, kCharField)) ++p;
+      if (p < stop) return p;
+    } else {
+      p += sizeof(Word);
+    }
+  }
+#endif
+  while (p < end && is_char(*p, kCharField)) ++p;
+  return p;
+}
+
+// Whether the token at `name` (N - 1 bytes) is `lower`, without case. Setting bit 5 maps no other token
+// character to a letter or '-'.
+template <std::size_t N>
+inline bool is_name(const char* name, const char (&lower)[N]) noexcept {
+  unsigned difference = 0;
+  for (std::size_t i = 0; i < N - 1; ++i) {
+    difference |= static_cast<unsigned>((name[i] | 0x20) ^ lower[i]);
+  }
+  return difference == 0;
+}
+
+bool is_valid_port(std::string_view text) noexcept {
+  std::uint64_t port = 0;
+  return text.empty() || (parse_decimal(text, port) == DecimalStatus::ok && port <= 65535);
+}
+
+bool is_ipv6(std::string_view text) noexcept {
+  // Groups of up to four hex digits, one "::" for at least one group of zeros, and IPv4 in the last 32 bits.
+  int groups = 0;
+  bool gap = false;
+  std::size_t i = 0;
+  if (text.substr(0, 2) == "::") {
+    gap = true;
+    i = 2;
+    if (i == text.size()) return true;
+  }
+  while (true) {
+    const std::size_t start = i;
+    while (i < text.size() && is_char(text[i], kCharHex)) ++i;
+    if (i < text.size() && text[i] == '.') {
+      std::string_view rest = text.substr(start);
+      for (int part = 0; part < 4; ++part) {
+        const std::size_t dot = rest.find('.');
+        if ((part < 3) == (dot == std::string_view::npos)) return false;
+        const std::string_view number = rest.substr(0, dot);
+        std::uint64_t value = 0;
+        if (number.size() > 3 || parse_decimal(number, value) != DecimalStatus::ok || value > 255)
+          return false;
+        rest = part < 3 ? rest.substr(dot + 1) : std::string_view{};
+      }
+      groups += 2;
+      break;
+    }
+    if (i == start || i - start > 4) return false;
+    ++groups;
+    if (i == text.size()) break;
+    if (text[i] != ':') return false;
+    ++i;
+    if (i < text.size() && text[i] == ':') {
+      if (gap) return false;
+      gap = true;
+      ++i;
+      if (i == text.size()) break;
+    }
+  }
+  return gap ? groups < 8 : groups == 8;
+}
+
+// Splits "host[:port]" into a host and the text after ':'. False when the host is not valid.
+bool split_host(std::string_view text, std::string_view& host, std::string_view& port,
+                bool& has_port) noexcept {
+  std::size_t end = 0;
+  if (!text.empty() && text.front() == '[') {
+    end = text.find(']');
+    if (end == std::string_view::npos || !is_ipv6(text.substr(1, end - 1))) return false;
+    ++end;
+  } else {
+    while (end < text.size() && text[end] != ':') {
+      if (text[end] == '%') {
+        if (text.size() - end < 3 || !is_char(text[end + 1], kCharHex) || !is_char(text[end + 2], kCharHex)) {
+          return false;
+        }
+        end += 3;
+        continue;
+      }
+      if (!is_char(text[end], kCharRegName)) return false;
+      ++end;
+    }
+  }
+  host = text.substr(0, end);
+  has_port = end < text.size();
+  if (has_port && text[end] != ':') return false;
+  port = has_port ? text.substr(end + 1) : std::string_view{};
+  return true;
+}
+
+}  // namespace
+
+bool is_valid_host(std::string_view text) noexcept {
+  std::string_view host;
+  std::string_view port;
+  bool has_port = false;
+  return split_host(text, host, port, has_port) && is_valid_port(port) && !(host.empty() && has_port);
+}
+
+void RequestParser::reset() noexcept {
+  headers_.clear();
+  base_ = "";
+  reason_ = "";
+  line_ = scan_ = 0;
+  method_text_ = target_ = path_ = query_ = host_ = {};
+  error_status_ = 0;
+  flags_ = 0;
+  stage_ = Stage::request_line;
+  method_ = Method::other;
+  form_ = TargetForm::origin;
+  minor_ = 1;
+  empty_lines_ = 0;
+}
+
+std::string_view RequestParser::path() const noexcept {
+  if (path_.size == 0 && form_ == TargetForm::absolute) return method_ == Method::options ? "*" : "/";
+  return view(path_);
+}
+
+ParseStatus RequestParser::fail(int status, const char* reason) noexcept {
+  error_status_ = static_cast<std::uint16_t>(status);
+  reason_ = reason;
+  stage_ = Stage::error;
+  return ParseStatus::error;
+}
+
+ParseStatus RequestParser::too_long() noexcept {
+  return stage_ == Stage::request_line ? fail(414, "request line too long")
+                                       : fail(431, "header fields too large");
+}
+
+bool RequestParser::line_fits(const char* lf) const noexcept {
+  return lf - (base_ + line_) <= limits_.max_readline + 1;
+}
+
+// The bytes end before the line does. Called only when the line has no LF yet.
+ParseStatus RequestParser::incomplete(const char* end) noexcept {
+  scan_ = static_cast<std::uint32_t>(end - base_);
+  if (!line_fits(end)) return too_long();
+  if (scan_ >= limits_.head_bytes) return too_long();
+  return ParseStatus::need_more;
+}
+
+// Something is wrong in this line. It counts when the line is complete and not too long, so that the outcome
+// is the same however the bytes were split.
+ParseStatus RequestParser::bad_line(const char* end, const char* reason) noexcept {
+  const char* line = base_ + line_;
+  const auto* lf = static_cast<const char*>(std::memchr(line, '\n', static_cast<std::size_t>(end - line)));
+  if (lf == nullptr) return incomplete(end);
+  return line_fits(lf) ? fail(400, reason) : too_long();
+}
+
+ParseStatus RequestParser::parse(std::string_view buffer) noexcept {
+  set_base(buffer.data());
+  if (stage_ == Stage::complete) return ParseStatus::complete;
+  if (stage_ == Stage::error) return ParseStatus::error;
+  const char* end = base_ + std::min<std::size_t>(buffer.size(), limits_.head_bytes);
+  if (scan_ > line_) {
+    // This line was begun before: wait for its end, then parse it in one go.
+    const char* from = base_ + scan_;
+    if (end <= from) return ParseStatus::need_more;
+    if (std::memchr(from, '\n', static_cast<std::size_t>(end - from)) == nullptr) return incomplete(end);
+  }
+  if (stage_ == Stage::request_line) {
+    const ParseStatus status = parse_request_line(end);
+    if (status != ParseStatus::complete) return status;
+  }
+  return parse_fields(end);
+}
+
+ParseStatus RequestParser::parse_request_line(const char* end) noexcept {
+  const char* p = base_ + line_;
+  while (p < end && *p == '\r') {  // RFC 9112 2.2: empty lines before the request line
+    if (end - p < 2) return incomplete(end);
+    if (p[1] != '\n') return bad_line(end, "bare CR before the request line");
+    if (++empty_lines_ > kMaxEmptyLines) return fail(400, "too many empty lines before the request line");
+    p += 2;
+    line_ = static_cast<std::uint32_t>(p - base_);
+  }
+  if (p == end) return incomplete(end);
+  const char* method = p;
+  if (!is_char(*p, kCharToken)) return fail(400, "invalid method");  // at once: e.g. a TLS handshake
+  while (p < end && is_char(*p, kCharToken)) ++p;
+  if (p == end) return incomplete(end);
+  if (*p != ' ') return bad_line(end, "invalid method");
+  method_text_ = slice(method, p);
+
+  const char* target = ++p;
+  const char* question = nullptr;
+  while (true) {
+    while (p < end && is_char(*p, kCharTarget)) ++p;
+    if (p == end) return incomplete(end);
+    if (*p == ' ') break;
+    if (*p == '%') {
+      for (int digit = 1; digit <= 2; ++digit) {
+        if (p + digit == end) return incomplete(end);
+        if (!is_char(p[digit], kCharHex)) return bad_line(end, "invalid percent-encoding in the target");
+      }
+      p += 3;
+    } else if (*p == '?') {
+      if (question == nullptr) question = p;
+      ++p;
+    } else if (*p == '\\' && question != nullptr) {
+      ++p;
+    } else {
+      return bad_line(end, *p == '\r' ? "no HTTP version" : "invalid byte in the target");
+    }
+  }
+  if (p == target) return bad_line(end, "empty target");
+  const char* target_end = p++;
+
+  const char* next = p + 10;
+  if (end - p >= 10 && std::memcmp(p, "HTTP/1.1\r\n", 10) == 0) {
+    minor_ = 1;
+    if (!line_fits(next - 1)) return too_long();
+  } else {
+    const ParseStatus status = parse_slow_version(p, end, next);
+    if (status != ParseStatus::complete) return status;
+  }
+  method_ = parse_method({method, static_cast<std::size_t>(method_text_.size)});
+  target_ = slice(target, target_end);
+  path_ = slice(target, question == nullptr ? target_end : question);
+  if (question != nullptr) query_ = slice(question + 1, target_end);
+  if (*target != '/' || method_ == Method::connect) {
+    const ParseStatus status = parse_target();
+    if (status != ParseStatus::complete) return status;
+  }
+  line_ = scan_ = static_cast<std::uint32_t>(next - base_);
+  stage_ = Stage::fields;
+  return ParseStatus::complete;
+}
+
+// HTTP-version and CRLF at p, where they are not exactly "HTTP/1.1" CRLF or not there yet.
+ParseStatus RequestParser::parse_slow_version(const char* p, const char* end, const char*& next) noexcept {
+  const auto* lf = static_cast<const char*>(std::memchr(p, '\n', static_cast<std::size_t>(end - p)));
+  if (lf == nullptr) return incomplete(end);
+  if (!line_fits(lf)) return too_long();
+  const std::string_view text(p, static_cast<std::size_t>(lf - p));
+  if (text.empty() || text.back() != '\r') return fail(400, "bare LF");
+  if (text.size() != 9 || text.substr(0, 5) != "HTTP/" || !is_char(text[5], kCharDigit) || text[6] != '.' ||
+      !is_char(text[7], kCharDigit)) {
+    return fail(400, "malformed HTTP version");
+  }
+  if (text[5] != '1') return fail(505, "unsupported HTTP version");
+  minor_ = text[7] == '0' ? 0 : 1;
+  next = lf + 1;
+  return ParseStatus::complete;
+}
+
+// Every form of target but the origin form. The line is complete.
+ParseStatus RequestParser::parse_target() noexcept {
+  const std::string_view text = view(target_);
+  if (method_ == Method::connect) {
+    std::string_view host;
+    std::string_view port;
+    bool has_port = false;
+    if (!split_host(text, host, port, has_port) || host.empty() || port.empty() || !is_valid_port(port)) {
+      return fail(400, "CONNECT needs host:port");
+    }
+    form_ = TargetForm::authority;
+    path_ = query_ = {};
+    host_ = target_;
+    return ParseStatus::complete;
+  }
+  if (text == "*") {
+    if (method_ != Method::options) return fail(400, "target * is for OPTIONS only");
+    form_ = TargetForm::asterisk;
+    return ParseStatus::complete;
+  }
+  return parse_absolute_target();
+}
+
+ParseStatus RequestParser::parse_absolute_target() noexcept {
+  const std::string_view text = view(target_);
+  std::size_t start = 0;
+  if (equals_ignore_case(text.substr(0, 7), "http://")) start = 7;
+  if (equals_ignore_case(text.substr(0, 8), "https://")) start = 8;
+  if (start == 0) return fail(400, "invalid target");
+  const std::size_t authority_end = std::min(text.find_first_of("/?", start), text.size());
+  const std::string_view authority = text.substr(start, authority_end - start);
+  if (authority.empty() || !is_valid_host(authority)) return fail(400, "invalid authority in the target");
+  form_ = TargetForm::absolute;
+  host_ = slice(authority.data(), authority.data() + authority.size());
+  path_ = slice(text.data() + authority_end, base_ + path_.offset + path_.size);
+  return ParseStatus::complete;
+}
+
+ParseStatus RequestParser::parse_fields(const char* end) noexcept {
+  while (true) {
+    const char* line = base_ + line_;
+    if (line == end) return incomplete(end);
+    if (*line == '\r') {
+      if (end - line < 2) return incomplete(end);
+      if (line[1] != '\n') return bad_line(end, "bare CR");
+      line_ += 2;
+      return finish();
+    }
+    const char* p = line;
+    while (p < end && is_char(*p, kCharToken)) ++p;
+    if (p == end) return incomplete(end);
+    if (*p != ':' || p == line) {
+      if (p == line && (*p == ' ' || *p == '\t')) return bad_line(end, "obsolete line folding");
+      if (*p == ' ' || *p == '\t') return bad_line(end, "whitespace before the colon");
+      return bad_line(end, *p == '\n' ? "bare LF" : p == line ? "empty field name" : "invalid field name");
+    }
+    const char* name_end = p++;
+    while (p < end && (*p == ' ' || *p == '\t')) ++p;
+    const char* value = p;
+    p = skip_field_bytes(p, end);
+    if (end - p < 2) {
+      if (p < end && *p != '\r')
+        return bad_line(end, *p == '\n' ? "bare LF" : "control byte in a field value");
+      return incomplete(end);
+    }
+    if (p[0] != '\r' || p[1] != '\n') {
+      if (*p == '\r') return bad_line(end, "bare CR");
+      return bad_line(end, *p == '\n' ? "bare LF" : "control byte in a field value");
+    }
+    if (!line_fits(p + 1)) return too_long();
+    const char* next = p + 2;
+    while (p > value && (p[-1] == ' ' || p[-1] == '\t')) --p;
+
+    const Slice name_slice = slice(line, name_end);
+    const Slice value_slice = slice(value, p);
+    if (!headers_.add({name_slice.offset, name_slice.size, value_slice.offset, value_slice.size})) {
+      return fail(431, "too many header fields");
+    }
+    const ParseStatus status = known_field(line, name_slice.size, view(value_slice));
+    if (status != ParseStatus::complete) return status;
+    line_ = scan_ = static_cast<std::uint32_t>(next - base_);
+  }
+}
+
+// Fields that decide where the message ends and what becomes of the connection.
+ParseStatus RequestParser::known_field(const char* name, std::size_t name_size,
+                                       std::string_view value) noexcept {
+  switch (name_size) {
+    case 4:
+      if (is_name(name, "host")) return host_field(value);
+      break;
+    case 6:
+      if (is_name(name, "expect")) {
+        if (!equals_ignore_case(value, "100-continue")) return fail(417, "unknown expectation");
+        set(kExpect);
+      }
+      break;
+    case 10:
+      if (is_name(name, "connection")) connection_field(value);
+      break;
+    case 14:
+      if (is_name(name, "content-length")) return content_length_field(value);
+      break;
+    case 17:
+      if (is_name(name, "transfer-encoding")) return transfer_encoding_field(value);
+      break;
+    default:
+      break;
+  }
+  return ParseStatus::complete;
+}
+
+ParseStatus RequestParser::host_field(std::string_view value) noexcept {
+  if (has(kHost)) return fail(400, "more than one Host");
+  if (!is_valid_host(value)) return fail(400, "invalid Host");
+  set(kHost);
+  // RFC 9112 3.2.2: an absolute target overrides the field.
+  if (form_ == TargetForm::origin || form_ == TargetForm::asterisk) {
+    host_ = slice(value.data(), value.data() + value.size());
+  }
+  return ParseStatus::complete;
+}
+
+ParseStatus RequestParser::content_length_field(std::string_view value) noexcept {
+  if (has(kContentLength)) return fail(400, "more than one Content-Length");
+  switch (parse_decimal(value, content_length_)) {
+    case DecimalStatus::invalid:
+      return fail(400, "invalid Content-Length");
+    case DecimalStatus::overflow:
+      return fail(413, "Content-Length out of range");
+    case DecimalStatus::ok:
+      break;
+  }
+  set(kContentLength);
+  return ParseStatus::complete;
+}
+
+ParseStatus RequestParser::transfer_encoding_field(std::string_view value) noexcept {
+  set(kTransferEncoding);
+  std::size_t start = 0;
+  while (start <= value.size()) {
+    const std::size_t comma = std::min(value.find(',', start), value.size());
+    const std::string_view coding = trim_ows(value.substr(start, comma - start));
+    start = comma + 1;
+    const std::string_view name = trim_ows(coding.substr(0, coding.find(';')));
+    if (name.empty() || !all_chars(name, kCharToken)) return fail(400, "invalid Transfer-Encoding");
+    if (has(kChunked)) return fail(400, "chunked is not the last transfer coding");
+    if (!equals_ignore_case(name, "chunked")) {
+      set(kUnknownCoding);
+    } else if (name.size() != coding.size()) {
+      return fail(400, "chunked has no parameters");
+    } else {
+      set(kChunked);
+    }
+  }
+  return ParseStatus::complete;
+}
+
+void RequestParser::connection_field(std::string_view value) noexcept {
+  for_each_element(value, [this](std::string_view option) {
+    if (equals_ignore_case(option, "close")) set(kClose);
+    if (equals_ignore_case(option, "keep-alive")) set(kKeepAlive);
+    if (equals_ignore_case(option, "upgrade")) set(kUpgrade);
+    return true;
+  });
+}
+
+ParseStatus RequestParser::finish() noexcept {
+  if (minor_ == 1) {
+    if (!has(kHost)) return fail(400, "no Host");
+    set(kKeepAlive);
+  }
+  if (has(kClose)) flags_ = static_cast<std::uint16_t>(flags_ & ~kKeepAlive);
+  if (has(kTransferEncoding)) {  // RFC 9112 6.1, 6.3
+    if (minor_ == 0) return fail(400, "Transfer-Encoding in HTTP/1.0");
+    if (has(kContentLength)) return fail(400, "Content-Length beside Transfer-Encoding");
+    if (!has(kChunked)) return fail(400, "the last transfer coding is not chunked");
+    if (has(kUnknownCoding)) return fail(501, "unknown transfer coding");
+  }
+  stage_ = Stage::complete;
+  return ParseStatus::complete;
+}
+
+}  // namespace microdot::inline MICRODOT_ABI

@@ -1,0 +1,103 @@
+#include <microdot/http/response_writer.hpp>
+
+#include <cstring>
+
+#include <microdot/http/chars.hpp>
+#include <microdot/http/status.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+
+bool is_valid_field_name(std::string_view name) noexcept {
+  return !name.empty() && all_chars(name, kCharToken);
+}
+
+bool is_valid_field_value(std::string_view value) noexcept { return all_chars(value, kCharField); }
+
+void ResponseHead::put(std::string_view text) noexcept {
+  std::memcpy(p_, text.data(), text.size());
+  p_ += text.size();
+}
+
+ResponseHead& ResponseHead::raw(std::string_view lines) noexcept {
+  if (!lines.empty() && fits(lines.size())) put(lines);
+  return *this;
+}
+
+ResponseHead& ResponseHead::status(int code, std::string_view reason) noexcept {
+  if (reason.empty()) {
+    const std::string_view line = status_line(code);
+    if (!line.empty()) return raw(line);
+    reason = reason_phrase(code);
+  }
+  if (error_ == Error::none && (code < 100 || code > 999 || !is_valid_field_value(reason)))
+    error_ = Error::invalid;
+  if (!fits(sizeof("HTTP/1.1 200 ") - 1 + reason.size() + 2)) return *this;
+  put("HTTP/1.1 ");
+  p_ += write_decimal(p_, static_cast<std::uint64_t>(code));
+  put(" ");
+  put(reason);
+  put("\r\n");
+  return *this;
+}
+
+ResponseHead& ResponseHead::field(std::string_view name, std::string_view value) noexcept {
+  if (error_ == Error::none && (!is_valid_field_name(name) || !is_valid_field_value(value)))
+    error_ = Error::invalid;
+  if (!fits(name.size() + value.size() + 4)) return *this;
+  put(name);
+  put(": ");
+  if (!value.empty()) put(value);
+  put("\r\n");
+  return *this;
+}
+
+ResponseHead& ResponseHead::field(std::string_view name, std::uint64_t value) noexcept {
+  char digits[kMaxDecimal];
+  return field(name, std::string_view(digits, write_decimal(digits, value)));
+}
+
+ResponseHead& ResponseHead::content_type(std::string_view type) noexcept {
+  if (error_ == Error::none && !is_valid_field_value(type)) error_ = Error::invalid;
+  if (!fits(type.size() + 16)) return *this;
+  put("Content-Type: ");
+  if (!type.empty()) put(type);
+  put("\r\n");
+  return *this;
+}
+
+ResponseHead& ResponseHead::content_length(std::uint64_t size) noexcept {
+  char line[16 + kMaxDecimal + 2];
+  std::memcpy(line, "Content-Length: ", 16);
+  std::size_t used = 16 + write_decimal(line + 16, size);
+  line[used++] = '\r';
+  line[used++] = '\n';
+  return raw({line, used});
+}
+
+Result<std::string_view> ResponseHead::finish() noexcept {
+  raw("\r\n");
+  if (error_ != Error::none) return error_;
+  return std::string_view(begin_, size());
+}
+
+std::string_view constant_response(int status) noexcept {
+  switch (status) {
+#define MICRODOT_CONSTANT(code, reason, fields) \
+  case code:                                    \
+    return "HTTP/1.1 " #code " " reason "\r\nContent-Length: 0\r\nConnection: close\r\n" fields "\r\n"
+    MICRODOT_CONSTANT(400, "Bad Request", "");
+    MICRODOT_CONSTANT(408, "Request Timeout", "");
+    MICRODOT_CONSTANT(413, "Content Too Large", "");
+    MICRODOT_CONSTANT(414, "URI Too Long", "");
+    MICRODOT_CONSTANT(417, "Expectation Failed", "");
+    MICRODOT_CONSTANT(431, "Request Header Fields Too Large", "");
+    MICRODOT_CONSTANT(501, "Not Implemented", "");
+    MICRODOT_CONSTANT(503, "Service Unavailable", "Retry-After: 5\r\n");
+    MICRODOT_CONSTANT(505, "HTTP Version Not Supported", "");
+    default:
+      MICRODOT_CONSTANT(500, "Internal Server Error", "");
+#undef MICRODOT_CONSTANT
+  }
+}
+
+}  // namespace microdot::inline MICRODOT_ABI
