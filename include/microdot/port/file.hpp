@@ -12,8 +12,8 @@ namespace microdot::inline MICRODOT_ABI {
 /// What is known of an open file.
 struct FileInfo {
   std::uint64_t size = 0;
-  std::int64_t modified = 0;          ///< Seconds since 1970-01-01T00:00:00Z, 0 if unknown.
-  std::uint32_t modified_nanos = 0;   ///< The part below a second.
+  std::int64_t modified = 0;         ///< Seconds since 1970-01-01T00:00:00Z, 0 if unknown.
+  std::uint32_t modified_nanos = 0;  ///< The part below a second.
 };
 
 class File;
@@ -24,11 +24,13 @@ class Files {
   using Handle = std::intptr_t;
   static constexpr Handle kNone = -1;
 
-  /// Opens the regular file `path` (relative, '/'-separated, already percent-decoded) inside the directory `root`.
-  /// Nothing outside `root` can be reached: not by "..", not by absolute paths, not by symbolic links.
+  /// Opens the regular file `path` (relative, '/'-separated, already percent-decoded) inside the directory
+  /// `root`. Nothing outside `root` can be reached: not by "..", not by absolute paths, not by symbolic
+  /// links. Symbolic links and ".." that stay inside are followed. Never waits (a FIFO is refused at once).
   /// An empty `root` means: `path` is the program's own, taken as it is.
-  /// Errors: `not_found`, `permission`, `is_directory`, `outside_root` (also NUL bytes), `unsupported` (not a regular
-  /// file), `no_descriptors`, `no_memory`, `io`.
+  /// A port may take `root` to be the same directory for up to a second after a call.
+  /// Errors: `not_found`, `permission`, `is_directory`, `outside_root` (also NUL bytes), `unsupported` (not a
+  /// regular file), `no_descriptors`, `no_memory`, `io`.
   virtual Result<File> open(std::string_view root, std::string_view path) noexcept = 0;
   /// Whether `root` is a directory that can be read. Errors as in `open`.
   virtual Result<void> check_root(std::string_view root) noexcept = 0;
@@ -52,7 +54,8 @@ class File {
   File(Files& files, Files::Handle handle, const FileInfo& info) noexcept
       : files_(&files), handle_(handle), info_(info) {}
   File(File&& other) noexcept
-      : files_(std::exchange(other.files_, nullptr)), handle_(std::exchange(other.handle_, Files::kNone)),
+      : files_(std::exchange(other.files_, nullptr)),
+        handle_(std::exchange(other.handle_, Files::kNone)),
         info_(other.info_) {}
   File& operator=(File&& other) noexcept {
     if (this != &other) {
@@ -67,6 +70,8 @@ class File {
 
   explicit operator bool() const noexcept { return files_ != nullptr; }
   const FileInfo& info() const noexcept { return info_; }
+  /// Where the file was opened, null if it is not open: a port's handle means nothing to another port.
+  const Files* files() const noexcept { return files_; }
   /// The port's own handle (a descriptor on Linux).
   Files::Handle handle() const noexcept { return handle_; }
   /// See `Files::read`.

@@ -33,15 +33,17 @@ struct ConstBuffer {
   std::size_t size;
 };
 
-/// What a transport tells its owner. Called from `Poller::poll` only, never from inside a call to the transport.
+/// What a transport tells its owner. Called from `Poller::poll` only, never from inside a call to the
+/// transport.
 class TransportEvents {
  public:
-  /// Bytes, or the peer's end of stream, can be read. Repeats with every poll until it was read or read interest
-  /// is off.
+  /// Bytes, or the peer's end of stream, can be read. Repeats with every poll until it was read or read
+  /// interest is off.
   virtual void on_readable() noexcept = 0;
   /// Room to write after `would_block`, or all bytes drained (see `Transport::drained`).
   virtual void on_writable() noexcept = 0;
-  /// The peer or the network is gone (reset, abort, unreachable). Nothing more comes; the owner has to `close`.
+  /// The peer or the network is gone (reset, abort, unreachable). Nothing more comes; the owner has to
+  /// `close`.
   virtual void on_gone() noexcept = 0;
   /// A `close` that returned false is complete: the storage may be reused.
   virtual void on_released() noexcept = 0;
@@ -50,21 +52,24 @@ class TransportEvents {
   ~TransportEvents() = default;
 };
 
-/// A connected byte stream. Lives in storage that its owner gave to `Listener::accept`; TLS wraps one in another.
+/// A connected byte stream. Lives in storage that its owner gave to `Listener::accept`; TLS wraps one in
+/// another.
 class Transport {
  public:
-  /// How many bytes were read into `buffer` (never empty); 0 at the peer's end of stream.
+  /// How many bytes were read into `buffer` (never empty); 0 at the peer's end of stream, after which
+  /// `on_readable` does not come again.
   /// Errors: `would_block`, `closed` (whatever the system called it).
   virtual Result<std::size_t> read(std::span<char> buffer) noexcept = 0;
 
   /// Sends the pieces in order; returns how many bytes were taken, which may be fewer than given (then
-  /// `on_writable` follows if write interest is on). `more` hints that further bytes follow at once, so that the
-  /// system need not send a partial segment. Bytes taken must stay unchanged until `drained()`.
-  /// Errors: `would_block`, `closed`.
+  /// `on_writable` follows if write interest is on). `more` hints that further bytes follow at once, so that
+  /// the system need not send a partial segment. Bytes taken must stay unchanged until `drained()`. Errors:
+  /// `would_block`, `closed`.
   virtual Result<std::size_t> write(std::span<const ConstBuffer> pieces, bool more) noexcept = 0;
 
   /// Sends up to `size` bytes of `file` from `offset` without passing them through the program.
-  /// Errors: those of `write`; `io`; `unsupported` (then the caller reads and writes).
+  /// Errors: those of `write`; `io` (also when the file has become shorter); `unsupported` (then the caller
+  /// reads and writes).
   virtual Result<std::size_t> write_file(const File& file, std::uint64_t offset, std::size_t size) noexcept {
     (void)file, (void)offset, (void)size;
     return Error::unsupported;
@@ -80,7 +85,8 @@ class Transport {
   /// Sends FIN after what was written; reading goes on.
   virtual void shutdown_write() noexcept = 0;
 
-  /// Ends the connection: at once and with a reset if `abort`, else in order. No event but `on_released` comes
+  /// Ends the connection: at once and with a reset if `abort`, else in order (bytes taken are still sent, but
+  /// a peer whose bytes were not read gets a reset, so drain first). No event but `on_released` comes
   /// afterwards. True: the object is destroyed and its storage free now; false: `on_released` will tell.
   virtual bool close(bool abort) noexcept = 0;
 
@@ -90,8 +96,9 @@ class Transport {
   ~Transport() = default;
 };
 
-/// Bytes that any port's transport fits in, aligned as a pointer.
-inline constexpr std::size_t kTransportBytes = 6 * sizeof(void*);
+/// Bytes that any port's transport fits in, aligned as a pointer. Ports on hosts keep the peer's address in
+/// it.
+inline constexpr std::size_t kTransportBytes = MICRODOT_HOSTED ? 3 * sizeof(void*) + 24 : 6 * sizeof(void*);
 
 /// What a listener tells its owner; called from `Poller::poll` only.
 class ListenerEvents {
@@ -106,9 +113,9 @@ class ListenerEvents {
 /// A listening socket. Lives in storage that its owner gave to `Network::listen`.
 class Listener {
  public:
-  /// Takes one waiting connection and builds its transport in `storage` (`kTransportBytes`, aligned as a pointer).
-  /// Errors: `would_block` (none waits), `closed` (it left again: try the next), `no_descriptors`, `no_memory`,
-  /// `network_down`, `address_unavailable`, `io`.
+  /// Takes one waiting connection and builds its transport in `storage` (`kTransportBytes`, aligned as a
+  /// pointer). Errors: `would_block` (none waits), `closed` (it left again: try the next), `no_descriptors`,
+  /// `no_memory`, `network_down`, `address_unavailable`, `io`.
   virtual Result<Transport*> accept(void* storage, TransportEvents& events) noexcept = 0;
   /// Off: connections stay in the backlog and no event comes.
   virtual void set_accepting(bool on) noexcept = 0;
@@ -126,9 +133,9 @@ inline constexpr std::size_t kListenerBytes = 8 * sizeof(void*);
 
 /// Where to listen.
 struct ListenOptions {
-  std::string_view host;      ///< "" or "::" is every address of both families, "0.0.0.0" every IPv4 one, or a
-                              ///< literal address, or "localhost".
-  std::uint16_t port = 0;     ///< 0: the system chooses.
+  std::string_view host;   ///< "" or "::" is every address of both families, "0.0.0.0" every IPv4 one, or a
+                           ///< literal address, or "localhost".
+  std::uint16_t port = 0;  ///< 0: the system chooses.
   int backlog = 511;
 };
 
@@ -138,7 +145,8 @@ class Network {
   /// Starts to listen; the listener is built in `storage` (`kListenerBytes`, aligned as a pointer).
   /// Errors: `address_in_use`, `address_unavailable`, `permission`, `invalid` (no such host name or address),
   /// `no_descriptors`, `no_memory`, `network_down`, `io`.
-  virtual Result<Listener*> listen(const ListenOptions& options, void* storage, ListenerEvents& events) noexcept = 0;
+  virtual Result<Listener*> listen(const ListenOptions& options, void* storage,
+                                   ListenerEvents& events) noexcept = 0;
 
   /// Sees to it that `connections` descriptors and some for files can be open at once. Returns how many
   /// connections can be: fewer than asked for if the system's limit can't be raised.

@@ -1,6 +1,7 @@
 #pragma once
-/// What microdot needs of a system, as small interfaces that a port implements. Ports are: linux (epoll) and sim
-/// (a deterministic network with a virtual clock). A port includes nothing of microdot but base/ and port/.
+/// What microdot needs of a system, as small interfaces that a port implements. Ports are: linux (epoll) and
+/// sim (a deterministic network with a virtual clock). A port includes nothing of microdot but base/ and
+/// port/.
 
 #include <cstddef>
 #include <cstdint>
@@ -21,11 +22,11 @@ class Poller {
   virtual void poll(Duration timeout) noexcept = 0;
   /// Makes the current or next `poll` return at once. Safe from any thread and from interrupt handlers.
   virtual void wake() noexcept = 0;
-  /// From now on SIGINT and SIGTERM (or what the system has of the kind) are counted instead of ending the program;
-  /// a poll returns when one comes. Calls nest; each needs its `unwatch_exit_signals`.
+  /// From now on SIGINT and SIGTERM (or what the system has of the kind) are counted instead of ending the
+  /// program; a poll returns when one comes. Calls nest; each needs its `unwatch_exit_signals`.
   virtual void watch_exit_signals() noexcept {}
   virtual void unwatch_exit_signals() noexcept {}
-  /// How many exit signals came while they were watched.
+  /// How many exit signals came while they were watched, over all times of watching: it never goes down.
   virtual unsigned exit_signals() const noexcept { return 0; }
 
  protected:

@@ -1,0 +1,172 @@
+#include "poller.hpp"
+
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <cassert>
+#include <cerrno>
+#include <ctime>
+
+#include "exit_signals.hpp"
+#include "sockets.hpp"
+
+namespace microdot::inline MICRODOT_ABI {
+namespace {
+
+constexpr std::uint64_t kWakeKey = 0;
+
+Result<void> control(int epoll, int operation, int fd, std::uint64_t key, std::uint32_t events) noexcept {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = key;
+  if (epoll_ctl(epoll, operation, fd, &event) == 0) return {};
+  return errno == ENOMEM ? Error::no_memory : Error::no_descriptors;  // ENOSPC: the user's limit of watches
+}
+
+void sleep_for(Duration timeout) noexcept {
+  timespec time{};
+  time.tv_sec = static_cast<time_t>(timeout.count() / 1'000'000);
+  time.tv_nsec = static_cast<long>(timeout.count() % 1'000'000 * 1000);
+  nanosleep(&time, nullptr);
+}
+
+}  // namespace
+
+std::uint64_t LinuxPoller::key(const LinuxTransport& transport) noexcept {
+  return reinterpret_cast<std::uintptr_t>(&transport);
+}
+std::uint64_t LinuxPoller::key(const LinuxListener& listener) noexcept {
+  return reinterpret_cast<std::uintptr_t>(&listener) | 1u;
+}
+
+Result<void> LinuxPoller::open() noexcept {
+  if (epoll_ >= 0) return {};
+  const int epoll = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll < 0) return errno == ENOMEM ? Error::no_memory : Error::no_descriptors;
+  const int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (event < 0 || !control(epoll, EPOLL_CTL_ADD, event, kWakeKey, EPOLLIN)) {
+    const int number = errno;
+    if (event >= 0) ::close(event);
+    ::close(epoll);
+    return number == ENOMEM ? Error::no_memory : Error::no_descriptors;
+  }
+  epoll_ = epoll;
+  event_ = event;
+  return {};
+}
+
+void LinuxPoller::close() noexcept {
+  if (watches_ != 0) {
+    watches_ = 1;
+    unwatch_exit_signals();
+  }
+  if (epoll_ >= 0) ::close(epoll_);
+  if (event_ >= 0) ::close(event_);
+  epoll_ = event_ = -1;
+}
+
+void LinuxPoller::poll(Duration timeout) noexcept {
+  assert(batch_size_ == 0);  // never from inside a callback
+  if (!open()) {
+    // No descriptor is left in the process. Timers must go on, and so must those that will give some back.
+    constexpr Duration kRetry = std::chrono::milliseconds(10);
+    if (wake_state_.exchange(kRunning) != kWoken && timeout.count() != 0)
+      sleep_for(timeout.count() < 0 || timeout > kRetry ? kRetry : timeout);
+    return;
+  }
+  unsigned running = kRunning;
+  if (timeout.count() != 0 && !wake_state_.compare_exchange_strong(running, kSleeping))
+    timeout = Duration::zero();
+  const int count = wait(timeout);
+  wake_state_.exchange(kRunning);
+  batch_size_ = count;
+  for (batch_at_ = 0; batch_at_ < batch_size_; ++batch_at_) {
+    const epoll_event event = batch_[batch_at_];
+    if (event.events != 0) dispatch(event.data.u64, event.events, batch_at_);
+  }
+  batch_size_ = 0;
+}
+
+int LinuxPoller::wait(Duration timeout) noexcept {
+  const std::int64_t micros = timeout.count();
+#ifdef SYS_epoll_pwait2
+  if (micros > 0 && !pwait2_missing_) {
+    const struct {  // the kernel's own layout, the same on 32-bit systems
+      std::int64_t seconds, nanos;
+    } time{micros / 1'000'000, micros % 1'000'000 * 1000};
+    const long count = syscall(SYS_epoll_pwait2, epoll_, batch_, kBatch, &time, nullptr, 0);
+    if (count >= 0) return static_cast<int>(count);
+    if (errno != ENOSYS && errno != EPERM) return 0;
+    pwait2_missing_ = true;
+  }
+#endif
+  constexpr std::int64_t kLongest = 24 * 3600 * 1000;
+  const std::int64_t millis = micros < 0 ? -1 : micros / 1000 + (micros % 1000 != 0);
+  const int count =
+      epoll_wait(epoll_, batch_, kBatch, static_cast<int>(millis > kLongest ? kLongest : millis));
+  return count < 0 ? 0 : count;  // EINTR: the caller looks again
+}
+
+void LinuxPoller::dispatch(std::uint64_t key, std::uint32_t events, int index) noexcept {
+  if (key == kWakeKey) {
+    std::uint64_t count;
+    [[maybe_unused]] const auto size = ::read(event_, &count, sizeof count);
+  } else if ((key & 1) != 0) {
+    reinterpret_cast<LinuxListener*>(static_cast<std::uintptr_t>(key & ~std::uint64_t{1}))->on_event();
+  } else {
+    // A callback may close the transport; `remove` then blanks the entry, so look before each.
+    auto& transport = *reinterpret_cast<LinuxTransport*>(static_cast<std::uintptr_t>(key));
+    transport.on_event(events);
+    if (batch_[index].events != 0) transport.on_event_out(events);
+  }
+}
+
+void LinuxPoller::wake() noexcept {
+  if (wake_state_.exchange(kWoken) != kSleeping) return;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto size = ::write(event_, &one, sizeof one);
+}
+
+Result<void> LinuxPoller::add(int fd, LinuxTransport& transport, std::uint32_t events) noexcept {
+  return control(epoll_, EPOLL_CTL_ADD, fd, key(transport), events);
+}
+Result<void> LinuxPoller::add(int fd, LinuxListener& listener, std::uint32_t events) noexcept {
+  return control(epoll_, EPOLL_CTL_ADD, fd, key(listener), events);
+}
+void LinuxPoller::modify(int fd, LinuxTransport& transport, std::uint32_t events) noexcept {
+  (void)control(epoll_, EPOLL_CTL_MOD, fd, key(transport), events);
+}
+void LinuxPoller::modify(int fd, LinuxListener& listener, std::uint32_t events) noexcept {
+  (void)control(epoll_, EPOLL_CTL_MOD, fd, key(listener), events);
+}
+void LinuxPoller::remove(int fd, LinuxTransport& transport) noexcept { remove(fd, key(transport)); }
+void LinuxPoller::remove(int fd, LinuxListener& listener) noexcept { remove(fd, key(listener)); }
+
+void LinuxPoller::remove(int fd, std::uint64_t key) noexcept {
+  // Closing alone is not enough: a child between fork and exec keeps the registration alive, and its events
+  // would reach freed storage.
+  (void)control(epoll_, EPOLL_CTL_DEL, fd, key, 0);
+  for (int i = batch_at_; i < batch_size_; ++i) {
+    if (batch_[i].data.u64 == key) batch_[i].events = 0;
+  }
+}
+
+void LinuxPoller::watch_exit_signals() noexcept {
+  if (watches_++ != 0) return;
+  (void)open();
+  signal_slot_ = ExitSignals::watch(event_);
+  signals_base_ = ExitSignals::count();
+}
+
+void LinuxPoller::unwatch_exit_signals() noexcept {
+  assert(watches_ != 0);
+  if (--watches_ != 0) return;
+  ExitSignals::unwatch(signal_slot_);
+  signals_before_ += ExitSignals::count() - signals_base_;
+}
+
+unsigned LinuxPoller::exit_signals() const noexcept {
+  return signals_before_ + (watches_ != 0 ? ExitSignals::count() - signals_base_ : 0);
+}
+
+}  // namespace microdot::inline MICRODOT_ABI

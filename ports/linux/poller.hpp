@@ -1,0 +1,69 @@
+#pragma once
+#include <sys/epoll.h>
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+
+#include <microdot/port/port.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+
+class LinuxTransport;
+class LinuxListener;
+
+/// epoll, level-triggered. Each registration carries the address of its owner; the lowest bit says which
+/// kind.
+class LinuxPoller final : public Poller {
+ public:
+  constexpr LinuxPoller() noexcept = default;
+
+  void poll(Duration timeout) noexcept override;
+  void wake() noexcept override;
+  void watch_exit_signals() noexcept override;
+  void unwatch_exit_signals() noexcept override;
+  unsigned exit_signals() const noexcept override;
+
+  /// Makes the epoll and the event descriptor if they are not there yet. Errors: `no_descriptors`,
+  /// `no_memory`.
+  Result<void> open() noexcept;
+  /// Closes both, at the end of the thread.
+  void close() noexcept;
+
+  Result<void> add(int fd, LinuxTransport& transport, std::uint32_t events) noexcept;
+  Result<void> add(int fd, LinuxListener& listener, std::uint32_t events) noexcept;
+  void modify(int fd, LinuxTransport& transport, std::uint32_t events) noexcept;
+  void modify(int fd, LinuxListener& listener, std::uint32_t events) noexcept;
+  /// Ends a registration, and forgets events of the batch in hand that were meant for it.
+  void remove(int fd, LinuxTransport& transport) noexcept;
+  void remove(int fd, LinuxListener& listener) noexcept;
+
+ private:
+  /// What `wake` and `poll` agree on: a waker writes to the event descriptor only if the poller sleeps.
+  enum WakeState : unsigned { kRunning, kSleeping, kWoken };
+
+  static std::uint64_t key(const LinuxTransport& transport) noexcept;
+  static std::uint64_t key(const LinuxListener& listener) noexcept;
+  int wait(Duration timeout) noexcept;
+  void dispatch(std::uint64_t key, std::uint32_t events, int index) noexcept;
+  void remove(int fd, std::uint64_t key) noexcept;
+
+  static constexpr int kBatch = 128;
+
+  epoll_event batch_[kBatch] = {};
+  int batch_size_ = 0;
+  int batch_at_ = 0;
+  int epoll_ = -1;
+  int event_ = -1;
+  int signal_slot_ = -1;
+  std::atomic<unsigned> wake_state_{kRunning};
+  bool pwait2_missing_ = false;
+  unsigned watches_ = 0;
+  unsigned signals_before_ = 0;  ///< Signals of earlier watches.
+  unsigned signals_base_ = 0;    ///< The process's count when this watch began.
+};
+
+/// `errno` of a call on a connected socket: `would_block` or `closed`.
+Error stream_error(int number) noexcept;
+
+}  // namespace microdot::inline MICRODOT_ABI
