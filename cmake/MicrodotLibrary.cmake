@@ -20,7 +20,8 @@ function(microdot_add_library target name)
   add_library(${target} ${MICRODOT_SOURCES})
   add_library(microdot::${name} ALIAS ${target})
   target_compile_features(${target} PUBLIC cxx_std_20)
-  target_compile_options(${target} PRIVATE ${MICRODOT_WARNINGS})
+  # Position-independent, so that it can go into users' shared libraries; calls inside it stay direct.
+  target_compile_options(${target} PRIVATE ${MICRODOT_WARNINGS} -fno-semantic-interposition)
   target_include_directories(${target}
     PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>"
     PRIVATE "${PROJECT_SOURCE_DIR}")
