@@ -1,5 +1,4 @@
 // An App without the heap, its memory known while compiling.
-#include <string_view>
 
 #include <microdot/microdot.hpp>
 #include <microdot/testing/test_client.hpp>

@@ -1,9 +1,5 @@
 // Every way to declare a route, a hook and an error handler, as the documentation prints them.
 #include <cstdio>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
 
 #include <microdot/microdot.hpp>
 #include <microdot/testing/test_client.hpp>

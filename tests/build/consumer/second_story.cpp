@@ -1,5 +1,4 @@
 // The server beside other work, as the documentation prints it.
-#include <functional>
 
 #include <microdot/microdot.hpp>
 using namespace microdot;
