@@ -1,8 +1,8 @@
 #pragma once
 /// Build mode of the library, seen by every header.
 ///
-/// `MICRODOT_EXCEPTIONS` is 1 where the compiler has exceptions on. Programs built with and without exceptions
-/// get different inline namespaces, so that mixing them is a link error instead of a crash.
+/// `MICRODOT_EXCEPTIONS` is 1 where the compiler has exceptions on. Programs built with and without
+/// exceptions get different inline namespaces, so that mixing them is a link error instead of a crash.
 
 #if defined(__cpp_exceptions) && __cpp_exceptions
 #define MICRODOT_EXCEPTIONS 1

@@ -8,8 +8,8 @@
 
 namespace microdot::inline MICRODOT_ABI {
 
-/// A value, or the `Error` that says why there is none. Used by everything that can fail for reasons outside the
-/// program; never throws.
+/// A value, or the `Error` that says why there is none. Used by everything that can fail for reasons outside
+/// the program; never throws.
 ///
 ///     Result<std::size_t> n = co_await req.stream().read(buffer);
 ///     if (!n) return abort(400, to_string(n.error()));

@@ -1,0 +1,141 @@
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstring>
+#include <new>
+#include <string_view>
+#include <type_traits>
+
+#include <microdot/async/strand.hpp>
+#include <microdot/async/timer.hpp>
+#include <microdot/base/list.hpp>
+#include <microdot/port/port.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+
+class TaskNode;
+
+/// A background task that failed; see `on_task_error`.
+struct TaskError {
+  std::string_view name;    ///< As given to `create_task`.
+  std::string_view reason;  ///< What went wrong, in words. Valid during the call.
+};
+
+/// Called when the first exit signal comes; see `Loop::exit_listeners`.
+class ExitListener : public ListHook {
+ public:
+  virtual void on_exit_requested() noexcept = 0;
+
+ protected:
+  ~ExitListener() = default;
+};
+
+/// A call from another thread or an interrupt handler into the loop; see `Loop::notify`.
+class Notification {
+ public:
+  /// Must do no more than wake strands: no strand runs, and no notification may be destroyed in it.
+  virtual void on_notified() noexcept = 0;
+
+ protected:
+  ~Notification() = default;
+
+ private:
+  friend class Loop;
+  Notification* next_ = nullptr;
+  std::atomic<bool> queued_{false};
+};
+
+/// Runs strands, timers and a port's events in one thread.
+class Loop {
+ public:
+  explicit Loop(Port& port) noexcept;
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+  /// Cancels the tasks that are left.
+  ~Loop();
+
+  /// The loop that is being driven in this thread. There must be one.
+  static Loop& current() noexcept;
+  /// The same, or null.
+  static Loop* try_current() noexcept;
+
+  Port& port() const noexcept { return *port_; }
+  /// The time of the current turn: one reading of the clock serves all that happens in it.
+  TimePoint now() const noexcept { return now_; }
+
+  /// Runs what is ready, fires what is due, then waits for the port's events, `max_wait` at the most
+  /// (negative: as long as it takes).
+  void turn(Duration max_wait = Duration{-1}) noexcept;
+  /// Turns until `done()` says so.
+  template <typename Done>
+  void run_until(Done done) noexcept {
+    while (!done()) turn();
+  }
+
+  TimerHeap& timers() noexcept { return timers_; }
+  /// Strands that can go on, in order.
+  List<Strand>& ready() noexcept { return ready_; }
+
+  /// Calls `f()` in the loop's thread, soon. Safe from any thread and from interrupt handlers. `f` is copied
+  /// bit by bit: it must be trivially copyable and at most four words. False: too many calls are waiting.
+  template <typename F>
+  bool post(F f) noexcept {
+    static_assert(std::is_trivially_copyable_v<F> && std::is_trivially_destructible_v<F>,
+                  "post: capture pointers, references and numbers only");
+    static_assert(sizeof(F) <= sizeof(Posted::storage), "post: at most four words of captures");
+    return post_raw([](void* storage) noexcept { (*std::launder(static_cast<F*>(storage)))(); }, &f,
+                    sizeof(F));
+  }
+  /// Calls `notification.on_notified()` in the loop's thread, soon; several calls before that are one. Never
+  /// fails. Safe from any thread and from interrupt handlers.
+  void notify(Notification& notification) noexcept;
+  /// Forgets a notification that is about to be destroyed. In the loop's thread.
+  void forget(Notification& notification) noexcept;
+
+  /// Counts SIGINT and SIGTERM from here on (see `Poller::watch_exit_signals`): the first sets
+  /// `exit_requested` and tells the exit listeners; `forced_exit` is true from the second on.
+  void watch_exit_signals() noexcept;
+  bool exit_requested() const noexcept { return exit_requested_; }
+  bool forced_exit() const noexcept { return forced_exit_; }
+  /// What the first exit signal does, callable by anyone.
+  void request_exit() noexcept;
+  List<ExitListener>& exit_listeners() noexcept { return exit_listeners_; }
+  List<Strand>& exit_waiters() noexcept { return exit_waiters_; }
+
+  /// Tasks made by `create_task` that are not done.
+  List<TaskNode>& tasks() noexcept { return tasks_; }
+  void cancel_tasks() noexcept;
+
+ private:
+  struct Posted {
+    std::atomic<std::size_t> turn;
+    void (*call)(void*) noexcept;
+    alignas(void*) std::byte storage[4 * sizeof(void*)];
+  };
+  static constexpr std::size_t kPosted = MICRODOT_HOSTED ? 256 : 8;
+
+  bool post_raw(void (*call)(void*) noexcept, const void* closure, std::size_t size) noexcept;
+  void run_ready() noexcept;
+  void run_posted() noexcept;
+  void run_notified() noexcept;
+  void check_exit_signals() noexcept;
+
+  Port* port_;
+  TimePoint now_;
+  List<Strand> ready_;
+  TimerHeap timers_;
+  List<TaskNode> tasks_;
+  List<ExitListener> exit_listeners_;
+  List<Strand> exit_waiters_;
+  std::array<Posted, kPosted> posted_;
+  std::atomic<std::size_t> post_head_{0};
+  std::size_t post_tail_ = 0;
+  std::atomic<Notification*> notified_{nullptr};
+  bool watching_signals_ = false;
+  bool exit_requested_ = false;
+  bool forced_exit_ = false;
+  unsigned signals_seen_ = 0;
+};
+
+}  // namespace microdot::inline MICRODOT_ABI

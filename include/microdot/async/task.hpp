@@ -1,0 +1,191 @@
+#pragma once
+#include <cassert>
+#include <coroutine>
+#include <exception>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include <microdot/async/strand.hpp>
+#include <microdot/base/arena.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+
+template <typename T = void>
+class Task;
+
+namespace detail {
+
+/// What the promises of tasks and generators share: frames from the current arena, failure without
+/// exceptions, and who is resumed at the end.
+class PromiseBase {
+ public:
+  static void* operator new(std::size_t size) noexcept { return current_arena().allocate(size); }
+  static void operator delete(void* frame) noexcept { Arena::free(frame); }
+  static void operator delete(void* frame, std::size_t) noexcept { Arena::free(frame); }
+
+  std::suspend_always initial_suspend() const noexcept { return {}; }
+
+  /// Returns to the trampoline with the awaiting coroutine, or with nothing: then the strand is finished.
+  struct FinalAwaiter {
+    bool await_ready() const noexcept { return false; }
+    template <typename Promise>
+    void await_suspend(std::coroutine_handle<Promise> handle) const noexcept {
+      Strand::running().switch_to(handle.promise().continuation_);
+    }
+    void await_resume() const noexcept {}
+  };
+  FinalAwaiter final_suspend() const noexcept { return {}; }
+
+#if MICRODOT_EXCEPTIONS
+  void unhandled_exception() noexcept { exception_ = std::current_exception(); }
+  void rethrow_if_failed() {
+    if (exception_) std::rethrow_exception(std::move(exception_));
+  }
+  const std::exception_ptr& exception() const noexcept { return exception_; }
+#else
+  void unhandled_exception() noexcept { std::terminate(); }
+  void rethrow_if_failed() noexcept {}
+#endif
+
+  void set_continuation(std::coroutine_handle<> continuation) noexcept { continuation_ = continuation; }
+
+ protected:
+  std::coroutine_handle<> continuation_;
+#if MICRODOT_EXCEPTIONS
+  std::exception_ptr exception_;
+#endif
+};
+
+template <typename T>
+class TaskPromise : public PromiseBase {
+ public:
+  TaskPromise() noexcept {}
+  TaskPromise(const TaskPromise&) = delete;
+  TaskPromise& operator=(const TaskPromise&) = delete;
+  ~TaskPromise() {
+    if (has_value_) value_.~T();
+  }
+
+  Task<T> get_return_object() noexcept;
+  static Task<T> get_return_object_on_allocation_failure() noexcept;
+  template <typename U>
+  requires std::is_constructible_v<T, U&&>
+  void return_value(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
+    ::new (static_cast<void*>(&value_)) T(std::forward<U>(value));
+    has_value_ = true;
+  }
+  T take() {
+    rethrow_if_failed();
+    assert(has_value_);
+    return std::move(value_);
+  }
+
+ private:
+  union {
+    T value_;
+  };
+  bool has_value_ = false;
+};
+
+template <>
+class TaskPromise<void> : public PromiseBase {
+ public:
+  Task<void> get_return_object() noexcept;
+  static Task<void> get_return_object_on_allocation_failure() noexcept;
+  void return_void() const noexcept {}
+  void take() { rethrow_if_failed(); }
+};
+
+}  // namespace detail
+
+/// A coroutine that starts when it is awaited and gives a `T` (Python's `async def`). Owns its frame:
+/// destroying a task that waits ends it, and all its locals are destroyed.
+///
+/// The frame is taken from the arena of the strand that calls the coroutine function, else from the task
+/// pool. When there is no room the task is empty: `valid()` is false, and awaiting it ends the strand (in a
+/// handler: 503).
+///
+/// Parameters of a coroutine taken by reference must outlive it, as everywhere in C++. A lambda with captures
+/// that is a coroutine must outlive it too: hand it to `create_task(f, args…)`, which keeps it.
+template <typename T>
+class [[nodiscard]] Task {
+ public:
+  using promise_type = detail::TaskPromise<T>;
+  using value_type = T;
+
+  Task() noexcept = default;
+  explicit Task(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
+  Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Task& operator=(Task&& other) noexcept {
+    if (this != &other) {
+      destroy();
+      handle_ = std::exchange(other.handle_, nullptr);
+    }
+    return *this;
+  }
+  ~Task() { destroy(); }
+
+  /// False for a task whose frame found no room, and after a move.
+  bool valid() const noexcept { return static_cast<bool>(handle_); }
+  std::coroutine_handle<promise_type> handle() const noexcept { return handle_; }
+  bool done() const noexcept { return handle_ && handle_.done(); }
+  /// The result of a task that is done; throws what the coroutine threw.
+  T take() { return handle_.promise().take(); }
+  /// Destroys the coroutine now.
+  void destroy() noexcept {
+    if (handle_) std::exchange(handle_, nullptr).destroy();
+  }
+
+  class Awaiter {
+   public:
+    explicit Awaiter(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> awaiting) const noexcept {
+      Strand& strand = Strand::running();
+      if (!handle_) {
+        strand.park(awaiting);
+        strand.stop_outermost({.cause = Stop::Cause::no_memory, .status = 503, .reason = {}});
+        return;
+      }
+      handle_.promise().set_continuation(awaiting);
+      strand.switch_to(handle_);
+    }
+    T await_resume() const { return handle_.promise().take(); }
+
+   private:
+    std::coroutine_handle<promise_type> handle_;
+  };
+  /// Runs the coroutine to its end; the task must stay alive meanwhile (as a temporary of the full expression
+  /// does).
+  Awaiter operator co_await() const noexcept { return Awaiter(handle_); }
+
+ private:
+  std::coroutine_handle<promise_type> handle_;
+};
+
+namespace detail {
+
+template <typename T>
+Task<T> TaskPromise<T>::get_return_object() noexcept {
+  return Task<T>(std::coroutine_handle<TaskPromise>::from_promise(*this));
+}
+template <typename T>
+Task<T> TaskPromise<T>::get_return_object_on_allocation_failure() noexcept {
+  return Task<T>();
+}
+inline Task<void> TaskPromise<void>::get_return_object() noexcept {
+  return Task<void>(std::coroutine_handle<TaskPromise>::from_promise(*this));
+}
+inline Task<void> TaskPromise<void>::get_return_object_on_allocation_failure() noexcept {
+  return Task<void>();
+}
+
+template <typename T>
+inline constexpr bool kIsTask = false;
+template <typename T>
+inline constexpr bool kIsTask<Task<T>> = true;
+
+}  // namespace detail
+
+}  // namespace microdot::inline MICRODOT_ABI

@@ -1,0 +1,63 @@
+#pragma once
+#include <cstdint>
+
+#include <microdot/port/clock.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+
+/// A point in time at which the loop calls `on_timer`. Base class of what waits, so that no timer needs an
+/// allocation; disarms itself when destroyed.
+class Timer {
+ public:
+  Timer() noexcept = default;
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+  bool armed() const noexcept { return heap_ != nullptr; }
+  /// When it fires; meaningful while armed.
+  TimePoint deadline() const noexcept { return deadline_; }
+  void disarm() noexcept;
+
+ protected:
+  ~Timer() { disarm(); }
+  /// Called once, after the timer was disarmed.
+  virtual void on_timer() noexcept = 0;
+
+ private:
+  friend class TimerHeap;
+
+  class TimerHeap* heap_ = nullptr;
+  Timer* child_ = nullptr;  // first child
+  Timer* next_ = nullptr;   // next sibling
+  Timer* prev_ = nullptr;   // previous sibling, or the parent of the first child
+  TimePoint deadline_{};
+  std::uint32_t sequence_ = 0;
+};
+
+/// The armed timers of a loop: an intrusive pairing heap. Arming is O(1), the next deadline is O(1), firing
+/// and disarming O(log n) amortised. Timers of equal deadlines fire in the order in which they were armed.
+class TimerHeap {
+ public:
+  TimerHeap() noexcept = default;
+  TimerHeap(const TimerHeap&) = delete;
+  TimerHeap& operator=(const TimerHeap&) = delete;
+  ~TimerHeap();
+
+  void arm(Timer& timer, TimePoint deadline) noexcept;
+  void disarm(Timer& timer) noexcept;
+  bool empty() const noexcept { return root_ == nullptr; }
+  /// The earliest deadline; the heap must not be empty.
+  TimePoint next() const noexcept { return root_->deadline_; }
+  /// Fires what is due at `now`, but nothing that is armed meanwhile for the same moment.
+  void fire(TimePoint now) noexcept;
+
+ private:
+  static bool earlier(const Timer& a, const Timer& b) noexcept;
+  static Timer* meld(Timer* a, Timer* b) noexcept;
+  static Timer* meld_siblings(Timer* first) noexcept;
+
+  Timer* root_ = nullptr;
+  std::uint32_t sequence_ = 0;
+};
+
+}  // namespace microdot::inline MICRODOT_ABI

@@ -1,0 +1,96 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include <microdot/base/config.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+
+/// Memory for one exchange, stream or task pool: a fixed block that coroutine frames, header fields and
+/// formatted text are taken from. Freed blocks are used again; what is never freed goes with `reset`. When
+/// the block is full the `fallback` arena is asked, and then there is none: callers get null, nothing aborts.
+///
+/// Cost: `kOverhead` bytes for each block taken. Not for use from several threads.
+class Arena {
+ public:
+  static constexpr std::size_t kAlignment = alignof(std::max_align_t);
+  /// Bytes of book-keeping before each block.
+  static constexpr std::size_t kOverhead = kAlignment;
+
+  Arena() noexcept = default;
+  /// `block` must stay valid as long as the arena.
+  explicit Arena(std::span<std::byte> block, Arena* fallback = nullptr) noexcept { assign(block, fallback); }
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+  ~Arena();
+
+  /// Gives an empty arena its block.
+  void assign(std::span<std::byte> block, Arena* fallback = nullptr) noexcept;
+  /// `size` bytes aligned for any type, or null. Valid until `free` or `reset`.
+  [[nodiscard]] void* allocate(std::size_t size) noexcept;
+  /// Gives back what any arena's `allocate` returned (null is allowed).
+  static void free(void* pointer) noexcept;
+  /// Which arena `pointer` came from.
+  static Arena& owner_of(void* pointer) noexcept;
+  /// Makes all of the block free. What was taken from the fallback stays taken.
+  void reset() noexcept;
+  /// A copy of `text` that lives until `reset`; a view with null data if there is no room (and `text` not
+  /// empty).
+  std::string_view copy(std::string_view text) noexcept;
+
+  /// The unused end of the block, to build text in place before its length is known; `keep` takes the first
+  /// `size` bytes of it.
+  std::span<char> rest() noexcept;
+  std::string_view keep(std::size_t size) noexcept;
+
+  std::size_t capacity() const noexcept { return static_cast<std::size_t>(end_ - begin_); }
+  /// Bytes between the block's start and the end of the last block taken.
+  std::size_t used() const noexcept { return static_cast<std::size_t>(top_ - begin_); }
+  /// The most that `used` has ever been.
+  std::size_t high_water() const noexcept { return high_water_; }
+  /// How often there was no room, in the fallback neither.
+  std::uint32_t failures() const noexcept { return failures_; }
+
+ private:
+  struct Block;      // the header of a block
+  struct FreeBlock;  // a block on the free list, sorted by address
+
+  void* allocate_here(std::size_t size) noexcept;
+  void release(Block* block) noexcept;
+  void note_top() noexcept {
+    if (used() > high_water_) high_water_ = static_cast<std::uint32_t>(used());
+  }
+
+  std::byte* begin_ = nullptr;
+  std::byte* top_ = nullptr;
+  std::byte* end_ = nullptr;
+  FreeBlock* free_ = nullptr;
+  Arena* fallback_ = nullptr;
+  std::uint32_t high_water_ = 0;
+  std::uint32_t failures_ = 0;
+};
+
+/// The memory of background tasks and of everything made while no strand runs: one arena for each thread. Its
+/// size is `MICRODOT_TASK_POOL_BYTES` (a compile definition of the library; 1 MiB on hosts, touched only as
+/// it is used).
+Arena& task_pool() noexcept;
+
+/// Where frames and header fields are taken from now: the running exchange's arena, or the task pool.
+Arena& current_arena() noexcept;
+
+/// Makes `arena` the current one for a scope.
+class ArenaScope {
+ public:
+  explicit ArenaScope(Arena& arena) noexcept;
+  ArenaScope(const ArenaScope&) = delete;
+  ArenaScope& operator=(const ArenaScope&) = delete;
+  ~ArenaScope();
+
+ private:
+  Arena* before_;
+};
+
+}  // namespace microdot::inline MICRODOT_ABI

@@ -1,0 +1,233 @@
+#include <microdot/async/loop.hpp>
+
+#include <cassert>
+
+#include <microdot/async/spawn.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+
+namespace {
+
+MICRODOT_THREAD_LOCAL Loop* current_loop = nullptr;
+MICRODOT_THREAD_LOCAL Strand* current_strand = nullptr;
+
+}  // namespace
+
+// Strand
+
+Strand* Strand::current() noexcept { return current_strand; }
+
+Strand& Strand::running() noexcept {
+  assert(current_strand != nullptr && "co_await works only in a task or handler that a loop runs");
+  return *current_strand;
+}
+
+void Strand::start(Loop& loop, std::coroutine_handle<> root) noexcept {
+  assert(state_ == State::idle);
+  loop_ = &loop;
+  next_ = root;
+  stop_ = {};
+  state_ = State::ready;
+  loop.ready().push_back(*this);
+}
+
+void Strand::reset() noexcept {
+  assert(current_strand != this && "a strand must not be destroyed while it runs");
+  unlink();
+  disarm();
+  next_ = nullptr;
+  state_ = State::idle;
+}
+
+void Strand::wake_at(TimePoint deadline) noexcept {
+  timed_out_ = false;
+  loop_->timers().arm(*this, deadline);
+}
+
+void Strand::wake() noexcept {
+  if (state_ != State::waiting) return;
+  unlink();
+  disarm();
+  state_ = State::ready;
+  loop_->ready().push_back(*this);
+}
+
+void Strand::on_timer() noexcept {
+  timed_out_ = true;
+  wake();
+}
+
+void Strand::stop(const Stop& reason) noexcept {
+  if (stop_.cause != Stop::Cause::none || state_ == State::idle) return;
+  stop_ = reason;
+  wake();
+}
+
+void Strand::stop_outermost(const Stop& reason) noexcept {
+  Strand* outermost = this;
+  while (outermost->parent_ != nullptr) outermost = outermost->parent_;
+  outermost->stop(reason);
+}
+
+void Strand::run() noexcept {
+  if (stop_.cause == Stop::Cause::none) {
+    state_ = State::running;
+    current_strand = this;
+    {
+      const ArenaScope scope(*arena_);
+      do {
+        const std::coroutine_handle<> handle = next_;
+        next_ = nullptr;
+        handle.resume();
+      } while (next_ && state_ == State::running && stop_.cause == Stop::Cause::none);
+    }
+    current_strand = nullptr;
+    if (stop_.cause == Stop::Cause::none) {
+      if (state_ == State::running) {
+        state_ = State::idle;
+        owner_->on_finished(*this);
+      }
+      return;
+    }
+  }
+  reset();
+  owner_->on_stopped(*this);
+}
+
+// Loop
+
+Loop::Loop(Port& port) noexcept : port_(&port), now_(port.clock().now()) {
+  for (std::size_t i = 0; i < posted_.size(); ++i) posted_[i].turn.store(i, std::memory_order_relaxed);
+}
+
+Loop::~Loop() {
+  cancel_tasks();
+  if (watching_signals_) port_->poller().unwatch_exit_signals();
+}
+
+Loop& Loop::current() noexcept {
+  assert(current_loop != nullptr && "no loop is being driven in this thread");
+  return *current_loop;
+}
+
+Loop* Loop::try_current() noexcept { return current_loop; }
+
+void Loop::turn(Duration max_wait) noexcept {
+  Loop* before = current_loop;
+  current_loop = this;
+  run_ready();
+  now_ = port_->clock().now();
+  timers_.fire(now_);
+  Duration wait = max_wait;
+  if (!ready_.empty()) {
+    wait = Duration{0};
+  } else if (!timers_.empty()) {
+    const Duration until = timers_.next() - now_;
+    if (wait < Duration{0} || until < wait) wait = until > Duration{0} ? until : Duration{0};
+  }
+  port_->poller().poll(wait);
+  now_ = port_->clock().now();
+  run_posted();
+  run_notified();
+  check_exit_signals();
+  timers_.fire(now_);
+  current_loop = before;
+}
+
+void Loop::run_ready() noexcept {
+  // One round: what becomes ready meanwhile runs after the next look at the port, so that strands which keep
+  // waking each other never starve the network.
+  List<Strand> round;
+  round.splice_back(ready_);
+  while (!round.empty()) round.pop_front().run();
+}
+
+bool Loop::post_raw(void (*call)(void*) noexcept, const void* closure, std::size_t size) noexcept {
+  // A bounded queue of many producers and one consumer: each cell's turn tells whose it is (after D. Vyukov).
+  std::size_t at = post_head_.load(std::memory_order_relaxed);
+  for (;;) {
+    Posted& cell = posted_[at % kPosted];
+    const std::size_t turn = cell.turn.load(std::memory_order_acquire);
+    if (turn == at) {
+      if (post_head_.compare_exchange_weak(at, at + 1, std::memory_order_relaxed)) {
+        cell.call = call;
+        std::memcpy(cell.storage, closure, size);
+        cell.turn.store(at + 1, std::memory_order_release);
+        port_->poller().wake();
+        return true;
+      }
+    } else if (static_cast<std::ptrdiff_t>(turn - at) < 0) {
+      return false;
+    } else {
+      at = post_head_.load(std::memory_order_relaxed);
+    }
+  }
+}
+
+void Loop::notify(Notification& notification) noexcept {
+  if (notification.queued_.exchange(true, std::memory_order_acq_rel)) return;
+  Notification* head = notified_.load(std::memory_order_relaxed);
+  do {
+    notification.next_ = head;
+  } while (!notified_.compare_exchange_weak(head, &notification, std::memory_order_release,
+                                            std::memory_order_relaxed));
+  port_->poller().wake();
+}
+
+void Loop::forget(Notification& notification) noexcept {
+  // What is queued can't be taken out of the middle safely, so all of it is delivered now.
+  if (notification.queued_.load(std::memory_order_acquire)) run_notified();
+}
+
+void Loop::run_posted() noexcept {
+  for (;;) {
+    Posted& cell = posted_[post_tail_ % kPosted];
+    if (cell.turn.load(std::memory_order_acquire) != post_tail_ + 1) break;
+    alignas(void*) std::byte storage[sizeof(cell.storage)];
+    std::memcpy(storage, cell.storage, sizeof storage);
+    void (*call)(void*) noexcept = cell.call;
+    cell.turn.store(post_tail_ + kPosted, std::memory_order_release);
+    ++post_tail_;
+    call(storage);
+  }
+}
+
+void Loop::run_notified() noexcept {
+  Notification* at = notified_.exchange(nullptr, std::memory_order_acquire);
+  while (at != nullptr) {
+    Notification* next = at->next_;
+    at->queued_.store(false, std::memory_order_release);
+    at->on_notified();
+    at = next;
+  }
+}
+
+void Loop::watch_exit_signals() noexcept {
+  if (watching_signals_) return;
+  watching_signals_ = true;
+  signals_seen_ = port_->poller().exit_signals();
+  port_->poller().watch_exit_signals();
+}
+
+void Loop::check_exit_signals() noexcept {
+  if (!watching_signals_) return;
+  const unsigned signals = port_->poller().exit_signals();
+  if (signals == signals_seen_) return;
+  if (exit_requested_ || signals - signals_seen_ > 1) forced_exit_ = true;
+  signals_seen_ = signals;
+  request_exit();
+  if (forced_exit_) cancel_tasks();
+}
+
+void Loop::request_exit() noexcept {
+  if (exit_requested_) return;
+  exit_requested_ = true;
+  while (!exit_waiters_.empty()) exit_waiters_.front().wake();
+  exit_listeners_.for_each([](ExitListener& listener) { listener.on_exit_requested(); });
+}
+
+void Loop::cancel_tasks() noexcept {
+  tasks_.for_each([](TaskNode& task) { task.cancel_now(); });
+}
+
+}  // namespace microdot::inline MICRODOT_ABI

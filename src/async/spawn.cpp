@@ -1,0 +1,116 @@
+#include <microdot/async/spawn.hpp>
+
+#include <algorithm>
+#include <exception>
+
+#include <microdot/base/text.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+
+namespace {
+
+MICRODOT_THREAD_LOCAL void (*task_error_handler)(const TaskError&) = nullptr;
+
+void report(std::string_view name, std::string_view reason) noexcept {
+  if (task_error_handler != nullptr) {
+    task_error_handler({.name = name, .reason = reason});
+    return;
+  }
+  Loop* loop = Loop::try_current();
+  Port& port = loop != nullptr ? loop->port() : system_port();
+  FixedText<160> line;
+  line.append("task \"").append(name).append("\" failed: ").append(reason);
+  port.log().write(LogLevel::error, line.view());
+}
+
+}  // namespace
+
+void on_task_error(void (*handler)(const TaskError& error)) noexcept { task_error_handler = handler; }
+
+void TaskNode::set_name(std::string_view name) noexcept {
+  name_size_ = static_cast<std::uint8_t>(std::min(name.size(), name_.size()));
+  std::copy_n(name.data(), name_size_, name_.data());
+}
+
+void TaskNode::start(Loop& loop) noexcept {
+  acquire();  // the loop's own reference, until the task has ended
+  loop.tasks().push_back(*this);
+  strand_.start(loop, root());
+}
+
+void TaskNode::fail(std::string_view reason) noexcept {
+  state_ = TaskState::failed;
+  report(name(), reason);
+}
+
+void TaskNode::on_finished(Strand&) noexcept {
+  check_result();
+  end(state_ == TaskState::running ? TaskState::done : state_);
+}
+
+void TaskNode::on_stopped(Strand& strand) noexcept {
+  const Stop& stop = strand.stop_reason();
+  if (stop.cause == Stop::Cause::canceled) return end(TaskState::canceled);
+  fail(stop.cause == Stop::Cause::no_memory ? "no room for a coroutine frame"
+       : stop.reason.empty()                ? "aborted"
+                                            : stop.reason);
+  keep_result_ = false;
+  end(TaskState::failed);
+}
+
+void TaskNode::cancel_now() noexcept {
+  strand_.reset();
+  end(TaskState::canceled);
+}
+
+void TaskNode::end(TaskState state) noexcept {
+  state_ = state;
+  unlink();
+  if (!keep_result_ || state == TaskState::canceled) destroy_frames();
+  while (!waiters_.empty()) waiters_.front().wake();
+  release();
+}
+
+void TaskNode::release() noexcept {
+  if (--references_ == 0) destroy();
+}
+
+namespace detail {
+
+std::string_view current_exception_text() noexcept {
+#if MICRODOT_EXCEPTIONS
+  try {
+    throw;
+  } catch (const std::exception& exception) {
+    return exception.what();
+  } catch (...) {
+    return "an exception that is not a std::exception";
+  }
+#else
+  return {};
+#endif
+}
+
+TaskHandle refuse_task(std::string_view name, std::string_view reason) noexcept {
+  report(name, reason);
+  return {};
+}
+
+TaskHandle start_task(TaskNode* node, std::string_view name) noexcept {
+  if (node == nullptr) return refuse_task(name, "no room for it in the task pool");
+  TaskHandle handle(node);
+  node->set_name(name);
+  Loop* loop = Loop::try_current();
+  if (loop == nullptr) {
+    node->fail("no loop runs in this thread");
+  } else if (!node->has_frames()) {
+    node->fail("no room for it in the task pool");
+  } else {
+    node->start(*loop);
+  }
+  return handle;
+}
+
+}  // namespace detail
+
+}  // namespace microdot::inline MICRODOT_ABI

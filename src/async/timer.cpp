@@ -1,0 +1,91 @@
+#include <microdot/async/timer.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+
+void Timer::disarm() noexcept {
+  if (heap_ != nullptr) heap_->disarm(*this);
+}
+
+TimerHeap::~TimerHeap() {
+  while (root_ != nullptr) disarm(*root_);
+}
+
+bool TimerHeap::earlier(const Timer& a, const Timer& b) noexcept {
+  if (a.deadline_ != b.deadline_) return a.deadline_ < b.deadline_;
+  return static_cast<std::int32_t>(a.sequence_ - b.sequence_) < 0;  // the counter may wrap
+}
+
+Timer* TimerHeap::meld(Timer* a, Timer* b) noexcept {
+  if (a == nullptr) return b;
+  if (b == nullptr) return a;
+  if (earlier(*b, *a)) {
+    Timer* swap = a;
+    a = b;
+    b = swap;
+  }
+  b->prev_ = a;
+  b->next_ = a->child_;
+  if (a->child_ != nullptr) a->child_->prev_ = b;
+  a->child_ = b;
+  return a;
+}
+
+Timer* TimerHeap::meld_siblings(Timer* first) noexcept {
+  // Two passes: pairs from left to right, then all pairs from right to left, without recursion.
+  Timer* pairs = nullptr;
+  while (first != nullptr) {
+    Timer* a = first;
+    Timer* b = a->next_;
+    first = b != nullptr ? b->next_ : nullptr;
+    a->next_ = a->prev_ = nullptr;
+    if (b != nullptr) b->next_ = b->prev_ = nullptr;
+    Timer* pair = meld(a, b);
+    pair->next_ = pairs;
+    pairs = pair;
+  }
+  Timer* root = nullptr;
+  while (pairs != nullptr) {
+    Timer* pair = pairs;
+    pairs = pair->next_;
+    pair->next_ = nullptr;
+    root = meld(root, pair);
+  }
+  return root;
+}
+
+void TimerHeap::arm(Timer& timer, TimePoint deadline) noexcept {
+  timer.disarm();
+  timer.heap_ = this;
+  timer.deadline_ = deadline;
+  timer.sequence_ = sequence_++;
+  timer.child_ = timer.next_ = timer.prev_ = nullptr;
+  root_ = meld(root_, &timer);
+}
+
+void TimerHeap::disarm(Timer& timer) noexcept {
+  if (&timer == root_) {
+    root_ = meld_siblings(timer.child_);
+  } else {
+    if (timer.prev_->child_ == &timer) {
+      timer.prev_->child_ = timer.next_;
+    } else {
+      timer.prev_->next_ = timer.next_;
+    }
+    if (timer.next_ != nullptr) timer.next_->prev_ = timer.prev_;
+    root_ = meld(root_, meld_siblings(timer.child_));
+  }
+  timer.heap_ = nullptr;
+  timer.child_ = timer.next_ = timer.prev_ = nullptr;
+}
+
+void TimerHeap::fire(TimePoint now) noexcept {
+  const std::uint32_t limit = sequence_;
+  while (root_ != nullptr && root_->deadline_ <= now &&
+         static_cast<std::int32_t>(root_->sequence_ - limit) < 0) {
+    Timer& timer = *root_;
+    disarm(timer);
+    timer.on_timer();
+  }
+}
+
+}  // namespace microdot::inline MICRODOT_ABI
