@@ -47,5 +47,7 @@ configure() {
   (cd "$ROOT" && cmake --preset "$@") >"$log" 2>&1 || { cat "$log" >&2; return 1; }
 }
 
-# sources GLOB...: tracked and new files that match, NUL-separated; ignored ones are not seen.
-sources() { git -C "$ROOT" ls-files -z --cached --others --exclude-standard -- "$@"; }
+# sources FOLDER...: the C++ files below these folders of the tree, NUL-separated.
+sources() {
+  (cd "$ROOT" && find "$@" -name node_modules -prune -o -type f \( -name '*.hpp' -o -name '*.cpp' \) -print0)
+}

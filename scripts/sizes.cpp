@@ -23,8 +23,8 @@ void print(const char* name, const Limits& limits) {
 }  // namespace
 
 int main() {
-  std::printf("Memory of an App (bytes)\n  %-26s %10s %12s %12s %12s\n", "", "block", "+connection", "+exchange",
-              "+stream");
+  std::printf("Memory of an App (bytes)\n  %-26s %10s %12s %12s %12s\n", "", "block", "+connection",
+              "+exchange", "+stream");
   print("Limits::host()", Limits::host());
   print("Limits{}", Limits{});
   print("12 connections, 3 at work", Limits{.connections = 12, .exchanges = 3});
