@@ -30,8 +30,7 @@ Method parse_method(std::string_view text) noexcept {
       if (text == "OPTIONS") return Method::options;
       if (text == "CONNECT") return Method::connect;
       break;
-    default:
-      break;
+    default: break;
   }
   return Method::other;
 }

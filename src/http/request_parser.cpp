@@ -401,8 +401,7 @@ ParseStatus RequestParser::known_field(const char* name, std::size_t name_size,
     case 17:
       if (is_name(name, "transfer-encoding")) return transfer_encoding_field(value);
       break;
-    default:
-      break;
+    default: break;
   }
   return ParseStatus::complete;
 }
@@ -421,12 +420,9 @@ ParseStatus RequestParser::host_field(std::string_view value) noexcept {
 ParseStatus RequestParser::content_length_field(std::string_view value) noexcept {
   if (has(kContentLength)) return fail(400, "more than one Content-Length");
   switch (parse_decimal(value, content_length_)) {
-    case DecimalStatus::invalid:
-      return fail(400, "invalid Content-Length");
-    case DecimalStatus::overflow:
-      return fail(413, "Content-Length out of range");
-    case DecimalStatus::ok:
-      break;
+    case DecimalStatus::invalid: return fail(400, "invalid Content-Length");
+    case DecimalStatus::overflow: return fail(413, "Content-Length out of range");
+    case DecimalStatus::ok: break;
   }
   set(kContentLength);
   return ParseStatus::complete;

@@ -94,8 +94,7 @@ std::string_view constant_response(int status) noexcept {
     MICRODOT_CONSTANT(501, "Not Implemented", "");
     MICRODOT_CONSTANT(503, "Service Unavailable", "Retry-After: 5\r\n");
     MICRODOT_CONSTANT(505, "HTTP Version Not Supported", "");
-    default:
-      MICRODOT_CONSTANT(500, "Internal Server Error", "");
+    default: MICRODOT_CONSTANT(500, "Internal Server Error", "");
 #undef MICRODOT_CONSTANT
   }
 }

@@ -5,8 +5,7 @@ namespace microdot::inline MICRODOT_ABI {
 std::string_view status_line(int status) noexcept {
   switch (status) {
 #define MICRODOT_STATUS(code, reason) \
-  case code:                          \
-    return "HTTP/1.1 " #code " " reason "\r\n"
+  case code: return "HTTP/1.1 " #code " " reason "\r\n"
     MICRODOT_STATUS(100, "Continue");
     MICRODOT_STATUS(101, "Switching Protocols");
     MICRODOT_STATUS(102, "Processing");
@@ -70,8 +69,7 @@ std::string_view status_line(int status) noexcept {
     MICRODOT_STATUS(510, "Not Extended");
     MICRODOT_STATUS(511, "Network Authentication Required");
 #undef MICRODOT_STATUS
-    default:
-      return {};
+    default: return {};
   }
 }
 
@@ -83,18 +81,12 @@ std::string_view reason_phrase(int status) noexcept {
     return line;
   }
   switch (status / 100) {
-    case 1:
-      return "Informational";
-    case 2:
-      return "Success";
-    case 3:
-      return "Redirection";
-    case 4:
-      return "Client Error";
-    case 5:
-      return "Server Error";
-    default:
-      return "Unknown";
+    case 1: return "Informational";
+    case 2: return "Success";
+    case 3: return "Redirection";
+    case 4: return "Client Error";
+    case 5: return "Server Error";
+    default: return "Unknown";
   }
 }
 

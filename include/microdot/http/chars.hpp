@@ -126,6 +126,18 @@ inline std::size_t write_decimal(char* out, std::uint64_t value) noexcept {
   return size;
 }
 
+/// Room for any `write_hex`.
+inline constexpr std::size_t kMaxHex = 16;
+
+/// Writes `value` in lower-case hexadecimal without leading zeros at `out`, which has room for `kMaxHex`
+/// bytes. Returns the bytes written.
+inline std::size_t write_hex(char* out, std::uint64_t value) noexcept {
+  std::size_t size = 1;
+  for (std::uint64_t rest = value >> 4; rest != 0; rest >>= 4) ++size;
+  for (std::size_t i = size; i-- > 0; value >>= 4) out[i] = "0123456789abcdef"[value & 15];
+  return size;
+}
+
 /// Calls `f(element)` for each element of a comma-separated list, without the whitespace around it and
 /// without empty elements (RFC 9110 5.6.1). Commas inside quoted strings separate nothing. `f` returns false
 /// to stop.

@@ -8,15 +8,9 @@
 #include <microdot/base/config.hpp>
 #include <microdot/http/header_table.hpp>
 #include <microdot/http/method.hpp>
+#include <microdot/http/parse_status.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
-
-/// What a call of a parser found.
-enum class ParseStatus : std::uint8_t {
-  need_more,  ///< All good so far; call again with more bytes.
-  complete,   ///< The head is complete; the accessors tell what it says.
-  error,      ///< Answer `error_status()` and close the connection.
-};
 
 /// The four forms of a request target (RFC 9112 3.2).
 enum class TargetForm : std::uint8_t { origin, absolute, authority, asterisk };
