@@ -191,7 +191,7 @@ class SimClient {
   bool accepted() const noexcept;
   /// The server's FIN came.
   bool ended() const noexcept;
-  /// A reset came, or the connection was refused.
+  /// A reset came or was sent, or the connection was refused.
   bool was_reset() const noexcept;
   /// Nothing more will come.
   bool closed() const noexcept { return ended() || was_reset(); }
