@@ -15,7 +15,8 @@ int encoded_byte(std::string_view text, std::size_t i) noexcept {
 
 }  // namespace
 
-Result<std::string_view> percent_decode(std::string_view text, std::span<char> out, bool plus_is_space) noexcept {
+Result<std::string_view> percent_decode(std::string_view text, std::span<char> out,
+                                        bool plus_is_space) noexcept {
   std::size_t size = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     char c = text[i];
@@ -33,7 +34,8 @@ Result<std::string_view> percent_decode(std::string_view text, std::span<char> o
   return std::string_view(out.data(), size);
 }
 
-Result<std::string_view> percent_encode(std::string_view text, std::span<char> out, std::string_view keep) noexcept {
+Result<std::string_view> percent_encode(std::string_view text, std::span<char> out,
+                                        std::string_view keep) noexcept {
   std::size_t size = 0;
   for (const char c : text) {
     const bool plain = is_char(c, kCharUnreserved) || keep.find(c) != std::string_view::npos;

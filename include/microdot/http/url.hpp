@@ -10,16 +10,20 @@
 namespace microdot::inline MICRODOT_ABI {
 
 /// Decodes `text` into `out`, which may be the memory of `text` itself (decoding in place) but not overlap it
-/// otherwise. `plus_is_space` for text of forms. Returns the decoded text within `out`, or `Error::invalid` (a '%'
-/// without two hexadecimal digits), or `Error::too_large` (no room; `text.size()` bytes always suffice).
+/// otherwise. `plus_is_space` for text of forms. Returns the decoded text within `out`, or `Error::invalid`
+/// (a '%' without two hexadecimal digits), or `Error::too_large` (no room; `text.size()` bytes always
+/// suffice).
 Result<std::string_view> percent_decode(std::string_view text, std::span<char> out,
                                         bool plus_is_space = false) noexcept;
 
-/// Encodes every byte of `text` that is neither unreserved (letters, digits, "-._~") nor in `keep` (e.g. "/" for
-/// paths). Returns the text within `out`, or `Error::too_large`; three times `text.size()` bytes always suffice.
-Result<std::string_view> percent_encode(std::string_view text, std::span<char> out, std::string_view keep = {}) noexcept;
+/// Encodes every byte of `text` that is neither unreserved (letters, digits, "-._~") nor in `keep` (e.g. "/"
+/// for paths). Returns the text within `out`, or `Error::too_large`; three times `text.size()` bytes always
+/// suffice.
+Result<std::string_view> percent_encode(std::string_view text, std::span<char> out,
+                                        std::string_view keep = {}) noexcept;
 
-/// Whether `encoded`, once decoded, is exactly `literal`. Bad percent-encoding equals nothing. Needs no memory.
+/// Whether `encoded`, once decoded, is exactly `literal`. Bad percent-encoding equals nothing. Needs no
+/// memory.
 bool decoded_equals(std::string_view encoded, std::string_view literal) noexcept;
 
 /// Whether a decoded path stays below the directory that it is relative to: not empty, not absolute, no ".."

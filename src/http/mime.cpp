@@ -1,0 +1,103 @@
+#include <microdot/http/mime.hpp>
+
+#include <algorithm>
+
+#include <microdot/http/chars.hpp>
+#include <microdot/http/url.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+namespace {
+
+struct Type {
+  std::string_view extension;
+  std::string_view media_type;
+};
+
+// Sorted by extension.
+constexpr Type kTypes[] = {
+    {"aac", "audio/aac"},
+    {"apng", "image/apng"},
+    {"avif", "image/avif"},
+    {"bin", "application/octet-stream"},
+    {"bmp", "image/bmp"},
+    {"css", "text/css"},
+    {"csv", "text/csv"},
+    {"flac", "audio/flac"},
+    {"gif", "image/gif"},
+    {"gz", "application/gzip"},
+    {"htm", "text/html"},
+    {"html", "text/html"},
+    {"ico", "image/x-icon"},
+    {"ics", "text/calendar"},
+    {"jpeg", "image/jpeg"},
+    {"jpg", "image/jpeg"},
+    {"js", "text/javascript"},
+    {"json", "application/json"},
+    {"jsonld", "application/ld+json"},
+    {"log", "text/plain"},
+    {"m4a", "audio/mp4"},
+    {"map", "application/json"},
+    {"md", "text/markdown"},
+    {"mjs", "text/javascript"},
+    {"mov", "video/quicktime"},
+    {"mp3", "audio/mpeg"},
+    {"mp4", "video/mp4"},
+    {"mpeg", "video/mpeg"},
+    {"ogg", "audio/ogg"},
+    {"ogv", "video/ogg"},
+    {"opus", "audio/opus"},
+    {"otf", "font/otf"},
+    {"pdf", "application/pdf"},
+    {"png", "image/png"},
+    {"svg", "image/svg+xml"},
+    {"tar", "application/x-tar"},
+    {"tif", "image/tiff"},
+    {"tiff", "image/tiff"},
+    {"ttf", "font/ttf"},
+    {"txt", "text/plain"},
+    {"vtt", "text/vtt"},
+    {"wasm", "application/wasm"},
+    {"wav", "audio/wav"},
+    {"webm", "video/webm"},
+    {"webmanifest", "application/manifest+json"},
+    {"webp", "image/webp"},
+    {"woff", "font/woff"},
+    {"woff2", "font/woff2"},
+    {"xhtml", "application/xhtml+xml"},
+    {"xml", "application/xml"},
+    {"yaml", "application/yaml"},
+    {"yml", "application/yaml"},
+    {"zip", "application/zip"},
+};
+static_assert(std::is_sorted(std::begin(kTypes), std::end(kTypes),
+                             [](const Type& a, const Type& b) { return a.extension < b.extension; }));
+
+}  // namespace
+
+std::string_view mime_type(std::string_view path) noexcept {
+  constexpr std::string_view kUnknown = "application/octet-stream";
+  constexpr std::size_t kLongest = 11;
+  const std::string_view extension = path_extension(path);
+  if (extension.empty() || extension.size() > kLongest) return kUnknown;
+  char lower[kLongest];
+  std::transform(extension.begin(), extension.end(), lower, to_lower);
+  const std::string_view key(lower, extension.size());
+  const Type* type = std::lower_bound(std::begin(kTypes), std::end(kTypes), key,
+                                      [](const Type& a, std::string_view b) { return a.extension < b; });
+  return type != std::end(kTypes) && type->extension == key ? type->media_type : kUnknown;
+}
+
+bool is_compressible(std::string_view media_type) noexcept {
+  media_type = trim_ows(media_type.substr(0, media_type.find(';')));
+  auto starts = [media_type](std::string_view prefix) {
+    return equals_ignore_case(media_type.substr(0, prefix.size()), prefix);
+  };
+  auto ends = [media_type](std::string_view suffix) {
+    return media_type.size() >= suffix.size() &&
+           equals_ignore_case(media_type.substr(media_type.size() - suffix.size()), suffix);
+  };
+  return starts("text/") || ends("json") || ends("xml") || ends("/wasm") || ends("/yaml") ||
+         ends("javascript") || ends("/bmp") || ends("/x-icon") || ends("/ttf") || ends("/otf");
+}
+
+}  // namespace microdot::inline MICRODOT_ABI
