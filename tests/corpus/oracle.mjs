@@ -2,7 +2,8 @@
 // the corpus played against it. A case whose outcome on Node differs carries a `node:` field that says how and
 // why; a difference without one, and a `node:` field without a difference, are failures (exit 1).
 //
-//   node tests/corpus/oracle.mjs [NAME…] [--all]      NAME: only these cases, with the bytes that came back
+//   node tests/corpus/oracle.mjs [NAME…]     NAME: only these cases, with the bytes that came back
+//   node tests/corpus/oracle.mjs --serve     serves the reference application, for replay.mjs
 
 import http from 'node:http';
 import { inParallel, loadCases, play, show } from './corpus.mjs';
@@ -47,6 +48,7 @@ function route(path, query) {
     '/method': [['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], (req) => req.method],
     '/chunked': [['GET'], () => ['a', 'bc', 'def']],
     '/empty': [['GET'], () => null],
+    '/calls': [['GET'], () => String([...calls.values()].reduce((a, b) => a + b, 0))],
   };
   if (Object.hasOwn(fixed, path)) return fixed[path];
   const user = path.startsWith('/users/') ? intArgument(path.slice(7)) : null;
@@ -78,7 +80,7 @@ function respond(req, res, body) {
     if (req.method === 'OPTIONS') return plain(200, '', { Allow: allow.join(', ') });
     if (!allow.includes(req.method)) return plain(405, 'Method Not Allowed', { Allow: allow.join(', ') });
     const port = req.socket.remotePort;
-    if (path !== '/probe') calls.set(port, (calls.get(port) ?? 0) + 1);
+    if (!['/probe', '/calls'].includes(path)) calls.set(port, (calls.get(port) ?? 0) + 1);
     const answer = handler(req, body);
     if (answer === null) {
       res.writeHead(204);
@@ -122,6 +124,11 @@ const server = http.createServer({
 }, onRequest);
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const at = { host: '127.0.0.1', port: server.address().port };
+
+if (process.argv.includes('--serve')) {
+  console.log(`listening on 127.0.0.1:${at.port}`);
+  await new Promise(() => {});
+}
 
 const unexplained = [];
 const explained = [];
