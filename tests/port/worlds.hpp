@@ -1,0 +1,263 @@
+#pragma once
+// The two systems that the conformance tests run on, with clients of the same shape.
+
+#include <arpa/inet.h>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <functional>
+#include <memory>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include <microdot/port/port.hpp>
+#include <microdot/testing/sim_port.hpp>
+
+namespace microdot_test {
+
+using namespace microdot;
+using namespace std::chrono_literals;
+
+/// A plain socket on the loopback.
+class SocketClient {
+ public:
+  SocketClient(std::uint16_t port, bool v6 = false, int receive_buffer = 0) {
+    fd_ = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (receive_buffer != 0) setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    const int one = 1;
+    setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    sockaddr_in v4{};
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(port);
+    v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    sockaddr_in6 six{};
+    six.sin6_family = AF_INET6;
+    six.sin6_port = htons(port);
+    six.sin6_addr = in6addr_loopback;
+    const int result = v6 ? ::connect(fd_, reinterpret_cast<sockaddr*>(&six), sizeof six)
+                          : ::connect(fd_, reinterpret_cast<sockaddr*>(&v4), sizeof v4);
+    refused_ = result != 0;
+    fcntl(fd_, F_SETFL, O_NONBLOCK);
+  }
+  SocketClient(SocketClient&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), received_(std::move(other.received_)), refused_(other.refused_) {}
+  ~SocketClient() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+
+  void send(std::string_view bytes) { (void)!::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL); }
+  void shutdown_write() { shutdown(fd_, SHUT_WR); }
+  void close() {
+    ::close(fd_);
+    fd_ = -1;
+  }
+  void reset() {
+    const linger now{1, 0};
+    setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    close();
+  }
+  void stop_reading() { reading_ = false; }
+  void start_reading() { reading_ = true; }
+  const std::string& received() {
+    pump();
+    return received_;
+  }
+  bool ended() {
+    pump();
+    return ended_;
+  }
+  bool was_reset() {
+    pump();
+    return reset_ || refused_;
+  }
+  int fd() const { return fd_; }
+  std::uint16_t local_port() const {
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &length);
+    return ntohs(reinterpret_cast<sockaddr_in&>(address).sin_port);
+  }
+
+ private:
+  void pump() {
+    char buffer[65536];
+    while (reading_ && fd_ >= 0 && !ended_ && !reset_) {
+      const ssize_t size = recv(fd_, buffer, sizeof buffer, 0);
+      if (size > 0) {
+        received_.append(buffer, static_cast<std::size_t>(size));
+      } else if (size == 0) {
+        ended_ = true;
+      } else if (errno == ECONNRESET) {
+        reset_ = true;
+      } else {
+        return;
+      }
+    }
+  }
+
+  int fd_;
+  std::string received_;
+  bool refused_ = false;
+  bool reading_ = true;
+  bool ended_ = false;
+  bool reset_ = false;
+};
+
+struct LinuxWorld {
+  using Client = SocketClient;
+
+  Port& port() { return system_port(); }
+  Client connect(std::uint16_t number) { return Client(number); }
+  /// A client whose peer can send a few kilobytes only until it reads.
+  Client connect_narrow(std::uint16_t number) {
+    Client client(number, false, 4096);
+    client.stop_reading();
+    return client;
+  }
+};
+
+/// The simulator's client in the shape of `SocketClient`.
+class SimulatedClient {
+ public:
+  explicit SimulatedClient(SimClient client) : client_(std::move(client)) {}
+  void send(std::string_view bytes) { client_.send(bytes); }
+  void shutdown_write() { client_.shutdown_write(); }
+  void close() { client_.close(); }
+  void reset() { client_.reset(); }
+  void stop_reading() { reading_ = false; }
+  void start_reading() { reading_ = true; }
+  const std::string& received() {
+    if (reading_) {
+      received_ += client_.received();
+      client_.consume(client_.received().size());
+    }
+    return received_;
+  }
+  bool ended() { return client_.ended(); }
+  bool was_reset() { return client_.was_reset(); }
+  std::uint16_t local_port() const { return client_.local().port; }
+  SimClient& sim() { return client_; }
+
+ private:
+  SimClient client_;
+  std::string received_;
+  bool reading_ = true;
+};
+
+struct SimWorld {
+  using Client = SimulatedClient;
+
+  explicit SimWorld(const SimOptions& options = {}) : sim(options) {}
+  Port& port() { return sim; }
+  Client connect(std::uint16_t number) { return Client(sim.connect(number)); }
+  Client connect_narrow(std::uint16_t number) {
+    Client client(sim.connect(number));
+    client.sim().set_receive_window(5000);
+    client.stop_reading();
+    return client;
+  }
+
+  SimPort sim;
+};
+
+/// The simulator in the manner of lwIP: written bytes are referred to until they have arrived.
+struct ReferringSimWorld : SimWorld {
+  ReferringSimWorld() : SimWorld({.latency = 1ms, .refers_to_written_bytes = true}) {}
+};
+
+/// A server's connection that counts what it is told.
+struct Peer final : TransportEvents {
+  void on_readable() noexcept override {
+    ++readable;
+    if (when_readable) when_readable();
+  }
+  void on_writable() noexcept override {
+    ++writable;
+    if (when_writable) when_writable();
+  }
+  void on_gone() noexcept override {
+    ++gone;
+    if (when_gone) when_gone();
+  }
+  void on_released() noexcept override {
+    ++released;
+    transport = nullptr;
+  }
+  ~Peer() { EXPECT_EQ(transport, nullptr) << "a transport was left open"; }
+
+  Result<std::size_t> write(std::string_view text) {
+    const ConstBuffer piece{text.data(), text.size()};
+    return transport->write({&piece, 1}, false);
+  }
+  /// What one read gives.
+  std::string read() {
+    char buffer[4096];
+    const auto size = transport->read(buffer);
+    last_error = size.error();
+    return size ? std::string(buffer, *size) : std::string();
+  }
+  void close(bool abort = false) {
+    if (transport->close(abort)) transport = nullptr;
+  }
+
+  alignas(void*) std::byte storage[kTransportBytes];
+  Transport* transport = nullptr;
+  int readable = 0, writable = 0, gone = 0, released = 0;
+  Error last_error = Error::none;
+  std::function<void()> when_readable, when_writable, when_gone;
+};
+
+struct Acceptor final : ListenerEvents {
+  explicit Acceptor(Port& port) : port_(port) {}
+  ~Acceptor() {
+    if (listener != nullptr) listener->close();
+  }
+  void on_acceptable() noexcept override {
+    ++acceptable;
+    if (when_acceptable) when_acceptable();
+  }
+  Result<void> listen(const ListenOptions& options = {.host = "127.0.0.1"}) {
+    auto made = port_.network().listen(options, storage, *this);
+    if (!made) return made.error();
+    listener = *made;
+    return {};
+  }
+  Result<void> accept(Peer& peer) {
+    auto accepted = listener->accept(peer.storage, peer);
+    if (!accepted) return accepted.error();
+    peer.transport = *accepted;
+    return {};
+  }
+  std::uint16_t number() const { return listener->local().port; }
+
+  alignas(void*) std::byte storage[kListenerBytes];
+  Listener* listener = nullptr;
+  int acceptable = 0;
+  std::function<void()> when_acceptable;
+
+ private:
+  Port& port_;
+};
+
+/// Polls until `done`, for two seconds of the port's clock at most. True if it came.
+template <typename Done>
+bool poll_until(Port& port, Done done) {
+  const TimePoint end = port.clock().now() + 2s;
+  while (!done()) {
+    if (port.clock().now() >= end) return false;
+    port.poller().poll(2ms);
+  }
+  return true;
+}
+
+/// Polls often enough for anything that is on its way to come.
+inline void poll_on(Port& port, int times = 30) {
+  for (int i = 0; i < times; ++i) port.poller().poll(1ms);
+}
+
+}  // namespace microdot_test
