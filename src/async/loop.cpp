@@ -1,6 +1,7 @@
 #include <microdot/async/loop.hpp>
 
 #include <cassert>
+#include <utility>
 
 #include <microdot/async/spawn.hpp>
 
@@ -27,6 +28,7 @@ void Strand::start(Loop& loop, std::coroutine_handle<> root) noexcept {
   loop_ = &loop;
   next_ = root;
   stop_ = {};
+  timed_out_ = granted_ = false;
   state_ = State::ready;
   loop.ready().push_back(*this);
 }
@@ -72,7 +74,7 @@ void Strand::stop_outermost(const Stop& reason) noexcept {
 void Strand::run() noexcept {
   if (stop_.cause == Stop::Cause::none) {
     state_ = State::running;
-    current_strand = this;
+    Strand* const before = std::exchange(current_strand, this);
     {
       const ArenaScope scope(*arena_);
       do {
@@ -81,7 +83,7 @@ void Strand::run() noexcept {
         handle.resume();
       } while (next_ && state_ == State::running && stop_.cause == Stop::Cause::none);
     }
-    current_strand = nullptr;
+    current_strand = before;
     if (stop_.cause == Stop::Cause::none) {
       if (state_ == State::running) {
         state_ = State::idle;
@@ -96,12 +98,13 @@ void Strand::run() noexcept {
 
 // Loop
 
-Loop::Loop(Port& port) noexcept : port_(&port), now_(port.clock().now()) {
+Loop::Loop(Port& port) noexcept : port_(&port) {
   for (std::size_t i = 0; i < posted_.size(); ++i) posted_[i].turn.store(i, std::memory_order_relaxed);
 }
 
 Loop::~Loop() {
-  cancel_tasks();
+  while (!tasks_.empty()) cancel_tasks();
+  take_notified([](Notification&) {});
   if (watching_signals_) port_->poller().unwatch_exit_signals();
 }
 
@@ -113,25 +116,30 @@ Loop& Loop::current() noexcept {
 Loop* Loop::try_current() noexcept { return current_loop; }
 
 void Loop::turn(Duration max_wait) noexcept {
-  Loop* before = current_loop;
-  current_loop = this;
+  // A program may drive one loop inside another's strand (a TestClient in a task): each finds its own things.
+  Loop* const loop_before = std::exchange(current_loop, this);
+  Strand* const strand_before = std::exchange(current_strand, nullptr);
+  const ArenaScope scope(task_pool());
+  now_known_ = false;
   run_ready();
-  now_ = port_->clock().now();
-  timers_.fire(now_);
+  now_known_ = false;
+  timers_.fire(now());
   Duration wait = max_wait;
   if (!ready_.empty()) {
     wait = Duration{0};
   } else if (!timers_.empty()) {
-    const Duration until = timers_.next() - now_;
+    const Duration until = timers_.next() - now();
     if (wait < Duration{0} || until < wait) wait = until > Duration{0} ? until : Duration{0};
   }
+  now_known_ = false;  // the port waits, then calls the owners of its events
   port_->poller().poll(wait);
-  now_ = port_->clock().now();
   run_posted();
   run_notified();
   check_exit_signals();
-  timers_.fire(now_);
-  current_loop = before;
+  timers_.fire(now());
+  now_known_ = false;
+  current_strand = strand_before;
+  current_loop = loop_before;
 }
 
 void Loop::run_ready() noexcept {
@@ -176,30 +184,44 @@ void Loop::notify(Notification& notification) noexcept {
 
 void Loop::forget(Notification& notification) noexcept {
   // What is queued can't be taken out of the middle safely, so all of it is delivered now.
-  if (notification.queued_.load(std::memory_order_acquire)) run_notified();
+  if (notification.queued()) run_notified();
 }
 
 void Loop::run_posted() noexcept {
-  for (;;) {
+  // Not what is posted meanwhile: a call that posts itself again must not keep the port from being polled.
+  const std::size_t end = post_head_.load(std::memory_order_relaxed);
+  while (post_tail_ != end) {
     Posted& cell = posted_[post_tail_ % kPosted];
     if (cell.turn.load(std::memory_order_acquire) != post_tail_ + 1) break;
-    alignas(void*) std::byte storage[sizeof(cell.storage)];
+    alignas(std::max_align_t) std::byte storage[sizeof(cell.storage)];
     std::memcpy(storage, cell.storage, sizeof storage);
-    void (*call)(void*) noexcept = cell.call;
+    void (*const call)(void*) noexcept = cell.call;
     cell.turn.store(post_tail_ + kPosted, std::memory_order_release);
     ++post_tail_;
     call(storage);
   }
 }
 
-void Loop::run_notified() noexcept {
-  Notification* at = notified_.exchange(nullptr, std::memory_order_acquire);
+template <typename F>
+void Loop::take_notified(F f) noexcept {
+  // They were pushed in front of each other: turned around, they come in the order of `notify`.
+  Notification* newest = notified_.exchange(nullptr, std::memory_order_acquire);
+  Notification* at = nullptr;
+  while (newest != nullptr) {
+    Notification* const older = std::exchange(newest->next_, at);
+    at = std::exchange(newest, older);
+  }
   while (at != nullptr) {
-    Notification* next = at->next_;
-    at->queued_.store(false, std::memory_order_release);
-    at->on_notified();
+    Notification* const next = at->next_;
+    // An exchange, not a store: it must see what was written before a `notify` that found it queued.
+    at->queued_.exchange(false, std::memory_order_acq_rel);
+    f(*at);
     at = next;
   }
+}
+
+void Loop::run_notified() noexcept {
+  take_notified([](Notification& notification) { notification.on_notified(); });
 }
 
 void Loop::watch_exit_signals() noexcept {
@@ -223,11 +245,19 @@ void Loop::request_exit() noexcept {
   if (exit_requested_) return;
   exit_requested_ = true;
   while (!exit_waiters_.empty()) exit_waiters_.front().wake();
-  exit_listeners_.for_each([](ExitListener& listener) { listener.on_exit_requested(); });
+  List<ExitListener> round;  // a listener may take itself and others away
+  round.splice_back(exit_listeners_);
+  while (!round.empty()) {
+    ExitListener& listener = round.pop_front();
+    exit_listeners_.push_back(listener);
+    listener.on_exit_requested();
+  }
 }
 
 void Loop::cancel_tasks() noexcept {
-  tasks_.for_each([](TaskNode& task) { task.cancel_now(); });
+  List<TaskNode> round;  // ending one may end others, and start new ones
+  round.splice_back(tasks_);
+  while (!round.empty()) round.front().cancel_now();
 }
 
 }  // namespace microdot::inline MICRODOT_ABI

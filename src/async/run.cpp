@@ -8,6 +8,8 @@ MainTask::End MainTask::drive(Loop& loop, std::coroutine_handle<> root) noexcept
   strand_.start(loop, root);
   loop.run_until([&] { return end_ != End::running || loop.forced_exit(); });
   strand_.reset();
+  // Before the main task's locals, which they may refer to.
+  loop.cancel_tasks();
   return end_ == End::running ? End::forced : end_;
 }
 

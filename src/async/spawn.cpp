@@ -40,6 +40,7 @@ void TaskNode::start(Loop& loop) noexcept {
 
 void TaskNode::fail(std::string_view reason) noexcept {
   state_ = TaskState::failed;
+  if (keep_result_ && !waiters_.empty()) return;
   report(name(), reason);
 }
 

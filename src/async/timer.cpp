@@ -12,7 +12,7 @@ TimerHeap::~TimerHeap() {
 
 bool TimerHeap::earlier(const Timer& a, const Timer& b) noexcept {
   if (a.deadline_ != b.deadline_) return a.deadline_ < b.deadline_;
-  return static_cast<std::int32_t>(a.sequence_ - b.sequence_) < 0;  // the counter may wrap
+  return a.sequence_ < b.sequence_;
 }
 
 Timer* TimerHeap::meld(Timer* a, Timer* b) noexcept {
@@ -56,7 +56,8 @@ Timer* TimerHeap::meld_siblings(Timer* first) noexcept {
 void TimerHeap::arm(Timer& timer, TimePoint deadline) noexcept {
   timer.disarm();
   timer.heap_ = this;
-  timer.deadline_ = deadline;
+  // What is due already stands behind everything else that is, or it could keep others from firing.
+  timer.deadline_ = deadline < fired_ ? fired_ : deadline;
   timer.sequence_ = sequence_++;
   timer.child_ = timer.next_ = timer.prev_ = nullptr;
   root_ = meld(root_, &timer);
@@ -79,9 +80,9 @@ void TimerHeap::disarm(Timer& timer) noexcept {
 }
 
 void TimerHeap::fire(TimePoint now) noexcept {
-  const std::uint32_t limit = sequence_;
-  while (root_ != nullptr && root_->deadline_ <= now &&
-         static_cast<std::int32_t>(root_->sequence_ - limit) < 0) {
+  const std::uint64_t limit = sequence_;
+  fired_ = now;
+  while (root_ != nullptr && root_->deadline_ <= now && root_->sequence_ < limit) {
     Timer& timer = *root_;
     disarm(timer);
     timer.on_timer();

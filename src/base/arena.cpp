@@ -1,5 +1,6 @@
 #include <microdot/base/arena.hpp>
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <new>
@@ -60,11 +61,14 @@ Arena::~Arena() { MICRODOT_UNPOISON(begin_, capacity()); }
 
 void Arena::assign(std::span<std::byte> block, Arena* fallback) noexcept {
   static_assert(sizeof(Block) <= kOverhead && sizeof(FreeBlock*) <= kAlignment);
-  auto address = reinterpret_cast<std::uintptr_t>(block.data());
+  assert(used() == 0 && "assign: something is still taken");
+  MICRODOT_UNPOISON(begin_, capacity());
+  const auto address = reinterpret_cast<std::uintptr_t>(block.data());
   std::size_t skip = round_up(address) - address;
   if (skip > block.size()) skip = block.size();
+  const std::size_t size = std::min<std::size_t>(block.size() - skip, UINT32_MAX) & ~(kAlignment - 1);
   begin_ = top_ = block.data() + skip;
-  end_ = begin_ + ((block.size() - skip) & ~(kAlignment - 1));
+  end_ = begin_ + size;
   fallback_ = fallback;
   MICRODOT_POISON(begin_, capacity());
 }
@@ -72,7 +76,7 @@ void Arena::assign(std::span<std::byte> block, Arena* fallback) noexcept {
 void* Arena::allocate(std::size_t size) noexcept {
   if (void* pointer = allocate_here(size)) return pointer;
   if (fallback_ != nullptr) {
-    if (void* pointer = fallback_->allocate_here(size)) return pointer;
+    if (void* pointer = fallback_->allocate(size)) return pointer;
   }
   ++failures_;
   return nullptr;
@@ -149,9 +153,10 @@ void Arena::reset() noexcept {
 }
 
 std::string_view Arena::copy(std::string_view text) noexcept {
+  if (text.empty()) return "";
   auto* bytes = static_cast<char*>(allocate(text.size()));
   if (bytes == nullptr) return {};
-  if (!text.empty()) std::memcpy(bytes, text.data(), text.size());
+  std::memcpy(bytes, text.data(), text.size());
   return {bytes, text.size()};
 }
 
@@ -164,12 +169,13 @@ std::span<char> Arena::rest() noexcept {
 }
 
 std::string_view Arena::keep(std::size_t size) noexcept {
-  assert(size <= rest().size());
+  assert(size == 0 || size <= rest().size());
   if (size == 0) return {};
   MICRODOT_UNPOISON(top_, kOverhead);
   auto* block = ::new (static_cast<void*>(top_)) Block{this, static_cast<std::uint32_t>(round_up(size))};
   top_ = block->end();
   note_top();
+  MICRODOT_POISON(top_, static_cast<std::size_t>(end_ - top_));  // what `rest` opened
   return {reinterpret_cast<char*>(block->payload()), size};
 }
 
@@ -181,21 +187,27 @@ Arena& task_pool() noexcept {
       if (block != nullptr) arena.assign({block, MICRODOT_TASK_POOL_BYTES});
     }
     ~Pool() {
-      arena.~Arena();
-      ::new (static_cast<void*>(&arena)) Arena;
+      // A task handle with static storage lives longer than this: then the block stays, too.
+      if (arena.used() != 0) return;
+      arena.assign({});
       delete[] block;
     }
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
     std::byte* block = new (std::nothrow) std::byte[MICRODOT_TASK_POOL_BYTES];
-    Arena arena;
+    union {
+      Arena arena{};  // never destroyed: see above
+    };
   };
   thread_local Pool pool;
   return pool.arena;
 #else
+  // Neither a guard nor a destructor at exit: a device has no use for them.
   alignas(Arena::kAlignment) static std::byte block[MICRODOT_TASK_POOL_BYTES];
-  static Arena arena(block);
-  return arena;
+  alignas(Arena) static std::byte storage[sizeof(Arena)];
+  static Arena* arena = nullptr;
+  if (arena == nullptr) arena = ::new (static_cast<void*>(storage)) Arena(block);
+  return *arena;
 #endif
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <coroutine>
 
 #include <microdot/async/loop.hpp>
@@ -13,7 +14,7 @@ class Event : private Notification {
   Event& operator=(const Event&) = delete;
   /// Nobody may wait any more.
   ~Event() {
-    if (loop_ != nullptr) loop_->forget(*this);
+    if (queued()) loop_.load(std::memory_order_relaxed)->forget(*this);
   }
 
   /// Wakes all who wait; later waits go through until `clear`.
@@ -24,10 +25,10 @@ class Event : private Notification {
   void clear() noexcept { set_ = false; }
   bool is_set() const noexcept { return set_; }
 
-  /// `set` from an interrupt handler or another thread. `loop` is the one whose tasks wait, so it must
-  /// outlive the call.
+  /// `set` from an interrupt handler or another thread. `loop` is the one whose tasks wait; it and the
+  /// event must outlive the call.
   void set_from_isr(Loop& loop) noexcept {
-    loop_ = &loop;
+    loop_.store(&loop, std::memory_order_relaxed);
     loop.notify(*this);
   }
 
@@ -52,7 +53,7 @@ class Event : private Notification {
   void on_notified() noexcept override { set(); }
 
   List<Strand> waiters_;
-  Loop* loop_ = nullptr;
+  std::atomic<Loop*> loop_{nullptr};
   bool set_ = false;
 };
 

@@ -42,6 +42,9 @@ class Notification {
 
  private:
   friend class Loop;
+  friend class Event;
+  bool queued() const noexcept { return queued_.load(std::memory_order_acquire); }
+
   Notification* next_ = nullptr;
   std::atomic<bool> queued_{false};
 };
@@ -61,8 +64,15 @@ class Loop {
   static Loop* try_current() noexcept;
 
   Port& port() const noexcept { return *port_; }
-  /// The time of the current turn: one reading of the clock serves all that happens in it.
-  TimePoint now() const noexcept { return now_; }
+  /// The time now: one reading of the clock serves all strands that run in one turn, another one all events
+  /// and timers.
+  TimePoint now() noexcept {
+    if (!now_known_) {
+      now_ = port_->clock().now();
+      now_known_ = true;
+    }
+    return now_;
+  }
 
   /// Runs what is ready, fires what is due, then waits for the port's events, `max_wait` at the most
   /// (negative: as long as it takes).
@@ -83,14 +93,16 @@ class Loop {
   bool post(F f) noexcept {
     static_assert(std::is_trivially_copyable_v<F> && std::is_trivially_destructible_v<F>,
                   "post: capture pointers, references and numbers only");
-    static_assert(sizeof(F) <= sizeof(Posted::storage), "post: at most four words of captures");
+    static_assert(sizeof(F) <= sizeof(Posted::storage) && alignof(F) <= alignof(std::max_align_t),
+                  "post: at most four words of captures");
     return post_raw([](void* storage) noexcept { (*std::launder(static_cast<F*>(storage)))(); }, &f,
                     sizeof(F));
   }
   /// Calls `notification.on_notified()` in the loop's thread, soon; several calls before that are one. Never
   /// fails. Safe from any thread and from interrupt handlers.
   void notify(Notification& notification) noexcept;
-  /// Forgets a notification that is about to be destroyed. In the loop's thread.
+  /// Forgets a notification that is about to be destroyed, while no other thread notifies it any more. In
+  /// the loop's thread.
   void forget(Notification& notification) noexcept;
 
   /// Counts SIGINT and SIGTERM from here on (see `Poller::watch_exit_signals`): the first sets
@@ -105,6 +117,7 @@ class Loop {
 
   /// Tasks made by `create_task` that are not done.
   List<TaskNode>& tasks() noexcept { return tasks_; }
+  /// Ends them at once, in the order in which they were made. Only while no strand of this loop runs.
   void cancel_tasks() noexcept;
 
  private:
@@ -119,10 +132,12 @@ class Loop {
   void run_ready() noexcept;
   void run_posted() noexcept;
   void run_notified() noexcept;
+  template <typename F>
+  void take_notified(F f) noexcept;
   void check_exit_signals() noexcept;
 
   Port* port_;
-  TimePoint now_;
+  TimePoint now_{};
   List<Strand> ready_;
   TimerHeap timers_;
   List<TaskNode> tasks_;
@@ -132,6 +147,7 @@ class Loop {
   std::atomic<std::size_t> post_head_{0};
   std::size_t post_tail_ = 0;
   std::atomic<Notification*> notified_{nullptr};
+  bool now_known_ = false;
   bool watching_signals_ = false;
   bool exit_requested_ = false;
   bool forced_exit_ = false;

@@ -31,7 +31,7 @@ class Queue {
     Put(Queue& queue, T value) : Permit(queue.places_), queue_(&queue), value_(std::move(value)) {}
     void await_resume() {
       Permit::await_resume();
-      queue_->push(std::move(value_));
+      queue_->push(value_);
     }
 
    private:
@@ -57,7 +57,7 @@ class Queue {
   /// Appends `value` unless the queue is full.
   bool try_put(T value) {
     if (!places_.try_take()) return false;
-    push(std::move(value));
+    push(value);
     return true;
   }
   /// Takes the oldest value that nobody waits for already; none if empty.
@@ -71,15 +71,34 @@ class Queue {
   static constexpr std::size_t capacity() noexcept { return N; }
 
  private:
+  class Returned {
+   public:
+    explicit Returned(Semaphore& semaphore) noexcept : semaphore_(&semaphore) {}
+    Returned(const Returned&) = delete;
+    Returned& operator=(const Returned&) = delete;
+    ~Returned() {
+      if (semaphore_ != nullptr) semaphore_->release();
+    }
+    void keep() noexcept { semaphore_ = nullptr; }
+
+   private:
+    Semaphore* semaphore_;
+  };
+
   T* at(std::size_t i) noexcept { return std::launder(reinterpret_cast<T*>(storage_) + (first_ + i) % N); }
-  void push(T&& value) {
+  // Moves of `T` may throw: then the place, or the value, is there for the next who asks.
+  void push(T& value) {
+    Returned place(places_);
     ::new (static_cast<void*>(storage_ + (first_ + size_) % N * sizeof(T))) T(std::move(value));
+    place.keep();
     ++size_;
     items_.release();
   }
   T pop() {
+    Returned item(items_);
     T* oldest = at(0);
     T value = std::move(*oldest);
+    item.keep();
     oldest->~T();
     first_ = (first_ + 1) % N;
     --size_;

@@ -51,27 +51,29 @@ int run(Task<T> main_task, Port& port = system_port()) {
   static_assert(std::is_void_v<T> || std::is_convertible_v<T, int> || std::is_same_v<T, Result<void>>,
                 "run: the main task gives int, void or Result<void>");
   Loop loop(port);
-  if (!main_task.valid()) {
+  detail::MainTaskRunner runner;
+  // Destroyed before its strand and its loop, which its locals may still use (a guard wakes who waits).
+  Task<T> root = std::move(main_task);
+  if (!root.valid()) {
     detail::log_main_failure(loop, "no room for it in the task pool");
     return 1;
   }
   loop.watch_exit_signals();
-  detail::MainTaskRunner runner;
-  const detail::MainTask::End end = runner.drive(loop, main_task.handle());
+  const detail::MainTask::End end = runner.drive(loop, root.handle());
   if (end == detail::MainTask::End::forced) return 130;
   if (end != detail::MainTask::End::finished) return 1;
 #if MICRODOT_EXCEPTIONS
   try {
 #endif
     if constexpr (std::is_void_v<T>) {
-      main_task.take();
+      root.take();
       return 0;
     } else if constexpr (std::is_same_v<T, Result<void>>) {
-      const Result<void> result = main_task.take();
+      const Result<void> result = root.take();
       if (!result) detail::log_main_failure(loop, to_string(result.error()));
       return result ? 0 : 1;
     } else {
-      return static_cast<int>(main_task.take());
+      return static_cast<int>(root.take());
     }
 #if MICRODOT_EXCEPTIONS
   } catch (...) {

@@ -16,7 +16,7 @@ class Semaphore {
   Semaphore& operator=(const Semaphore&) = delete;
 
   /// Holds a permit and gives it back when destroyed.
-  class Guard {
+  class [[nodiscard]] Guard {
    public:
     explicit Guard(Semaphore& semaphore) noexcept : semaphore_(&semaphore) {}
     Guard(Guard&& other) noexcept : semaphore_(std::exchange(other.semaphore_, nullptr)) {}

@@ -28,7 +28,7 @@ inline SleepAwaiter sleep_until(TimePoint deadline) noexcept { return SleepAwait
 /// `co_await sleep_for(100ms)`: goes on after a time. Zero and less: after everything else that is ready.
 template <typename Rep, typename Period>
 SleepAwaiter sleep_for(std::chrono::duration<Rep, Period> time) noexcept {
-  return SleepAwaiter(Loop::current().now() + std::chrono::ceil<Duration>(time));
+  return SleepAwaiter(Loop::current().now() + to_duration(time));
 }
 
 /// Lets everything else that is ready run first.

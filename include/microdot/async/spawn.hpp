@@ -34,12 +34,15 @@ class TaskNode : public ListHook, public Strand::Owner {
   void cancel() noexcept { strand_.stop({.cause = Stop::Cause::canceled, .status = 0, .reason = {}}); }
   /// Ends the task at once. Only while no strand runs.
   void cancel_now() noexcept;
-  /// Reports a failure by name to `on_task_error`.
+  /// Notes a failure and reports it by name to `on_task_error`.
   void fail(std::string_view reason) noexcept;
-  /// The result stays until the last handle goes.
+  /// The result stays until the last handle goes; a failure is for those who wait, and reported only if
+  /// nobody does.
   void keep_result() noexcept { keep_result_ = true; }
   /// The coroutine's frame is there: before the end, and after it if the result is kept.
   bool has_frames() const noexcept { return valid(); }
+  /// Why it ended before its coroutine did.
+  const Stop& stop_reason() const noexcept { return strand_.stop_reason(); }
 
   void acquire() noexcept { ++references_; }
   void release() noexcept;
@@ -96,26 +99,30 @@ class TaskHandle {
     if (node_ != nullptr) node_->cancel();
   }
 
-  class Awaiter {
-   public:
-    explicit Awaiter(TaskNode* node) noexcept : node_(node) {}
-    bool await_ready() const noexcept { return node_ == nullptr || node_->state() != TaskState::running; }
-    void await_suspend(std::coroutine_handle<> awaiting) const noexcept {
-      Strand& strand = Strand::running();
-      strand.park(awaiting);
-      node_->waiters().push_back(strand);
-    }
-    TaskState await_resume() const noexcept { return node_ == nullptr ? TaskState::failed : node_->state(); }
-
-   private:
-    TaskNode* node_;
-  };
+  class Awaiter;
   /// Waits until the task has ended and gives its state. What it threw went to `on_task_error`.
-  Awaiter operator co_await() const noexcept { return Awaiter(node_); }
+  Awaiter operator co_await() const noexcept;
 
  private:
   TaskNode* node_ = nullptr;
 };
+
+/// See `TaskHandle::operator co_await`. Refers to the task itself: the handle may go meanwhile.
+class TaskHandle::Awaiter {
+ public:
+  explicit Awaiter(const TaskHandle& task) noexcept : task_(task) {}
+  bool await_ready() const noexcept { return task_.done(); }
+  void await_suspend(std::coroutine_handle<> awaiting) const noexcept {
+    Strand& strand = Strand::running();
+    strand.park(awaiting);
+    task_.node_->waiters().push_back(strand);
+  }
+  TaskState await_resume() const noexcept { return task_.state(); }
+
+ private:
+  TaskHandle task_;
+};
+inline TaskHandle::Awaiter TaskHandle::operator co_await() const noexcept { return Awaiter(*this); }
 
 namespace detail {
 
@@ -123,6 +130,11 @@ namespace detail {
 std::string_view current_exception_text() noexcept;
 /// Reports that a task could not be made, and gives a failed handle.
 TaskHandle refuse_task(std::string_view name, std::string_view reason) noexcept;
+
+template <typename T>
+inline constexpr bool kIsResult = false;
+template <typename T>
+inline constexpr bool kIsResult<Result<T>> = true;
 
 template <typename T>
 class TypedTaskNode : public TaskNode {
@@ -145,8 +157,8 @@ class TypedTaskNode : public TaskNode {
       return;
     }
 #endif
-    if constexpr (std::is_same_v<T, Result<void>>) {
-      const Result<void> result = task_.take();
+    if constexpr (kIsResult<T>) {
+      const T& result = task_.handle().promise().value();
       if (!result) fail(to_string(result.error()));
     }
   }
@@ -184,8 +196,7 @@ class CallableTaskNode final : public TypedTaskNode<T> {
 
 template <typename Node, typename... Args>
 Node* make_task_node(Args&&... args) {
-  void* memory = task_pool().allocate(sizeof(Node));
-  return memory != nullptr ? ::new (memory) Node(std::forward<Args>(args)...) : nullptr;
+  return make_in<Node>(task_pool(), std::forward<Args>(args)...);
 }
 
 TaskHandle start_task(TaskNode* node, std::string_view name) noexcept;
@@ -276,7 +287,12 @@ requires detail::TaskFunction<F, Args...> Task<typename detail::TaskOf<F, Args..
   TaskHandle handle = detail::start_task(node, "shield");
   const TaskState state = co_await handle;
   if (state == TaskState::canceled || node == nullptr || !node->has_frames()) {
-    co_await StopAwaiter(Stop{.cause = Stop::Cause::no_memory, .status = 503, .reason = {}});
+    // It was aborted or found no room: so is the strand that waits for its result.
+    Stop stop = node != nullptr ? node->stop_reason() : Stop{};
+    if (stop.cause == Stop::Cause::none)
+      stop = {.cause = Stop::Cause::no_memory, .status = 503, .reason = {}};
+    stop.reason = {};  // its bytes may go with the task
+    co_await StopAwaiter(stop);
   }
   co_return node->take();
 }

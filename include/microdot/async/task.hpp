@@ -40,8 +40,9 @@ class PromiseBase {
 #if MICRODOT_EXCEPTIONS
   void unhandled_exception() noexcept { exception_ = std::current_exception(); }
   void rethrow_if_failed() {
-    if (exception_) std::rethrow_exception(std::move(exception_));
+    if (exception_) std::rethrow_exception(take_exception());
   }
+  std::exception_ptr take_exception() noexcept { return std::exchange(exception_, nullptr); }
   const std::exception_ptr& exception() const noexcept { return exception_; }
 #else
   void unhandled_exception() noexcept { std::terminate(); }
@@ -69,7 +70,7 @@ class TaskPromise : public PromiseBase {
 
   Task<T> get_return_object() noexcept;
   static Task<T> get_return_object_on_allocation_failure() noexcept;
-  template <typename U>
+  template <typename U = T>
   requires std::is_constructible_v<T, U&&>
   void return_value(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
     ::new (static_cast<void*>(&value_)) T(std::forward<U>(value));
@@ -79,6 +80,11 @@ class TaskPromise : public PromiseBase {
     rethrow_if_failed();
     assert(has_value_);
     return std::move(value_);
+  }
+  /// The value of a coroutine that returned.
+  const T& value() const noexcept {
+    assert(has_value_);
+    return value_;
   }
 
  private:
@@ -137,10 +143,13 @@ class [[nodiscard]] Task {
     if (handle_) std::exchange(handle_, nullptr).destroy();
   }
 
+  /// Gives up the frame, for those who keep it without its type.
+  std::coroutine_handle<promise_type> release() noexcept { return std::exchange(handle_, nullptr); }
+
   class Awaiter {
    public:
     explicit Awaiter(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
-    bool await_ready() const noexcept { return false; }
+    bool await_ready() const noexcept { return handle_ && handle_.done(); }
     void await_suspend(std::coroutine_handle<> awaiting) const noexcept {
       Strand& strand = Strand::running();
       if (!handle_) {
@@ -179,6 +188,20 @@ inline Task<void> TaskPromise<void>::get_return_object() noexcept {
 }
 inline Task<void> TaskPromise<void>::get_return_object_on_allocation_failure() noexcept {
   return Task<void>();
+}
+
+/// Makes a `T` in `arena`; null if there is no room.
+template <typename T, typename... Args>
+T* make_in(Arena& arena, Args&&... args) {
+  static_assert(alignof(T) <= Arena::kAlignment);
+  struct Memory {
+    ~Memory() { Arena::free(pointer); }
+    void* pointer;
+  } memory{arena.allocate(sizeof(T))};
+  if (memory.pointer == nullptr) return nullptr;
+  T* made = ::new (memory.pointer) T(std::forward<Args>(args)...);  // may throw
+  memory.pointer = nullptr;
+  return made;
 }
 
 template <typename T>

@@ -16,8 +16,8 @@ namespace microdot::inline MICRODOT_ABI {
 ///     for (Sensor& sensor : sensors) group.create_task(poll, std::ref(sensor));
 ///     co_await group.join();
 ///
-/// The destructor ends what still runs and never blocks. To be used by the strand that made it, and only
-/// there.
+/// The destructor ends what still runs and never blocks. The group belongs to the strand that made it; its
+/// tasks may start more tasks in it, but must not `cancel` or `join` it.
 class TaskGroup {
  public:
   TaskGroup() noexcept : set_(Strand::running()) {}
@@ -27,7 +27,7 @@ class TaskGroup {
 
   /// Starts a task, or a coroutine function with its arguments, which are kept beside it. Without room for it
   /// the awaiting strand ends at `join` (in a handler: 503).
-  void create_task(Task<> task) noexcept { add(make<TaskOnlyNode>(set_, std::move(task))); }
+  void create_task(Task<> task) { add(make<TaskOnlyNode>(set_, std::move(task))); }
   template <typename F, typename... Args>
   requires detail::TaskFunction<F, Args...>
   void create_task(F&& f, Args&&... args) {
@@ -36,27 +36,39 @@ class TaskGroup {
     add(make<CallableNode<std::decay_t<F>, std::decay_t<Args>...>>(set_, std::forward<F>(f),
                                                                    std::forward<Args>(args)...));
   }
-  /// Ends all tasks now.
+  /// Ends all tasks now. Not from one of them.
   void cancel() noexcept {
     while (first_ != nullptr) {
       Node* node = std::exchange(first_, first_->next);
       node->destroy();
     }
-    set_ = detail::BranchSet(set_.parent());
+    set_.reset();
   }
 
   class Join {
    public:
     explicit Join(TaskGroup& group) noexcept : group_(&group) {}
-    bool await_ready() const noexcept { return group_->set_.complete() && !group_->out_of_memory_; }
-    void await_suspend(std::coroutine_handle<> awaiting) const noexcept {
-      group_->set_.parent().park(awaiting);
-      if (group_->out_of_memory_) detail::stop_for_memory(group_->set_.parent());
+    Join(Join&& other) noexcept : group_(other.group_) {}
+    Join& operator=(Join&&) = delete;
+    ~Join() {
+      if (waiting_) group_->set_.wait_no_more();
     }
-    void await_resume() const { group_->finish(); }
+    bool await_ready() const noexcept { return group_->set_.complete() && !group_->out_of_memory_; }
+    void await_suspend(std::coroutine_handle<> awaiting) noexcept {
+      Strand& strand = Strand::running();
+      strand.park(awaiting);
+      if (group_->out_of_memory_) return detail::stop_for_memory(strand);
+      waiting_ = true;
+      group_->set_.wait(strand);
+    }
+    void await_resume() {
+      waiting_ = false;
+      group_->finish();
+    }
 
    private:
     TaskGroup* group_;
+    bool waiting_ = false;
   };
   /// Waits until all tasks are done. The first that throws ends the others, and its exception is rethrown.
   Join join() noexcept { return Join(*this); }
@@ -109,8 +121,8 @@ class TaskGroup {
 
   template <typename T, typename... Args>
   Node* make(Args&&... args) {
-    void* memory = set_.parent().arena().allocate(sizeof(T));
-    return memory != nullptr ? ::new (memory) T(std::forward<Args>(args)...) : nullptr;
+    drop_finished();
+    return detail::make_in<T>(set_.parent().arena(), std::forward<Args>(args)...);
   }
   void add(Node* node) noexcept {
     if (node == nullptr || !node->branch.valid()) {
@@ -121,10 +133,27 @@ class TaskGroup {
     node->next = std::exchange(first_, node);
     node->branch.start();
   }
-  void finish() {
-    if (set_.failed()) {
-      for (Node* node = first_; node != nullptr; node = node->next) node->branch.rethrow_if_failed();
+  // So that a group that lives long needs no more memory than its tasks that run.
+  void drop_finished() noexcept {
+    if (set_.failed() != nullptr) return;
+    for (Node** at = &first_; *at != nullptr;) {
+      Node* const node = *at;
+      if (node->branch.done()) {
+        *at = node->next;
+        node->destroy();
+      } else {
+        at = &node->next;
+      }
     }
+  }
+  void finish() {
+#if MICRODOT_EXCEPTIONS
+    if (set_.failed() != nullptr) {
+      const std::exception_ptr exception = set_.failed()->take_exception();
+      cancel();
+      std::rethrow_exception(exception);
+    }
+#endif
     cancel();
   }
 

@@ -1,9 +1,25 @@
 #pragma once
+#include <chrono>
 #include <cstdint>
+#include <ratio>
+#include <type_traits>
 
 #include <microdot/port/clock.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
+
+/// Any duration as the library's, rounded up; about 70,000 years if it is longer, so that a deadline never
+/// overflows.
+template <typename Rep, typename Period>
+constexpr Duration to_duration(std::chrono::duration<Rep, Period> time) noexcept {
+  if constexpr (std::ratio_greater_v<Period, Duration::period> || std::is_floating_point_v<Rep>) {
+    using Wide = std::chrono::duration<std::common_type_t<Rep, Duration::rep>, Period>;
+    constexpr auto kLongest = std::chrono::duration_cast<Wide>(Duration::max() / 4);
+    if (Wide(time) > kLongest) return Duration::max() / 4;
+    if (Wide(time) < -kLongest) return -Duration::max() / 4;
+  }
+  return std::chrono::ceil<Duration>(time);
+}
 
 /// A point in time at which the loop calls `on_timer`. Base class of what waits, so that no timer needs an
 /// allocation; disarms itself when destroyed.
@@ -14,7 +30,7 @@ class Timer {
   Timer& operator=(const Timer&) = delete;
 
   bool armed() const noexcept { return heap_ != nullptr; }
-  /// When it fires; meaningful while armed.
+  /// When it fires; meaningful while armed. Never before what the heap fired last.
   TimePoint deadline() const noexcept { return deadline_; }
   void disarm() noexcept;
 
@@ -31,11 +47,12 @@ class Timer {
   Timer* next_ = nullptr;   // next sibling
   Timer* prev_ = nullptr;   // previous sibling, or the parent of the first child
   TimePoint deadline_{};
-  std::uint32_t sequence_ = 0;
+  std::uint64_t sequence_ = 0;
 };
 
 /// The armed timers of a loop: an intrusive pairing heap. Arming is O(1), the next deadline is O(1), firing
-/// and disarming O(log n) amortised. Timers of equal deadlines fire in the order in which they were armed.
+/// and disarming O(log n) amortised. Timers of equal deadlines fire in the order in which they were armed; so
+/// do those whose deadline had passed already when they were armed.
 class TimerHeap {
  public:
   TimerHeap() noexcept = default;
@@ -57,7 +74,8 @@ class TimerHeap {
   static Timer* meld_siblings(Timer* first) noexcept;
 
   Timer* root_ = nullptr;
-  std::uint32_t sequence_ = 0;
+  std::uint64_t sequence_ = 0;  // 64 bits: a busy server arms 2^32 timers within a day
+  TimePoint fired_{TimePoint::min()};
 };
 
 }  // namespace microdot::inline MICRODOT_ABI

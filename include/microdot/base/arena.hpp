@@ -11,7 +11,8 @@ namespace microdot::inline MICRODOT_ABI {
 
 /// Memory for one exchange, stream or task pool: a fixed block that coroutine frames, header fields and
 /// formatted text are taken from. Freed blocks are used again; what is never freed goes with `reset`. When
-/// the block is full the `fallback` arena is asked, and then there is none: callers get null, nothing aborts.
+/// the block is full the `fallback` arena is asked, and its fallback; then there is none: callers get null,
+/// nothing aborts.
 ///
 /// Cost: `kOverhead` bytes for each block taken. Not for use from several threads.
 class Arena {
@@ -27,7 +28,7 @@ class Arena {
   Arena& operator=(const Arena&) = delete;
   ~Arena();
 
-  /// Gives an empty arena its block.
+  /// Gives an arena that nothing is taken from its block (at most 4 GiB of it are used), or another one.
   void assign(std::span<std::byte> block, Arena* fallback = nullptr) noexcept;
   /// `size` bytes aligned for any type, or null. Valid until `free` or `reset`.
   [[nodiscard]] void* allocate(std::size_t size) noexcept;
@@ -37,12 +38,12 @@ class Arena {
   static Arena& owner_of(void* pointer) noexcept;
   /// Makes all of the block free. What was taken from the fallback stays taken.
   void reset() noexcept;
-  /// A copy of `text` that lives until `reset`; a view with null data if there is no room (and `text` not
-  /// empty).
+  /// A copy of `text` that lives until `reset`; a view with null data if there is no room. An empty text
+  /// needs none.
   std::string_view copy(std::string_view text) noexcept;
 
   /// The unused end of the block, to build text in place before its length is known; `keep` takes the first
-  /// `size` bytes of it.
+  /// `size` bytes of it (at most as many as `rest` has). Nothing may be allocated in between.
   std::span<char> rest() noexcept;
   std::string_view keep(std::size_t size) noexcept;
 

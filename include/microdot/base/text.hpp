@@ -8,7 +8,7 @@
 
 namespace microdot::inline MICRODOT_ABI {
 
-/// A line of text built in place, cut at `N` bytes: for logs.
+/// A line of text built in place, cut at `N` bytes: for logs. A number that does not fit is left out.
 template <std::size_t N>
 class FixedText {
  public:
@@ -17,6 +17,7 @@ class FixedText {
     for (const char c : text) data_[size_++] = c;
     return *this;
   }
+  FixedText& append(char c) noexcept { return append(std::string_view(&c, 1)); }
   FixedText& append(std::integral auto number) noexcept {
     const std::to_chars_result end = std::to_chars(data_ + size_, data_ + N, number);
     if (end.ec == std::errc{}) size_ = static_cast<std::size_t>(end.ptr - data_);
