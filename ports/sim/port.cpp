@@ -38,8 +38,16 @@ class SimPoller final : public Poller {
   void poll(Duration timeout) noexcept override {
     stuck = false;
     const bool woken = woken_.exchange(false);
-    network_.arrive();
-    if (network_.dispatch() || woken || timeout == Duration::zero()) return;
+    const bool arrived = network_.arrive();
+    if (network_.dispatch() || woken || timeout == Duration::zero()) {
+      if (arrived) {
+        unmoved_ = 0;
+      } else if (++unmoved_ > kPatience) {
+        network_.now += kBusyStep;
+      }
+      return;
+    }
+    unmoved_ = 0;
     TimePoint next;
     const bool coming = network_.next_event(next);
     if (!coming && timeout < Duration::zero()) {
@@ -72,7 +80,12 @@ class SimPoller final : public Poller {
   bool stuck = false;
 
  private:
+  /// A program that is always busy, perhaps with waiting, must not stop the clock for ever.
+  static constexpr unsigned kPatience = 1000;
+  static constexpr Duration kBusyStep = Duration(100);
+
   SimNetwork& network_;
+  unsigned unmoved_ = 0;  ///< Polls in a row in which nothing new came and the clock stood still.
   std::atomic<bool> woken_{false};
   unsigned watches_ = 0;
   unsigned signals_ = 0;

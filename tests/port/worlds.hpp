@@ -2,16 +2,16 @@
 // The two systems that the conformance tests run on, with clients of the same shape.
 
 #include <arpa/inet.h>
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
-#include <functional>
-#include <memory>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
 
 #include <gtest/gtest.h>
 

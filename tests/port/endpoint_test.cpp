@@ -1,0 +1,60 @@
+#include <arpa/inet.h>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include <microdot/port/network.hpp>
+
+namespace microdot_test {
+namespace {
+
+using namespace microdot;
+
+std::string format(const char* text, Endpoint::Family family) {
+  Endpoint endpoint;
+  endpoint.family = family;
+  EXPECT_EQ(inet_pton(family == Endpoint::Family::ipv4 ? AF_INET : AF_INET6, text, endpoint.address.data()),
+            1);
+  char out[Endpoint::kMaxText];
+  return std::string(endpoint.format_address(out));
+}
+std::string v4(const char* text) { return format(text, Endpoint::Family::ipv4); }
+std::string v6(const char* text) { return format(text, Endpoint::Family::ipv6); }
+
+TEST(Endpoint, FormatsIpv4) {
+  for (const char* text : {"0.0.0.0", "127.0.0.1", "255.255.255.255", "10.20.30.40", "1.100.9.99"})
+    EXPECT_EQ(v4(text), text);
+}
+
+TEST(Endpoint, FormatsIpv6AsRfc5952Says) {
+  EXPECT_EQ(v6("::"), "::");
+  EXPECT_EQ(v6("::1"), "::1");
+  EXPECT_EQ(v6("1::"), "1::");
+  EXPECT_EQ(v6("2001:0db8:0:0:0:0:0002:0001"), "2001:db8::2:1");  // 4.1, 4.2.1
+  EXPECT_EQ(v6("2001:db8:0:1:1:1:1:1"), "2001:db8:0:1:1:1:1:1");  // 4.2.2: one group is not shortened
+  EXPECT_EQ(v6("2001:0:0:1:0:0:0:1"), "2001:0:0:1::1");           // 4.2.3: the longest run
+  EXPECT_EQ(v6("2001:db8:0:0:1:0:0:1"), "2001:db8::1:0:0:1");     // 4.2.3: the first of two
+  EXPECT_EQ(v6("2001:DB8::ABCD:EF"), "2001:db8::abcd:ef");        // 4.3: lower case
+  EXPECT_EQ(v6("::ffff:192.0.2.1"), "::ffff:192.0.2.1");          // 5
+  EXPECT_EQ(v6("1:2:3:4:5:6:7:8"), "1:2:3:4:5:6:7:8");
+  EXPECT_EQ(v6("1:2:3:4:5:6:0:0"), "1:2:3:4:5:6::");
+  EXPECT_EQ(v6("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+}
+
+TEST(Endpoint, NoFamilyIsNoText) {
+  char out[Endpoint::kMaxText];
+  EXPECT_EQ(Endpoint{}.format_address(out), "");
+}
+
+TEST(Endpoint, TheSameAddressWhateverThePort) {
+  Endpoint one{{127, 0, 0, 1}, 1, Endpoint::Family::ipv4};
+  Endpoint two{{127, 0, 0, 1}, 2, Endpoint::Family::ipv4};
+  Endpoint other{{127, 0, 0, 2}, 1, Endpoint::Family::ipv4};
+  Endpoint six{{127, 0, 0, 1}, 1, Endpoint::Family::ipv6};
+  EXPECT_TRUE(one.same_address(two));
+  EXPECT_FALSE(one.same_address(other));
+  EXPECT_FALSE(one.same_address(six));
+}
+
+}  // namespace
+}  // namespace microdot_test
