@@ -32,8 +32,8 @@ struct PathArgs {
 ///       static bool parse(std::string_view text, Hex& value);  // false: the route does not match
 ///     };
 ///
-/// `text` is one decoded segment, never empty. The type must be default-constructible. `parse` must not throw
-/// and may be called twice for one request.
+/// `text` is one decoded segment, never empty. The type must be default-constructible. `parse` may be called
+/// twice for one request; one that throws refuses.
 template <typename T>
 struct PathType;
 
@@ -93,6 +93,7 @@ std::string_view component_type(std::string_view pattern, std::size_t place) noe
 /// Reads `-?\d+`, and no more, of a number from `min` to `max`; `bits` is it in two's complement.
 bool parse_integer(std::string_view text, std::int64_t min, std::uint64_t max, std::uint64_t& bits) noexcept;
 
+/// Reads the argument in `place`. False if the type refuses the text.
 template <typename T>
 bool parse_path_arg(std::string_view pattern, std::size_t place, std::string_view text, T& value) {
   if constexpr (HasPathType<T>) {
@@ -115,14 +116,39 @@ bool parse_path_arg(std::string_view pattern, std::size_t place, std::string_vie
   }
 }
 
+template <typename T>
+bool accepts_path_arg(std::string_view pattern, std::size_t place, std::string_view text) noexcept {
+  // Text takes all; a std::string need not be made to find out.
+  if constexpr (kIsPathText<T> && !HasPathType<T>) return true;
+#if MICRODOT_EXCEPTIONS
+  try {
+#endif
+    T value{};
+    return parse_path_arg(pattern, place, text, value);
+#if MICRODOT_EXCEPTIONS
+  } catch (...) {
+    return false;
+  }
+#endif
+}
+
 template <typename R>
 concept CoroutineType = requires {
   typename std::remove_cvref_t<R>::promise_type;
 };
 
+/// What is left of a handler that was refused, so that compilers have one complaint and not ten.
+struct NoSignature {
+  using Return = void;
+  using Params = std::tuple<>;
+  using Args = std::tuple<>;
+  static constexpr std::size_t kArgs = 0;
+  static constexpr PathArgType kArgTypes[1] = {};
+};
+
 /// What a call operator or function says of a handler. The primary is for those without any parameter.
 template <typename R, typename... P>
-struct HandlerSignature {
+struct HandlerSignature : NoSignature {
   static_assert(sizeof...(P) > 0, "a route handler must take Request& first");
 };
 template <typename R, typename First, typename... P>
@@ -158,7 +184,7 @@ struct CallSignature<R (C::*)(P...) const& noexcept(N)> : HandlerSignature<R, P.
 /// operator (every lambda without `auto` parameters). Members: `Return`, `Params` and `Args` (tuples of the
 /// path arguments' types, as declared and decayed), `kArgs` and `kArgTypes`.
 template <typename F>
-struct HandlerTraits {
+struct HandlerTraits : detail::NoSignature {
   static_assert(
       !std::is_same_v<F, F>,
       "a route handler must be a function, or a lambda whose parameters are not auto, taking Request& first");
@@ -224,9 +250,8 @@ template <typename F>
 bool accepts(std::string_view pattern, const PathArgs& decoded) noexcept {
   using Args = typename HandlerTraits<F>::Args;
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
-    Args values{};
     return decoded.count == sizeof...(I) &&
-           (detail::parse_path_arg(pattern, I, decoded.values[I], std::get<I>(values)) && ...);
+           (detail::accepts_path_arg<std::tuple_element_t<I, Args>>(pattern, I, decoded.values[I]) && ...);
   }
   (std::make_index_sequence<HandlerTraits<F>::kArgs>{});
 }

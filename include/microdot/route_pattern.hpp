@@ -142,7 +142,7 @@ constexpr PatternError check_literal(std::string_view text) noexcept {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (c == '?' || c == '#') return PatternError::pattern_must_not_have_a_query_or_fragment;
-    if ((c >= 0 && c <= ' ') || c == 0x7f)
+    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
       return PatternError::pattern_must_not_have_spaces_or_control_characters;
     if (c == '%' && (text.size() - i < 3 || hex_value(text[i + 1]) < 0 || hex_value(text[i + 2]) < 0)) {
       return PatternError::pattern_has_a_percent_sign_without_two_hexadecimal_digits;

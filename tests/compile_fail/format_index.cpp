@@ -1,0 +1,5 @@
+// expect-error: non-.?constexpr.? function .*indexes_and_names_are_not_supported
+#include <microdot/base/format.hpp>
+
+char line[32];
+auto size = microdot::format_to(line, "{1} {0}", 1, 2);

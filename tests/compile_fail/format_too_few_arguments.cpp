@@ -1,0 +1,5 @@
+// expect-error: non-.?constexpr.? function .*too_few_arguments
+#include <microdot/base/format.hpp>
+
+char line[32];
+auto size = microdot::format_to(line, "{} of {}", 1);

@@ -1,0 +1,5 @@
+// expect-error: non-.?constexpr.? function .*unmatched_brace
+#include <microdot/base/format.hpp>
+
+char line[32];
+auto size = microdot::format_to(line, "a {b", 1);

@@ -1,0 +1,6 @@
+// expect-error: a route handler must take Request& first
+#include "route.hpp"
+
+int main() {
+  get("/users/<int:id>", [](int) {});
+}

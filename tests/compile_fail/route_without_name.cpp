@@ -1,0 +1,6 @@
+// expect-error: component_has_no_name
+#include "route.hpp"
+
+int main() {
+  get("/users/<int:>", [](Request&, int) {});
+}

@@ -1,0 +1,6 @@
+// expect-error: pattern_must_begin_with_a_slash
+#include "route.hpp"
+
+int main() {
+  get("users/<id>", [](Request&, std::string_view) {});
+}
