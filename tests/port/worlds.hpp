@@ -50,7 +50,10 @@ class SocketClient {
     if (fd_ >= 0) ::close(fd_);
   }
 
-  void send(std::string_view bytes) { (void)!::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL); }
+  void send(std::string_view bytes) {
+    if (::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0 && (errno == EPIPE || errno == ECONNRESET))
+      reset_ = true;
+  }
   void shutdown_write() { shutdown(fd_, SHUT_WR); }
   void close() {
     ::close(fd_);

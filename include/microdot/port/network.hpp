@@ -133,8 +133,8 @@ inline constexpr std::size_t kListenerBytes = 8 * sizeof(void*);
 
 /// Where to listen.
 struct ListenOptions {
-  std::string_view host;   ///< "" or "::" is every address of both families, "0.0.0.0" every IPv4 one, or a
-                           ///< literal address, or "localhost".
+  std::string_view host = {};  ///< "" or "::" is every address of both families, "0.0.0.0" every IPv4 one, or
+                               ///< a literal address, or "localhost".
   std::uint16_t port = 0;  ///< 0: the system chooses.
   int backlog = 511;
 };

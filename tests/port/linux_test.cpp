@@ -1,0 +1,295 @@
+// What only the Linux port has to get right: real signals, threads, descriptors, families, sendfile.
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <new>
+#include <thread>
+
+#include "worlds.hpp"
+
+namespace microdot_test {
+namespace {
+
+class LinuxPortTest : public testing::Test {
+ protected:
+  Port& port_ = system_port();
+  Acceptor acceptor_{port_};
+
+  /// The server's descriptor of the client's connection.
+  static int server_end(const SocketClient& client) {
+    for (int fd = 3; fd < 256; ++fd) {
+      sockaddr_storage address{};
+      socklen_t length = sizeof address;
+      if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
+          ntohs(reinterpret_cast<sockaddr_in&>(address).sin_port) == client.local_port() && fd != client.fd())
+        return fd;
+    }
+    return -1;
+  }
+};
+
+TEST_F(LinuxPortTest, EachThreadHasItsPort) {
+  Port* other = nullptr;
+  std::thread([&] { other = &system_port(); }).join();
+  EXPECT_NE(other, &port_);
+  EXPECT_EQ(&system_port(), &port_);
+}
+
+TEST_F(LinuxPortTest, AThreadThatEndsClosesItsDescriptors) {
+  const int next = dup(0);
+  close(next);
+  std::thread([] {
+    system_port().poller().watch_exit_signals();
+    (void)system_port().files().open("/etc", "passwd");
+    system_port().poller().poll(0ms);
+  }).join();
+  const int after = dup(0);
+  close(after);
+  EXPECT_EQ(after, next);
+}
+
+TEST_F(LinuxPortTest, AWakeFromAnotherThreadEndsThePoll) {
+  for (int round = 0; round < 200; ++round) {
+    std::atomic<bool> posted{false};
+    std::thread other([&] {
+      posted = true;
+      port_.poller().wake();
+    });
+    while (!posted) port_.poller().poll(20s);  // a lost wake is a test that times out
+    other.join();
+  }
+  port_.poller().poll(0ms);
+}
+
+TEST_F(LinuxPortTest, SignalsAreCountedInWhateverThreadTheyCome) {
+  port_.poller().watch_exit_signals();
+  const unsigned before = port_.poller().exit_signals();
+  for (const int number : {SIGINT, SIGTERM}) {
+    std::thread other([&] { pthread_kill(pthread_self(), number); });  // a thread that blocks no signals
+    const TimePoint start = port_.clock().now();
+    port_.poller().poll(10s);
+    other.join();
+    EXPECT_LT(port_.clock().now() - start, 5s);
+  }
+  port_.poller().poll(0ms);
+  EXPECT_EQ(port_.poller().exit_signals(), before + 2);
+  port_.poller().unwatch_exit_signals();
+}
+
+TEST_F(LinuxPortTest, UnwatchingRestoresTheProgramsOwnHandlers) {
+  static std::atomic<int> own{0};
+  struct sigaction mine {};
+  struct sigaction before {};
+  mine.sa_handler = [](int) { ++own; };
+  sigaction(SIGTERM, &mine, &before);
+  port_.poller().watch_exit_signals();
+  raise(SIGTERM);
+  EXPECT_EQ(own, 0);
+  port_.poller().unwatch_exit_signals();
+  raise(SIGTERM);
+  EXPECT_EQ(own, 1);
+  sigaction(SIGTERM, &before, nullptr);
+  port_.poller().poll(0ms);
+}
+
+TEST_F(LinuxPortTest, AProgramsOwnSigpipeHandlingStays) {
+  const pid_t child = fork();
+  if (child == 0) {
+    signal(SIGPIPE, [](int) {});
+    struct sigaction action {};
+    std::thread([] { (void)system_port(); }).join();
+    sigaction(SIGPIPE, nullptr, &action);
+    const bool kept = action.sa_handler != SIG_IGN;
+    signal(SIGPIPE, SIG_DFL);
+    std::thread([] { (void)system_port(); }).join();
+    sigaction(SIGPIPE, nullptr, &action);
+    _exit(kept && action.sa_handler == SIG_IGN ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(LinuxPortTest, SendsAFileWithoutReadingItAndNeverDiesOfIt) {
+  char name[] = "/tmp/microdot_sendfile_XXXXXX";
+  const int out = mkstemp(name);
+  std::string content;
+  for (int i = 0; content.size() < 3'000'000; ++i) content += std::to_string(i) + '\n';
+  ASSERT_EQ(write(out, content.data(), content.size()), static_cast<ssize_t>(content.size()));
+  auto file = port_.files().open("", name);
+  ASSERT_TRUE(file);
+  ASSERT_TRUE(acceptor_.listen());
+  SocketClient client(acceptor_.number());
+  Peer peer;
+  ASSERT_TRUE(acceptor_.accept(peer));
+  constexpr std::size_t kStart = 1000;
+  std::size_t at = kStart;
+  const auto send_on = [&] {
+    while (at < content.size()) {
+      const auto sent = peer.transport->write_file(*file, at, content.size() - at);
+      if (!sent) {
+        EXPECT_EQ(sent.error(), Error::would_block);
+        return;
+      }
+      at += *sent;
+    }
+    peer.transport->set_interest(true, false);
+  };
+  peer.when_writable = send_on;
+  peer.transport->set_interest(true, true);
+  EXPECT_TRUE(poll_until(port_, [&] { return client.received().size() >= content.size() - kStart; }));
+  EXPECT_TRUE(client.received() == content.substr(kStart));
+
+  EXPECT_EQ(peer.transport->write_file(*file, content.size(), 10).error(), Error::io) << "beyond the end";
+  ASSERT_EQ(ftruncate(out, 0), 0);
+  EXPECT_EQ(peer.transport->write_file(*file, 0, 10).error(), Error::io) << "it has become shorter";
+  ASSERT_EQ(write(out, "x", 1), 1);
+
+  // A handle of another port is no descriptor here.
+  SimPort sim;
+  sim.add_file("f", "content");
+  const auto foreign = sim.files().open("", "f");
+  EXPECT_EQ(peer.transport->write_file(*foreign, 0, 7).error(), Error::unsupported);
+
+  client.reset();
+  ASSERT_TRUE(poll_until(port_, [&] { return peer.gone == 1; }));
+  for (int i = 0; i < 3; ++i)  // sendfile raises SIGPIPE here
+    EXPECT_EQ(peer.transport->write_file(*file, 0, 10).error(), Error::closed);
+  peer.close();
+  close(out);
+  unlink(name);
+}
+
+TEST_F(LinuxPortTest, ServesBothFamiliesAndCallsIpv4ByItsName) {
+  for (std::string_view host : {"", "::"}) {
+    Acceptor both(port_);
+    ASSERT_TRUE(both.listen({.host = host}));
+    EXPECT_EQ(both.listener->local().family, Endpoint::Family::ipv6);
+    SocketClient four(both.number()), six(both.number(), true);
+    std::vector<std::string> names;
+    for (int i = 0; i < 2; ++i) {
+      Peer peer;
+      ASSERT_TRUE(both.accept(peer));
+      char text[Endpoint::kMaxText];
+      names.emplace_back(peer.transport->peer().format_address(text));
+      EXPECT_NE(peer.transport->peer().port, 0);
+      peer.close();
+    }
+    EXPECT_EQ(names, (std::vector<std::string>{"127.0.0.1", "::1"}));
+  }
+}
+
+TEST_F(LinuxPortTest, OneFamilyAloneWhenItIsNamed) {
+  ASSERT_TRUE(acceptor_.listen({.host = "::1"}));
+  EXPECT_TRUE(SocketClient(acceptor_.number()).was_reset());
+  EXPECT_FALSE(SocketClient(acceptor_.number(), true).was_reset());
+  Acceptor four(port_);
+  ASSERT_TRUE(four.listen({.host = "0.0.0.0"}));
+  EXPECT_TRUE(SocketClient(four.number(), true).was_reset());
+  EXPECT_FALSE(SocketClient(four.number()).was_reset());
+  Acceptor local(port_);
+  ASSERT_TRUE(local.listen({.host = "localhost"}));
+  EXPECT_FALSE(SocketClient(local.number()).was_reset());
+}
+
+TEST_F(LinuxPortTest, AnAddressOfAnotherMachineIsUnavailable) {
+  EXPECT_EQ(acceptor_.listen({.host = "192.0.2.1"}).error(), Error::address_unavailable);
+  EXPECT_EQ(acceptor_.listen({.host = "no.such.host.invalid"}).error(), Error::invalid);
+  EXPECT_EQ(acceptor_.listen({.host = std::string(1000, 'a')}).error(), Error::invalid);
+}
+
+TEST_F(LinuxPortTest, AcceptedSocketsDoNotDelayAndDoNotLeakToChildren) {
+  ASSERT_TRUE(acceptor_.listen());
+  SocketClient client(acceptor_.number());
+  Peer peer;
+  ASSERT_TRUE(acceptor_.accept(peer));
+  const int fd = server_end(client);
+  ASSERT_GE(fd, 0);
+  int value = 0;
+  socklen_t length = sizeof value;
+  ASSERT_EQ(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &length), 0);
+  EXPECT_NE(value, 0);
+  EXPECT_NE(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+  EXPECT_NE(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+  peer.close();
+}
+
+TEST_F(LinuxPortTest, WithoutDescriptorsAcceptSaysSoAndTheConnectionWaits) {
+  ASSERT_TRUE(acceptor_.listen());
+  SocketClient client(acceptor_.number());
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const int next = dup(0);
+  close(next);
+  rlimit none = before;
+  none.rlim_cur = static_cast<rlim_t>(next);
+  Peer peer;
+  setrlimit(RLIMIT_NOFILE, &none);
+  const Error accepted = acceptor_.accept(peer).error();
+  const Error opened = port_.files().open("", "/etc/passwd").error();
+  Acceptor other(port_);
+  const Error listened = other.listen().error();
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(accepted, Error::no_descriptors);
+  EXPECT_EQ(opened, Error::no_descriptors);
+  EXPECT_EQ(listened, Error::no_descriptors);
+  EXPECT_TRUE(acceptor_.accept(peer));
+  peer.close();
+}
+
+TEST_F(LinuxPortTest, RaisesTheDescriptorLimitAsFarAsItGoes) {
+  const pid_t child = fork();
+  if (child == 0) {
+    rlimit limit{64, 300};
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) _exit(10);
+    if (port_.network().reserve_connections(10) != 10) _exit(11);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < 10 + 64 || limit.rlim_cur > 300) _exit(12);
+    const std::size_t most = port_.network().reserve_connections(1000);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    _exit(limit.rlim_cur == 300 && most < 300 && most > 200 ? 0 : 13);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST_F(LinuxPortTest, AConnectionInheritedByAChildIsStillForgotten) {
+  // A child that holds the descriptor keeps the kernel's registration alive, unless the port takes it away.
+  ASSERT_TRUE(acceptor_.listen());
+  SocketClient client(acceptor_.number());
+  Peer peer;
+  ASSERT_TRUE(acceptor_.accept(peer));
+  const pid_t child = fork();
+  if (child == 0) {
+    pause();
+    _exit(0);
+  }
+  peer.close();
+  client.send("to whom?");
+  poll_on(port_);
+  EXPECT_EQ(peer.readable, 0);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+}
+
+TEST_F(LinuxPortTest, LogsLinesToStandardError) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const int saved = dup(2);
+  dup2(ends[1], 2);
+  port_.log().write(LogLevel::error, "one line");
+  dup2(saved, 2);
+  char buffer[32];
+  const ssize_t size = read(ends[0], buffer, sizeof buffer);
+  EXPECT_EQ(std::string(buffer, static_cast<std::size_t>(size)), "one line\n");
+  for (const int fd : {ends[0], ends[1], saved}) close(fd);
+}
+
+}  // namespace
+}  // namespace microdot_test
