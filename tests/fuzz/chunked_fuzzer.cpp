@@ -1,0 +1,51 @@
+// A chunked body in one piece and in pieces gives the same content, the same end and the same error.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include <microdot/http/chunked.hpp>
+
+using namespace microdot;
+
+namespace {
+
+struct Outcome {
+  std::string content;
+  std::size_t consumed = 0;
+  ParseStatus status = ParseStatus::need_more;
+  int error = 0;
+  friend bool operator==(const Outcome&, const Outcome&) = default;
+};
+
+Outcome decode(const std::string& text, std::size_t step, ChunkedLimits limits) {
+  ChunkedDecoder decoder(limits);
+  Outcome out;
+  for (std::size_t at = 0; at < text.size() && out.status == ParseStatus::need_more; at += step) {
+    std::string piece = text.substr(at, step);
+    const std::string before = piece;
+    const ChunkedResult r = decoder.decode(piece);
+    if (r.consumed > piece.size() || r.produced > r.consumed) std::abort();
+    if (r.status == ParseStatus::need_more && r.consumed != piece.size()) std::abort();
+    if (piece.substr(r.consumed) != before.substr(r.consumed)) std::abort();
+    out.content += piece.substr(0, r.produced);
+    out.consumed += r.consumed;
+    out.status = r.status;
+  }
+  out.error = decoder.error_status();
+  if (decoder.total() != out.content.size()) std::abort();
+  return out;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size < 2) return 0;
+  const ChunkedLimits limits{.extension_bytes = data[0], .trailer_bytes = data[0]};
+  const std::string text(reinterpret_cast<const char*>(data + 2), size - 2);
+  if (!(decode(text, std::max<std::size_t>(text.size(), 1), limits) ==
+        decode(text, data[1] % 16 + 1, limits))) {
+    std::abort();
+  }
+  return 0;
+}
