@@ -1,6 +1,7 @@
+#include <bit>
 #include <charconv>
+#include <cmath>
 #include <cstring>
-#include <limits>
 
 #include <microdot/base/format.hpp>
 
@@ -92,21 +93,160 @@ void write_shortest(FormatSink& sink, Float value, const FormatSpec& spec) {
   write_float_text(sink, {buffer, static_cast<std::size_t>(end - buffer)}, spec);
 }
 
-void write_precise(FormatSink& sink, double value, const FormatSpec& spec) {
-  // The longest text: -DBL_MAX as {:.99f}, which is the sign, 309 digits, the point and 99 digits.
-  char buffer[1 + std::numeric_limits<double>::max_exponent10 + 1 + 1 + 99];
-  const char type = static_cast<char>(spec.type | 0x20);
-  const std::chars_format format = type == 'f'   ? std::chars_format::fixed
-                                   : type == 'e' ? std::chars_format::scientific
-                                                 : std::chars_format::general;
-  char* const end =
-      std::to_chars(buffer, buffer + sizeof buffer, value, format, spec.dot ? spec.precision : 6).ptr;
-  if (spec.type >= 'A' && spec.type <= 'Z') {
-    for (char* at = buffer; at != end; ++at) {
-      if (*at >= 'a' && *at <= 'z') *at = static_cast<char>(*at - 'a' + 'A');
+/// The exact decimal digits of a finite double, nine in a limb. std::to_chars with a precision finds them
+/// faster, by 110 KB of tables: more than some devices have.
+class Decimal {
+ public:
+  explicit Decimal(double value) {
+    const auto bits = std::bit_cast<std::uint64_t>(value);
+    std::uint64_t mantissa = bits & ((std::uint64_t{1} << 52) - 1);
+    int exponent = static_cast<int>(bits >> 52 & 0x7ff);
+    if (exponent != 0) {
+      mantissa |= std::uint64_t{1} << 52;
+    } else {
+      exponent = 1;  // subnormal
     }
+    exponent -= 1075;  // now the value is mantissa * 2^exponent
+    for (; exponent < 0 && mantissa != 0 && mantissa % 2 == 0; ++exponent) mantissa /= 2;
+    if (mantissa == 0) exponent = 0;
+
+    limbs_[first_] = static_cast<std::uint32_t>(mantissa / kLimb);
+    limbs_[last_] = static_cast<std::uint32_t>(mantissa % kLimb);
+    for (int left = exponent; left > 0; left -= 29) multiply(left < 29 ? left : 29);
+    for (int left = -exponent; left > 0; left -= 9) divide(left < 9 ? left : 9);
   }
-  write_float_text(sink, {buffer, static_cast<std::size_t>(end - buffer)}, spec);
+
+  /// The digit at a place: 0 is the first one behind the point, -1 the units.
+  int digit(int place) const {
+    const int index = (kUnits + 1) * 9 + place;
+    const int limb = index / 9;
+    if (limb < first_ || limb > last_) return 0;
+    std::uint32_t rest = limbs_[limb];
+    for (int i = index % 9; i < 8; ++i) rest /= 10;
+    return static_cast<int>(rest % 10);
+  }
+
+  /// The place of the first digit that is not 0; the units of 0.
+  int leading() const {
+    int limb = first_;
+    while (limb <= last_ && limbs_[limb] == 0) ++limb;
+    if (limb > last_) return -1;
+    int place = (limb - kUnits - 1) * 9;
+    while (digit(place) == 0) ++place;
+    return place;
+  }
+
+  /// Writes the count >= 1 digits from a place on, rounded to nearest, ties to even. True if that carried
+  /// into a new first digit, at out[-1].
+  bool round(char* out, int from, int count) const {
+    for (int i = 0; i < count; ++i) out[i] = static_cast<char>('0' + digit(from + i));
+    const int next = digit(from + count);
+    bool up = next > 5;
+    if (next == 5) {
+      up = (out[count - 1] - '0') % 2 != 0;
+      for (int place = from + count + 1; !up && place <= (last_ - kUnits) * 9; ++place)
+        up = digit(place) != 0;
+    }
+    if (!up) return false;
+    while (count != 0 && out[count - 1] == '9') out[--count] = '0';
+    if (count != 0) {
+      ++out[count - 1];
+      return false;
+    }
+    out[-1] = '1';
+    return true;
+  }
+
+ private:
+  static constexpr std::uint32_t kLimb = 1000000000;
+  static constexpr int kUnits = 34;      // the limb before the point; DBL_MAX has 309 digits
+  static constexpr int kFraction = 120;  // the limbs behind it; the least double has 1074 digits
+
+  void multiply(int shift) {  // by 2^shift, shift <= 29, so that the carry is a limb
+    std::uint32_t carry = 0;
+    for (int i = last_; i >= first_; --i) {
+      const std::uint64_t product = (std::uint64_t{limbs_[i]} << shift) + carry;
+      limbs_[i] = static_cast<std::uint32_t>(product % kLimb);
+      carry = static_cast<std::uint32_t>(product / kLimb);
+    }
+    if (carry != 0) limbs_[--first_] = carry;
+  }
+  void divide(int shift) {  // by 2^shift, shift <= 9, so that it divides kLimb
+    std::uint32_t carry = 0;
+    for (int i = first_; i <= last_; ++i) {
+      const std::uint32_t limb = limbs_[i];
+      limbs_[i] = (limb >> shift) + carry;
+      carry = (kLimb >> shift) * (limb & ((1u << shift) - 1));
+    }
+    if (carry != 0) limbs_[++last_] = carry;
+    while (first_ < last_ && limbs_[first_] == 0) ++first_;
+  }
+
+  std::uint32_t limbs_[kUnits + 1 + kFraction];  // from first_ to last_; all others are 0
+  int first_ = kUnits - 1;
+  int last_ = kUnits;
+};
+
+/// A number being laid out, in the longest text's room: -DBL_MAX as {:.99f}, with a carry.
+struct FloatText {
+  char buffer[2 + 309 + 1 + 99];
+  char* begin = buffer + 2;  // behind the room for sign and carry
+  char* end = begin;
+
+  void insert(std::ptrdiff_t at, std::string_view text) {
+    std::memmove(begin + at + text.size(), begin + at, static_cast<std::size_t>(end - begin - at));
+    std::memcpy(begin + at, text.data(), text.size());
+    end += text.size();
+  }
+  void append_exponent(int exponent, char letter) {
+    *end++ = letter;
+    *end++ = exponent < 0 ? '-' : '+';
+    const int size = exponent < 0 ? -exponent : exponent;
+    if (size >= 100) *end++ = static_cast<char>('0' + size / 100);
+    *end++ = static_cast<char>('0' + size / 10 % 10);
+    *end++ = static_cast<char>('0' + size % 10);
+  }
+};
+
+void write_precise(FormatSink& sink, double value, const FormatSpec& spec) {
+  const bool upper = spec.type >= 'A' && spec.type <= 'Z';
+  FloatText text;
+  if (!std::isfinite(value)) {
+    text.insert(0, std::isnan(value) ? (upper ? "NAN" : "nan") : (upper ? "INF" : "inf"));
+  } else {
+    const Decimal decimal(value);
+    const bool fixed = spec.type == 'f' || spec.type == 'F';
+    const bool scientific = spec.type == 'e' || spec.type == 'E';
+    int precision = spec.dot ? spec.precision : 6;
+    if (!fixed && !scientific && precision == 0) precision = 1;  // of {:g}: all digits, at least one
+
+    int from = decimal.leading();
+    if (fixed && from > -1) from = -1;
+    const int count = fixed ? precision - from : scientific ? precision + 1 : precision;
+    const bool carried = decimal.round(text.begin, from, count);
+    text.end = text.begin + count;
+    int exponent = -1 - from;  // of the first digit
+    if (carried) {
+      --text.begin;
+      ++exponent;
+      if (!fixed) --text.end;  // as many digits as before
+    }
+
+    const bool general = !fixed && !scientific;
+    const bool plain = fixed || (general && exponent >= -4 && exponent < precision);
+    if (plain && exponent < 0) {
+      text.insert(0, std::string_view("0.000").substr(0, static_cast<std::size_t>(1 - exponent)));
+    } else if (const int whole = plain ? exponent + 1 : 1; text.end - text.begin > whole) {
+      text.insert(whole, ".");
+    }
+    if (general && std::memchr(text.begin, '.', static_cast<std::size_t>(text.end - text.begin)) != nullptr) {
+      while (text.end[-1] == '0') --text.end;
+      if (text.end[-1] == '.') --text.end;
+    }
+    if (!plain) text.append_exponent(exponent, upper ? 'E' : 'e');
+  }
+  if (std::signbit(value)) *--text.begin = '-';
+  write_float_text(sink, {text.begin, static_cast<std::size_t>(text.end - text.begin)}, spec);
 }
 
 bool is_shortest(const FormatSpec& spec) { return spec.type == 0 && !spec.dot; }

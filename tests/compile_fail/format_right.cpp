@@ -3,5 +3,5 @@
 #include <microdot/base/format.hpp>
 
 char line[64];
-auto size = microdot::format_to(line, "{} {:>5} {:02x} {:.2f} {{}} {:s} {:p}", 1, "text", 255u, 1.5, true,
-                                &line == nullptr ? nullptr : static_cast<void*>(line));
+auto size =
+    microdot::format_to(line, "{} {:>5} {:02x} {:.2f} {{}} {:s} {:p}", 1, "text", 255u, 1.5, true, nullptr);
