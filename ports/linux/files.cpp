@@ -28,26 +28,18 @@ Error open_error(int number) noexcept {
     case ENAMETOOLONG:
     case ELOOP:
     case EINVAL:
-    case EILSEQ:
-      return Error::not_found;
+    case EILSEQ: return Error::not_found;
     case EACCES:
-    case EPERM:
-      return Error::permission;
-    case EXDEV:
-      return Error::outside_root;
-    case EISDIR:
-      return Error::is_directory;
+    case EPERM: return Error::permission;
+    case EXDEV: return Error::outside_root;
+    case EISDIR: return Error::is_directory;
     case ENXIO:
-    case ENODEV:
-      return Error::unsupported;  // a socket or a device without driver
+    case ENODEV: return Error::unsupported;  // a socket or a device without driver
     case EMFILE:
-    case ENFILE:
-      return Error::no_descriptors;
+    case ENFILE: return Error::no_descriptors;
     case ENOMEM:
-    case ENOBUFS:
-      return Error::no_memory;
-    default:
-      return Error::io;
+    case ENOBUFS: return Error::no_memory;
+    default: return Error::io;
   }
 }
 

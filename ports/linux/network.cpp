@@ -72,27 +72,19 @@ Result<Address> resolve(std::string_view host, std::uint16_t port) noexcept {
 
 Error listen_error(int number) noexcept {
   switch (number) {
-    case EADDRINUSE:
-      return Error::address_in_use;
+    case EADDRINUSE: return Error::address_in_use;
     case EADDRNOTAVAIL:
     case EAFNOSUPPORT:
-    case ENODEV:
-      return Error::address_unavailable;
+    case ENODEV: return Error::address_unavailable;
     case EACCES:
-    case EPERM:
-      return Error::permission;
+    case EPERM: return Error::permission;
     case EMFILE:
-    case ENFILE:
-      return Error::no_descriptors;
+    case ENFILE: return Error::no_descriptors;
     case ENOBUFS:
-    case ENOMEM:
-      return Error::no_memory;
-    case ENETDOWN:
-      return Error::network_down;
-    case EINVAL:
-      return Error::invalid;
-    default:
-      return Error::io;
+    case ENOMEM: return Error::no_memory;
+    case ENETDOWN: return Error::network_down;
+    case EINVAL: return Error::invalid;
+    default: return Error::io;
   }
 }
 

@@ -43,21 +43,16 @@ Endpoint to_endpoint(const sockaddr_storage& address) noexcept {
 
 Error accept_error(int number) noexcept {
   switch (number) {
-    case EAGAIN:
-      return Error::would_block;
+    case EAGAIN: return Error::would_block;
     case EMFILE:
-    case ENFILE:
-      return Error::no_descriptors;
+    case ENFILE: return Error::no_descriptors;
     case ENOBUFS:
-    case ENOMEM:
-      return Error::no_memory;
+    case ENOMEM: return Error::no_memory;
     case EBADF:
     case EINVAL:
     case ENOTSOCK:
-    case EFAULT:
-      return Error::io;
-    default:
-      return Error::closed;  // an error of the new connection: accept(2), "Error handling"
+    case EFAULT: return Error::io;
+    default: return Error::closed;  // an error of the new connection: accept(2), "Error handling"
   }
 }
 
@@ -124,18 +119,14 @@ Result<std::size_t> LinuxTransport::write_file(const File& file, std::uint64_t o
     if (sent > 0) return static_cast<std::size_t>(sent);
     if (sent == 0) return Error::io;  // the file has become shorter
     switch (errno) {
-      case EINTR:
-        continue;
+      case EINTR: continue;
       case EINVAL:
-      case ENOSYS:
-        return Error::unsupported;
+      case ENOSYS: return Error::unsupported;
       case EIO:
       case ENOMEM:
       case EOVERFLOW:
-      case ESPIPE:
-        return Error::io;
-      default:
-        return stream_error(errno);
+      case ESPIPE: return Error::io;
+      default: return stream_error(errno);
     }
   }
 }

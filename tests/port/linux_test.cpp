@@ -82,7 +82,8 @@ TEST_F(LinuxPortTest, SignalsAreCountedInWhateverThreadTheyCome) {
 }
 
 TEST_F(LinuxPortTest, UnwatchingRestoresTheProgramsOwnHandlers) {
-  static std::atomic<int> own{0};
+  static std::atomic<int> own;
+  own = 0;
   struct sigaction mine {};
   struct sigaction before {};
   mine.sa_handler = [](int) { ++own; };

@@ -135,7 +135,7 @@ inline constexpr std::size_t kListenerBytes = 8 * sizeof(void*);
 struct ListenOptions {
   std::string_view host = {};  ///< "" or "::" is every address of both families, "0.0.0.0" every IPv4 one, or
                                ///< a literal address, or "localhost".
-  std::uint16_t port = 0;  ///< 0: the system chooses.
+  std::uint16_t port = 0;      ///< 0: the system chooses.
   int backlog = 511;
 };
 
