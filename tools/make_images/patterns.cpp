@@ -227,22 +227,15 @@ void tiles(Picture& picture, std::uint64_t seed, const Gradient& colors) {
     const Color third = colors.stops[(ground + 1 + pick(4, count - 1)) % count];
     const double middle = std::hypot(u - 0.5, v - 0.5), corner = std::hypot(u, v);
     switch (pick(2, 8)) {
-      case 0:
-        return corner < 1 ? (corner < 0.5 ? third : above) : below;
-      case 1:
-        return middle < 0.38 ? (middle < 0.16 ? third : above) : below;
-      case 2:
-        return u + v < 1 ? above : below;
+      case 0: return corner < 1 ? (corner < 0.5 ? third : above) : below;
+      case 1: return middle < 0.38 ? (middle < 0.16 ? third : above) : below;
+      case 2: return u + v < 1 ? above : below;
       case 3:
         return std::hypot(u - 0.5, v) < 0.5 ? above : (std::hypot(u - 0.5, v - 1) < 0.5 ? third : below);
-      case 4:
-        return std::fmod(corner * 5, 1) < 0.5 && corner < 1 ? above : below;
-      case 5:
-        return std::hypot(u, v) < 1 && std::hypot(1 - u, 1 - v) < 1 ? above : below;
-      case 6:
-        return std::fmod(u * 3, 1) < 0.5 ? above : below;
-      default:
-        return std::abs(u - 0.5) + std::abs(v - 0.5) < 0.5 ? (middle < 0.18 ? third : above) : below;
+      case 4: return std::fmod(corner * 5, 1) < 0.5 && corner < 1 ? above : below;
+      case 5: return std::hypot(u, v) < 1 && std::hypot(1 - u, 1 - v) < 1 ? above : below;
+      case 6: return std::fmod(u * 3, 1) < 0.5 ? above : below;
+      default: return std::abs(u - 0.5) + std::abs(v - 0.5) < 0.5 ? (middle < 0.18 ? third : above) : below;
     }
   });
 }

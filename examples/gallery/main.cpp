@@ -1,0 +1,111 @@
+// A page with forty images, and a sensor that is read every second beside it: gallery [--host H] [--port N]
+// [--root DIR]
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <random>
+#include <string_view>
+
+#include <microdot/microdot.hpp>
+
+using namespace microdot;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Options {
+  std::string_view host = "127.0.0.1";
+  std::uint16_t port = 5000;
+  std::string_view root = MICRODOT_EXAMPLE_DIR "/static";
+};
+
+// What the sensor task writes and requests read. Both hold the lock meanwhile, so that nobody sees half a
+// reading.
+struct Sensor {
+  Lock lock;
+  double celsius = 21.5;
+  int humidity = 45;
+  int readings = 0;
+};
+
+Task<> read_sensor(Sensor& sensor) {
+  std::minstd_rand random(2024);
+  std::uniform_real_distribution<double> drift(-0.12, 0.12);
+  for (;;) {
+    {
+      auto guard = co_await sensor.lock.acquire();
+      sensor.celsius += drift(random) + (21.5 - sensor.celsius) * 0.02;
+      co_await sleep_for(5ms);  // the sensor's bus is slow
+      sensor.humidity = 45 + static_cast<int>((21.5 - sensor.celsius) * 4);
+      ++sensor.readings;
+    }
+    co_await sleep_for(1s);
+  }
+}
+
+void add_routes(App& app, Sensor& sensor, std::string_view root) {
+  // The page is asked for each time; what it names has versioned URLs and is kept for a year.
+  app.get("/", [root](Request&) {
+    Response page = send_file("index.html", {.root = root});
+    page.header("Cache-Control", "no-cache");
+    return page;
+  });
+  app.static_files("/static", root, {.max_age = 31536000, .immutable = true});
+
+  app.get("/api/sensor", [&sensor](Request& req) -> Task<Response> {
+    auto guard = co_await sensor.lock.acquire();
+    Response answer(req.format(R"({{"celsius":{:.2f},"humidity":{},"readings":{}}})", sensor.celsius,
+                               sensor.humidity, sensor.readings));
+    answer.header("Content-Type", "application/json");
+    answer.header("Cache-Control", "no-store");
+    co_return answer;
+  });
+}
+
+Task<int> main_task(App& app, Sensor& sensor, const Options& options) {
+  create_task("sensor", read_sensor, std::ref(sensor));
+  auto server = create_task("server", app.start_server({.host = options.host, .port = options.port}));
+  while (!app.running() && !server.done()) co_await yield();
+  if (app.running()) {
+    std::printf("microdot gallery: http://%.*s:%u/ (Ctrl-C ends it)\n", static_cast<int>(options.host.size()),
+                options.host.data(), static_cast<unsigned>(app.port()));
+    std::fflush(stdout);
+  }
+  const TaskState end = co_await server;
+  co_return end == TaskState::done ? 0 : 1;
+}
+
+bool parse(int argc, char** argv, Options& options) {
+  for (int i = 1; i < argc; i += 2) {
+    const std::string_view name = argv[i];
+    if (i + 1 == argc) return false;
+    const std::string_view value = argv[i + 1];
+    if (name == "--host") {
+      options.host = value;
+    } else if (name == "--root") {
+      options.root = value;
+    } else if (name == "--port") {
+      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), options.port);
+      if (error != std::errc{} || end != value.data() + value.size()) return false;
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  if (!parse(argc, argv, options)) {
+    std::fprintf(stderr, "usage: gallery [--host ADDRESS] [--port NUMBER] [--root DIRECTORY]\n");
+    return 2;
+  }
+  // Ctrl-C does not wait long for downloads that are under way.
+  App app{Limits{.shutdown_timeout = 500ms}};
+  Sensor sensor;
+  add_routes(app, sensor, options.root);
+  return microdot::run(main_task(app, sensor, options));
+}
