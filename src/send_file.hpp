@@ -1,0 +1,25 @@
+#pragma once
+/// Files as answers: what `send_file` and `static_files` asked for becomes a response for the request at hand.
+
+#include <microdot/request.hpp>
+#include <microdot/response.hpp>
+
+#include "router.hpp"
+
+namespace microdot::inline MICRODOT_ABI::detail {
+
+/// What `send_file` was called with; its texts are copies in the arena it lies in.
+struct FileRequest {
+  std::string_view path;
+  SendFileOptions options;
+};
+
+/// Opens what `wanted` (a response of kind `file_request`) asks for and gives the response for this request: the whole
+/// file or a precompressed variant of it, parts of it, 304, 412, 416; or an aborted one with 404, 403, 503.
+/// Fields that were set on `wanted` are kept.
+Response open_file(Response& wanted, Request& request) noexcept;
+
+/// The same for the file at `rest` (of the request's path, still percent-encoded) in a directory.
+Response serve_directory(const StaticDirectory& directory, std::string_view rest, Request& request) noexcept;
+
+}  // namespace microdot::inline MICRODOT_ABI::detail
