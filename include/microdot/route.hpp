@@ -214,6 +214,7 @@ class RoutePattern {
         runtime_(true) {}
 
   constexpr std::string_view text() const noexcept { return text_; }
+  /// The text may be gone after the registration.
   constexpr bool is_runtime() const noexcept { return runtime_; }
   /// What is wrong with the pattern, in words; null if nothing is.
   constexpr const char* error() const noexcept { return pattern_error_text(error_); }
@@ -233,15 +234,18 @@ class RoutePrefix {
     detail::refuse(check_prefix(text_));
   }
   constexpr RoutePrefix(RuntimePattern prefix) noexcept  // NOLINT: implicit
-      : text_(prefix.text), error_(check_prefix(text_)) {}
+      : text_(prefix.text), error_(check_prefix(text_)), runtime_(true) {}
 
   constexpr std::string_view text() const noexcept { return text_; }
+  /// The text may be gone after the registration.
+  constexpr bool is_runtime() const noexcept { return runtime_; }
   /// What is wrong with the prefix, in words; null if nothing is.
   constexpr const char* error() const noexcept { return pattern_error_text(error_); }
 
  private:
   std::string_view text_;
   PatternError error_ = PatternError::none;
+  bool runtime_ = false;
 };
 
 /// Whether the decoded values are what the handler's argument types take. If not, the route does not match:

@@ -1,8 +1,6 @@
 #pragma once
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 #include <microdot/base/config.hpp>
@@ -234,11 +232,9 @@ struct RuntimePattern {
   std::string_view text;
 };
 
-/// Takes a pattern or prefix that is known only at run time. It is checked when it is registered, and the App
-/// says at start what is wrong. `text` must stay valid as long as the App.
+/// Takes a pattern or prefix that is known only at run time. It is copied and checked when it is registered,
+/// and the App says at start what is wrong.
 constexpr RuntimePattern runtime(std::string_view text) noexcept { return {text}; }
-template <std::same_as<std::string> S>
-RuntimePattern runtime(S&&) = delete;  // it would be gone before the App looks at it
 
 namespace detail {
 /// Stops a compilation with the error's name.

@@ -1,6 +1,0 @@
-// expect-error: deleted function
-#include "route.hpp"
-
-int main() {
-  get(runtime(std::string("/users")), [](Request&) {});
-}
