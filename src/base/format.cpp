@@ -2,6 +2,8 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <type_traits>
 
 #include <microdot/base/format.hpp>
 
@@ -85,31 +87,37 @@ void write_float_text(FormatSink& sink, std::string_view text, const FormatSpec&
   write_aligned(sink, text, spec, '>');  // inf and nan take no zeros
 }
 
-/// The least digits that read back as the same value of this type.
+/// A finite float or double without its sign: mantissa * 2^exponent.
+struct Binary {
+  std::uint64_t mantissa;
+  int exponent;
+  bool least;  // of its exponent: the value below is half as far as the one above
+};
+
 template <typename Float>
-void write_shortest(FormatSink& sink, Float value, const FormatSpec& spec) {
-  char buffer[32];
-  const char* const end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
-  write_float_text(sink, {buffer, static_cast<std::size_t>(end - buffer)}, spec);
+Binary binary(Float value) {
+  using Bits = std::conditional_t<sizeof(Float) == 4, std::uint32_t, std::uint64_t>;
+  constexpr int kFraction = std::numeric_limits<Float>::digits - 1;
+  const Bits bits = std::bit_cast<Bits>(value) & (static_cast<Bits>(~Bits{0}) >> 1);
+  const Bits fraction = bits & ((Bits{1} << kFraction) - 1);
+  const int exponent = static_cast<int>(bits >> kFraction);
+  constexpr int kBias = std::numeric_limits<Float>::max_exponent - 1 + kFraction;
+  if (exponent == 0) return {fraction, 1 - kBias, false};  // subnormal
+  return {fraction | (Bits{1} << kFraction), exponent - kBias, fraction == 0 && exponent > 1};
 }
 
 /// The exact decimal digits of a finite double, nine in a limb. std::to_chars with a precision finds them
 /// faster, by 110 KB of tables: more than some devices have.
 class Decimal {
  public:
-  explicit Decimal(double value) {
-    const auto bits = std::bit_cast<std::uint64_t>(value);
-    std::uint64_t mantissa = bits & ((std::uint64_t{1} << 52) - 1);
-    int exponent = static_cast<int>(bits >> 52 & 0x7ff);
-    if (exponent != 0) {
-      mantissa |= std::uint64_t{1} << 52;
-    } else {
-      exponent = 1;  // subnormal
-    }
-    exponent -= 1075;  // now the value is mantissa * 2^exponent
+  Decimal(std::uint64_t mantissa, int exponent) { assign(mantissa, exponent); }
+
+  void assign(std::uint64_t mantissa, int exponent) {
     for (; exponent < 0 && mantissa != 0 && mantissa % 2 == 0; ++exponent) mantissa /= 2;
     if (mantissa == 0) exponent = 0;
 
+    first_ = kUnits - 1;
+    last_ = kUnits;
     limbs_[first_] = static_cast<std::uint32_t>(mantissa / kLimb);
     limbs_[last_] = static_cast<std::uint32_t>(mantissa % kLimb);
     for (int left = exponent; left > 0; left -= 29) multiply(left < 29 ? left : 29);
@@ -136,17 +144,20 @@ class Decimal {
     return place;
   }
 
+  /// Whether there is a digit that is not 0 from a place on.
+  bool any(int from) const {
+    const int end = (last_ - kUnits) * 9;
+    while (from < end && digit(from) == 0) ++from;
+    return from < end;
+  }
+
   /// Writes the count >= 1 digits from a place on, rounded to nearest, ties to even. True if that carried
   /// into a new first digit, at out[-1].
   bool round(char* out, int from, int count) const {
     for (int i = 0; i < count; ++i) out[i] = static_cast<char>('0' + digit(from + i));
     const int next = digit(from + count);
-    bool up = next > 5;
-    if (next == 5) {
-      up = (out[count - 1] - '0') % 2 != 0;
-      for (int place = from + count + 1; !up && place <= (last_ - kUnits) * 9; ++place)
-        up = digit(place) != 0;
-    }
+    const bool odd = (out[count - 1] - '0') % 2 != 0;
+    const bool up = next > 5 || (next == 5 && (odd || any(from + count + 1)));
     if (!up) return false;
     while (count != 0 && out[count - 1] == '9') out[--count] = '0';
     if (count != 0) {
@@ -183,8 +194,8 @@ class Decimal {
   }
 
   std::uint32_t limbs_[kUnits + 1 + kFraction];  // from first_ to last_; all others are 0
-  int first_ = kUnits - 1;
-  int last_ = kUnits;
+  int first_;
+  int last_;
 };
 
 /// A number being laid out, in the longest text's room: -DBL_MAX as {:.99f}, with a carry.
@@ -208,48 +219,126 @@ struct FloatText {
   }
 };
 
-void write_precise(FormatSink& sink, double value, const FormatSpec& spec) {
-  const bool upper = spec.type >= 'A' && spec.type <= 'Z';
+/// Puts the point into digits of which the first counts 10^exponent.
+void lay_out(FloatText& text, int exponent, bool plain, bool upper) {
+  const int whole = plain ? exponent + 1 : 1;
+  if (whole < 1) {
+    text.insert(0, std::string_view("0.000").substr(0, static_cast<std::size_t>(1 - exponent)));
+  } else if (text.end - text.begin > whole) {
+    text.insert(whole, ".");
+  }
+  if (!plain) text.append_exponent(exponent, upper ? 'E' : 'e');
+}
+
+void strip_zeros(FloatText& text, std::ptrdiff_t keep) {
+  while (text.end - text.begin > keep && text.end[-1] == '0') --text.end;
+}
+
+/// With a precision, as printf's f, e and g.
+void lay_out_precise(FloatText& text, double value, const FormatSpec& spec) {
+  const Binary parts = binary(value);
+  const Decimal decimal(parts.mantissa, parts.exponent);
+  const bool fixed = spec.type == 'f' || spec.type == 'F';
+  const bool scientific = spec.type == 'e' || spec.type == 'E';
+  int precision = spec.dot ? spec.precision : 6;
+  if (!fixed && !scientific && precision == 0) precision = 1;  // of {:g}: all digits, at least one
+
+  int from = decimal.leading();
+  if (fixed && from > -1) from = -1;
+  const int count = fixed ? precision - from : scientific ? precision + 1 : precision;
+  text.end = text.begin + count;
+  int exponent = -1 - from;
+  if (decimal.round(text.begin, from, count)) {
+    --text.begin;
+    ++exponent;
+    if (!fixed) --text.end;  // as many digits as before
+  }
+  const bool general = !fixed && !scientific;
+  const bool plain = fixed || (general && exponent >= -4 && exponent < precision);
+  if (general) strip_zeros(text, plain && exponent > 0 ? exponent + 1 : 1);
+  lay_out(text, exponent, plain, spec.type >= 'A' && spec.type <= 'Z');
+}
+
+/// The first digits of a number, and whether others follow.
+struct Prefix {
+  static constexpr int kDigits =
+      18;  // 17 tell all values apart; one more, for a place that is 0 in some of them
+
+  std::uint64_t digits = 0;
+  bool more;
+
+  Prefix(const Decimal& decimal, int from) : more(decimal.any(from + kDigits)) {
+    for (int i = 0; i < kDigits; ++i) digits = digits * 10 + static_cast<unsigned>(decimal.digit(from + i));
+  }
+};
+
+/// The least digits that read back as the same value, the nearest to it of these; plain if that is not
+/// longer.
+void lay_out_shortest(FloatText& text, const Binary& parts) {
+  // All between low and high reads back as the value; low and high themselves if it is even.
+  const std::uint64_t quarters = parts.mantissa * 4;
+  Decimal decimal(quarters + 2, parts.exponent - 2);
+  const int from = decimal.leading();
+  const Prefix high(decimal, from);
+  decimal.assign(quarters - (parts.least ? 1 : 2), parts.exponent - 2);
+  const Prefix low(decimal, from);
+  decimal.assign(parts.mantissa, parts.exponent);
+  const Prefix exact(decimal, from);
+  const bool even = parts.mantissa % 2 == 0;
+  const auto reads_back = [&](std::uint64_t digits) {
+    return (digits > low.digits || (digits == low.digits && even && !low.more)) &&
+           (digits < high.digits || (digits == high.digits && (even || high.more)));
+  };
+
+  std::uint64_t shortest = 0;
+  for (std::uint64_t unit = 100000000000000000; unit != 0; unit /= 10) {
+    const std::uint64_t down = exact.digits / unit * unit;
+    const std::uint64_t up = down + unit;
+    const std::uint64_t rest = exact.digits - down;
+    const bool tie = rest * 2 == unit && !exact.more;
+    const bool nearer_up = tie ? down / unit % 2 != 0 : rest * 2 >= unit;
+    shortest = nearer_up ? up : down;
+    if (reads_back(shortest)) break;
+    shortest = nearer_up ? down : up;
+    if (reads_back(shortest)) break;
+  }
+
+  int exponent = -1 - from - Prefix::kDigits;
+  char digits[20];
+  char* at = digits + sizeof digits;
+  for (; shortest != 0; shortest /= 10, ++exponent) *--at = static_cast<char>('0' + shortest % 10);
+  text.insert(0, {at, static_cast<std::size_t>(digits + sizeof digits - at)});
+  strip_zeros(text, 1);
+
+  const int count = static_cast<int>(text.end - text.begin);
+  const int plain_size = exponent < 0           ? count + 1 - exponent
+                         : exponent < count - 1 ? count + 1
+                                                : exponent + 1;
+  const int size = count + (count > 1) + (exponent > -100 && exponent < 100 ? 4 : 5);
+  const bool plain = plain_size <= size;
+  if (plain && exponent >= count) {  // a whole number with digits to spare: all of them
+    text.end = text.begin + exponent + 1;
+    decimal.round(text.begin, -1 - exponent, exponent + 1);
+  }
+  lay_out(text, exponent, plain, false);
+}
+
+template <typename Float>
+void write_floating(FormatSink& sink, Float value, const FormatSpec& spec) {
   FloatText text;
   if (!std::isfinite(value)) {
+    const bool upper = spec.type >= 'A' && spec.type <= 'Z';
     text.insert(0, std::isnan(value) ? (upper ? "NAN" : "nan") : (upper ? "INF" : "inf"));
+  } else if (spec.type != 0 || spec.dot) {
+    lay_out_precise(text, static_cast<double>(value), spec);
+  } else if (value == 0) {
+    text.insert(0, "0");
   } else {
-    const Decimal decimal(value);
-    const bool fixed = spec.type == 'f' || spec.type == 'F';
-    const bool scientific = spec.type == 'e' || spec.type == 'E';
-    int precision = spec.dot ? spec.precision : 6;
-    if (!fixed && !scientific && precision == 0) precision = 1;  // of {:g}: all digits, at least one
-
-    int from = decimal.leading();
-    if (fixed && from > -1) from = -1;
-    const int count = fixed ? precision - from : scientific ? precision + 1 : precision;
-    const bool carried = decimal.round(text.begin, from, count);
-    text.end = text.begin + count;
-    int exponent = -1 - from;  // of the first digit
-    if (carried) {
-      --text.begin;
-      ++exponent;
-      if (!fixed) --text.end;  // as many digits as before
-    }
-
-    const bool general = !fixed && !scientific;
-    const bool plain = fixed || (general && exponent >= -4 && exponent < precision);
-    if (plain && exponent < 0) {
-      text.insert(0, std::string_view("0.000").substr(0, static_cast<std::size_t>(1 - exponent)));
-    } else if (const int whole = plain ? exponent + 1 : 1; text.end - text.begin > whole) {
-      text.insert(whole, ".");
-    }
-    if (general && std::memchr(text.begin, '.', static_cast<std::size_t>(text.end - text.begin)) != nullptr) {
-      while (text.end[-1] == '0') --text.end;
-      if (text.end[-1] == '.') --text.end;
-    }
-    if (!plain) text.append_exponent(exponent, upper ? 'E' : 'e');
+    lay_out_shortest(text, binary(value));
   }
   if (std::signbit(value)) *--text.begin = '-';
   write_float_text(sink, {text.begin, static_cast<std::size_t>(text.end - text.begin)}, spec);
 }
-
-bool is_shortest(const FormatSpec& spec) { return spec.type == 0 && !spec.dot; }
 
 }  // namespace
 
@@ -275,13 +364,11 @@ void write_unsigned(FormatSink& sink, const FormatArg& arg, const FormatSpec& sp
 }
 
 void write_float(FormatSink& sink, const FormatArg& arg, const FormatSpec& spec) {
-  if (is_shortest(spec)) return write_shortest(sink, arg.float_value, spec);
-  write_precise(sink, static_cast<double>(arg.float_value), spec);
+  write_floating(sink, arg.float_value, spec);
 }
 
 void write_double(FormatSink& sink, const FormatArg& arg, const FormatSpec& spec) {
-  if (is_shortest(spec)) return write_shortest(sink, arg.double_value, spec);
-  write_precise(sink, arg.double_value, spec);
+  write_floating(sink, arg.double_value, spec);
 }
 
 void write_text(FormatSink& sink, const FormatArg& arg, const FormatSpec& spec) {

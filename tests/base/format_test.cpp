@@ -163,6 +163,25 @@ TEST(Format, InfinityAndNan) {
   EXPECT_EQ(formatted("{}", std::numeric_limits<float>::infinity()), "inf");
 }
 
+void compare_with_to_chars(double value) {
+  char buffer[40];
+  char* const end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
+  EXPECT_EQ(formatted("{}", value), std::string(&buffer[0], end)) << printed("%a", value);
+}
+
+TEST(Format, FloatsLikeToChars) {
+  for (int exponent = -1074; exponent < 1024; ++exponent) {  // where the value below is half as far
+    const double power = std::ldexp(1.0, exponent);
+    compare_with_to_chars(power);
+    compare_with_to_chars(std::nextafter(power, 0.0) + 0.0);
+    compare_with_to_chars(-std::nextafter(power, 2 * power));
+  }
+  for (const double value :
+       {1e5, 12345.0, 123456.0, 1e-3, 0.00012, 0.0012, 1e21, 1e22, 1e23, 9007199254740993.0}) {
+    compare_with_to_chars(value);
+  }
+}
+
 void compare_with_printf(double value) {
   SCOPED_TRACE(printed("%a", value));
   EXPECT_EQ(formatted("{:f}", value), printed("%f", value));
@@ -236,6 +255,12 @@ TEST(Format, FloatsLikePrintfAtRandom) {
     char buffer[40];
     char* const end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
     ASSERT_EQ(formatted("{}", value), std::string(&buffer[0], end));
+    const auto word = static_cast<std::uint32_t>(random());
+    float narrow;
+    std::memcpy(&narrow, &word, sizeof narrow);
+    if (!std::isfinite(narrow)) continue;
+    char* const narrow_end = std::to_chars(buffer, buffer + sizeof buffer, narrow).ptr;
+    ASSERT_EQ(formatted("{}", narrow), std::string(&buffer[0], narrow_end));
   }
 }
 
