@@ -40,7 +40,8 @@ async function until(what, condition, milliseconds = 10_000) {
 
 before(async () => {
   const [program, ...given] = process.env.MICRODOT_GALLERY.split(" ");
-  server = spawn(program, [...given, "--host", "127.0.0.1", "--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
+  const place = ["--host", "127.0.0.1", "--port", "0"];
+  server = spawn(program, [...given, ...place], { stdio: ["ignore", "pipe", "inherit"] });
   exited = once(server, "exit");
   let output = "";
   server.stdout.on("data", (data) => (output += data));
@@ -67,14 +68,19 @@ async function open(context) {
   page.on("console", (message) => message.type() === "error" && wrong.console.push(message.text()));
   page.on("pageerror", (error) => wrong.console.push(String(error)));
   page.on("requestfailed", (request) => wrong.failed.push(`${request.failure().errorText} ${request.url()}`));
-  page.on("response", (response) => response.status() >= 400 && wrong.status.push(`${response.status()} ${response.url()}`));
+  page.on("response", (response) => {
+    if (response.status() >= 400) wrong.status.push(`${response.status()} ${response.url()}`);
+  });
   const network = await context.newCDPSession(page);
   await network.send("Network.enable");
   return { page, wrong, network };
 }
 
 const loadedImages = (page) =>
-  page.evaluate(() => [...document.querySelectorAll("main img")].filter((i) => i.complete && i.naturalWidth > 0).length);
+  page.evaluate(() => {
+    const images = [...document.querySelectorAll("main img")];
+    return images.filter((image) => image.complete && image.naturalWidth > 0).length;
+  });
 
 /// Scrolls to the bottom as a reader does and waits until every image is there.
 async function seeAllImages(page) {
@@ -85,7 +91,11 @@ async function seeAllImages(page) {
     }
     scrollTo(0, document.body.scrollHeight);
   });
-  await until(async () => `${await loadedImages(page)} of ${kImages} images`, async () => (await loadedImages(page)) === kImages);
+  let loaded;
+  await until(
+    () => `${loaded} of ${kImages} images`,
+    async () => (loaded = await loadedImages(page)) === kImages,
+  );
 }
 
 /// Refreshing ends requests, which is the browser's own doing; nothing else may fail.
@@ -104,7 +114,9 @@ function get(path, options = {}) {
     const request = http.get(new URL(path, url), { agent: false, timeout: 5000, ...options }, (response) => {
       const parts = [];
       response.on("data", (part) => parts.push(part));
-      response.on("end", () => resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(parts) }));
+      response.on("end", () => {
+        resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(parts) });
+      });
       response.on("error", reject);
     });
     request.on("timeout", () => request.destroy(new Error(`no answer for ${path}`)));
@@ -115,11 +127,12 @@ function get(path, options = {}) {
 test("the page loads 40 of 40 images, and nothing fails", { timeout: 60_000 }, async () => {
   const context = await browser.newContext();
   const { page, wrong } = await open(context);
-  const page_answer = await page.goto(url, { waitUntil: "load" });
-  assert.equal(page_answer.status(), 200);
-  const first = await page.evaluate(() => [...document.querySelectorAll("main img")].map((i) => i.loading));
-  assert.equal(first.length, kImages);
-  assert.ok(first.filter((loading) => loading === "lazy").length > kImages / 2, "images below the fold are lazy");
+  const answer = await page.goto(url, { waitUntil: "load" });
+  assert.equal(answer.status(), 200);
+  const loading = await page.evaluate(() => [...document.querySelectorAll("main img")].map((i) => i.loading));
+  assert.equal(loading.length, kImages);
+  const lazy = loading.filter((value) => value === "lazy").length;
+  assert.ok(lazy > kImages / 2, `only ${lazy} images are lazy`);
   await seeAllImages(page);
   const urls = await page.evaluate(() => [...document.querySelectorAll("main img")].map((i) => i.currentSrc));
   assert.equal(new Set(urls).size, kImages);
@@ -127,7 +140,7 @@ test("the page loads 40 of 40 images, and nothing fails", { timeout: 60_000 }, a
   await context.close();
 });
 
-test(`${kRefreshes} refreshes, half of them in mid-load, end with 40 of 40 images`, { timeout: 180_000 }, async (t) => {
+test("30 refreshes, half of them in mid-load, end with 40 of 40 images", { timeout: 180_000 }, async (t) => {
   const context = await browser.newContext();
   const { page, wrong, network } = await open(context);
   await network.send("Network.setCacheDisabled", { cacheDisabled: true });
@@ -178,12 +191,17 @@ test("a second visit transfers no image bodies", { timeout: 60_000 }, async () =
   const { page, wrong, network } = await open(context);
   const images = new Map();
   network.on("Network.requestWillBeSent", ({ requestId, type, request }) => {
-    if (type === "Image" && request.url.includes("/images/")) images.set(requestId, { url: request.url, bytes: 0 });
+    if (type !== "Image" || !request.url.includes("/images/")) return;
+    images.set(requestId, { url: request.url, cached: false, bytes: 0 });
   });
-  network.on("Network.requestServedFromCache", ({ requestId }) => Object.assign(images.get(requestId) ?? {}, { cached: true }));
-  network.on("Network.responseReceived", ({ requestId, response }) =>
-    images.has(requestId) && (response.fromDiskCache || response.status === 304) && (images.get(requestId).cached = true));
-  network.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => Object.assign(images.get(requestId) ?? {}, { bytes: encodedDataLength }));
+  const note = (requestId, seen) => images.has(requestId) && Object.assign(images.get(requestId), seen);
+  network.on("Network.requestServedFromCache", ({ requestId }) => note(requestId, { cached: true }));
+  network.on("Network.responseReceived", ({ requestId, response }) => {
+    if (response.fromDiskCache || response.status === 304) note(requestId, { cached: true });
+  });
+  network.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => {
+    note(requestId, { bytes: encodedDataLength });
+  });
   await page.goto(url, { waitUntil: "load" });
   await seeAllImages(page);
   assert.equal(new Set([...images.values()].map((image) => image.url)).size, kImages);
@@ -236,8 +254,12 @@ test("after all this the server is as it was", { timeout: 60_000 }, async () => 
   assert.equal(answer.status, 200);
   assert.ok(waited < 500, `a plain request took ${waited} ms`);
   const { celsius, humidity, readings } = JSON.parse(answer.body);
-  assert.ok(celsius > -40 && celsius < 85 && humidity >= 0 && humidity <= 100 && readings > 0, answer.body.toString());
-  await until(() => `${descriptors()} open descriptors, ${descriptorsAtStart} at start`, () => descriptors() === descriptorsAtStart);
+  const likely = Math.abs(celsius - 21.5) < 20 && humidity >= 0 && humidity <= 100 && readings > 0;
+  assert.ok(likely, String(answer.body));
+  await until(
+    () => `${descriptors()} open descriptors, ${descriptorsAtStart} at start`,
+    () => descriptors() === descriptorsAtStart,
+  );
 });
 
 test("Ctrl-C ends it within a second", { timeout: 20_000 }, async () => {
@@ -247,7 +269,8 @@ test("Ctrl-C ends it within a second", { timeout: 20_000 }, async () => {
   assert.equal(page.status, 200);
   const images = page.body.toString().match(/\/static\/images\/[^"]+/g);
   const stuck = net.connect(new URL(url).port, "127.0.0.1").on("error", () => {});
-  for (let i = 0; i < 500; ++i) stuck.write(`GET ${images[i % images.length]} HTTP/1.1\r\nHost: gallery\r\n\r\n`);
+  const request = (i) => `GET ${images[i % images.length]} HTTP/1.1\r\nHost: gallery\r\n\r\n`;
+  for (let i = 0; i < 500; ++i) stuck.write(request(i));
   await once(stuck, "readable");
   const start = performance.now();
   server.kill("SIGINT");

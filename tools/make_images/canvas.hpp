@@ -16,9 +16,9 @@ inline constexpr double kPi = std::numbers::pi;
 struct Color {
   double r = 0, g = 0, b = 0;
 
-  friend Color operator+(Color a, Color b) { return {a.r + b.r, a.g + b.g, a.b + b.b}; }
-  friend Color operator*(Color a, double k) { return {a.r * k, a.g * k, a.b * k}; }
-  friend Color operator*(Color a, Color b) { return {a.r * b.r, a.g * b.g, a.b * b.b}; }
+  friend Color operator+(Color u, Color v) { return {u.r + v.r, u.g + v.g, u.b + v.b}; }
+  friend Color operator*(Color u, double k) { return {u.r * k, u.g * k, u.b * k}; }
+  friend Color operator*(Color u, Color v) { return {u.r * v.r, u.g * v.g, u.b * v.b}; }
   Color& operator+=(Color c) { return *this = *this + c; }
 };
 
