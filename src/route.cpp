@@ -19,13 +19,13 @@ int next_byte(std::string_view text, std::size_t& i) noexcept {
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-// Whether both mean the same once decoded. Bad encoding equals nothing.
+// Whether both mean the same once decoded. `a` is of a checked pattern, so that bad encoding in `b` equals
+// nothing.
 bool same_segment(std::string_view a, std::string_view b) noexcept {
   std::size_t i = 0;
   std::size_t j = 0;
   while (i < a.size() && j < b.size()) {
-    const int byte = next_byte(a, i);
-    if (byte < 0 || byte != next_byte(b, j)) return false;
+    if (next_byte(a, i) != next_byte(b, j)) return false;
   }
   return i == a.size() && j == b.size();
 }

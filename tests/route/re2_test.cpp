@@ -101,7 +101,7 @@ TEST(Regex, BadExpressionsSaySo) {
 
 TEST(Regex, ExpressionsTooLargeForTheirBudgetAreRefused) {
   RouteRegex regex;
-  const char* reason = regex.compile("/<re:(\\pL{500}){2}:id>");
+  const char* reason = regex.compile("/<re:\\pL{100}:id>");
   ASSERT_NE(reason, nullptr);
   EXPECT_NE(std::string_view(reason).find("too large"), std::string_view::npos) << reason;
 }
