@@ -173,11 +173,12 @@ TEST(Format, FloatsLikeToChars) {
   for (int exponent = -1074; exponent < 1024; ++exponent) {  // where the value below is half as far
     const double power = std::ldexp(1.0, exponent);
     compare_with_to_chars(power);
-    compare_with_to_chars(std::nextafter(power, 0.0) + 0.0);
+    compare_with_to_chars(std::nextafter(power, 0.0));
     compare_with_to_chars(-std::nextafter(power, 2 * power));
   }
+  // The last two are written with digits that lie in the middle between two values.
   for (const double value :
-       {1e5, 12345.0, 123456.0, 1e-3, 0.00012, 0.0012, 1e21, 1e22, 1e23, 9007199254740993.0}) {
+       {1e5, 12345.0, 123456.0, 1e-3, 0.00012, 0.0012, 1e21, 1e22, 9007199254740993.0, 1e23, 7e22}) {
     compare_with_to_chars(value);
   }
 }
