@@ -1,5 +1,6 @@
 #pragma once
-/// Files as answers: what `send_file` and `static_files` asked for becomes a response for the request at hand.
+/// Files as answers: what `send_file` and `static_files` asked for becomes a response for the request at
+/// hand.
 
 #include <microdot/request.hpp>
 #include <microdot/response.hpp>
@@ -14,9 +15,9 @@ struct FileRequest {
   SendFileOptions options;
 };
 
-/// Opens what `wanted` (a response of kind `file_request`) asks for and gives the response for this request: the whole
-/// file or a precompressed variant of it, parts of it, 304, 412, 416; or an aborted one with 404, 403, 503.
-/// Fields that were set on `wanted` are kept.
+/// Opens what `wanted` (a response of kind `file_request`) asks for and gives the response for this request:
+/// the whole file or a precompressed variant of it, parts of it, 304, 412, 416; or an aborted one with 404,
+/// 403, 503. Fields that were set on `wanted` are kept.
 Response open_file(Response& wanted, Request& request) noexcept;
 
 /// The same for the file at `rest` (of the request's path, still percent-encoded) in a directory.

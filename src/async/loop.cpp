@@ -9,6 +9,8 @@ namespace microdot::inline MICRODOT_ABI {
 
 namespace {
 
+constexpr int kRoundsPerTurn = 16;
+
 MICRODOT_THREAD_LOCAL Loop* current_loop = nullptr;
 MICRODOT_THREAD_LOCAL Strand* current_strand = nullptr;
 
@@ -143,11 +145,13 @@ void Loop::turn(Duration max_wait) noexcept {
 }
 
 void Loop::run_ready() noexcept {
-  // One round: what becomes ready meanwhile runs after the next look at the port, so that strands which keep
-  // waking each other never starve the network.
+  // A few rounds, so that a chain of wake-ups costs no system call; but strands which keep waking each other never
+  // starve the network.
   List<Strand> round;
-  round.splice_back(ready_);
-  while (!round.empty()) round.pop_front().run();
+  for (int i = 0; i < kRoundsPerTurn && !ready_.empty(); ++i) {
+    round.splice_back(ready_);
+    while (!round.empty()) round.pop_front().run();
+  }
 }
 
 bool Loop::post_raw(void (*call)(void*) noexcept, const void* closure, std::size_t size) noexcept {

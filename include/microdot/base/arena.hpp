@@ -38,6 +38,8 @@ class Arena {
   static Arena& owner_of(void* pointer) noexcept;
   /// Makes all of the block free. What was taken from the fallback stays taken.
   void reset() noexcept;
+  /// Keeps what has been taken so far for good: `reset` goes back to here.
+  void seal() noexcept { begin_ = top_; }
   /// A copy of `text` that lives until `reset`; a view with null data if there is no room. An empty text
   /// needs none.
   std::string_view copy(std::string_view text) noexcept;

@@ -1,0 +1,302 @@
+#pragma once
+#include <concepts>
+#include <coroutine>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <microdot/async/generator.hpp>
+#include <microdot/base/result.hpp>
+#include <microdot/http/cookie.hpp>
+#include <microdot/port/file.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+
+/// A header field to be sent.
+struct Header {
+  std::string_view name;
+  std::string_view value;
+};
+
+/// The header fields of a response, in order. Each is copied into the request's arena; when that is full the
+/// response fails as a whole (503), and a field that would break the message (CR, LF, NUL) makes it a 500.
+class ResponseHeaders {
+ public:
+  ResponseHeaders() noexcept = default;
+  ResponseHeaders(ResponseHeaders&& other) noexcept
+      : first_(std::exchange(other.first_, nullptr)), error_(std::exchange(other.error_, Error::none)) {}
+  ResponseHeaders& operator=(ResponseHeaders&& other) noexcept {
+    if (this != &other) {
+      clear();
+      first_ = std::exchange(other.first_, nullptr);
+      error_ = std::exchange(other.error_, Error::none);
+    }
+    return *this;
+  }
+  ~ResponseHeaders() { clear(); }
+
+  /// The value of the first field called `name` (any case), "" if there is none.
+  std::string_view operator[](std::string_view name) const noexcept;
+  bool contains(std::string_view name) const noexcept;
+  /// Replaces all fields called `name` by one.
+  void set(std::string_view name, std::string_view value) noexcept;
+  /// Adds a field beside others of the same name.
+  void add(std::string_view name, std::string_view value) noexcept;
+  void remove(std::string_view name) noexcept;
+  void clear() noexcept;
+  bool empty() const noexcept { return first_ == nullptr; }
+  /// `no_memory` or `invalid` after the first field that could not be taken.
+  Error error() const noexcept { return error_; }
+  void fail(Error error) noexcept {
+    if (error_ == Error::none) error_ = error;
+  }
+  /// Calls `f(Header)` for each field.
+  template <typename F>
+  void for_each(F f) const {
+    for (const Node* node = first_; node != nullptr; node = node->next)
+      f(Header{node->name(), node->value()});
+  }
+
+ private:
+  struct Node {
+    Node* next;
+    std::uint32_t name_size;
+    std::uint32_t value_size;
+    const char* text() const noexcept { return reinterpret_cast<const char*>(this + 1); }
+    std::string_view name() const noexcept { return {text(), name_size}; }
+    std::string_view value() const noexcept { return {text() + name_size, value_size}; }
+  };
+  Node* first_ = nullptr;
+  Error error_ = Error::none;
+};
+
+/// One piece of a body that is made while it is sent.
+struct BodyPiece {
+  std::string_view bytes;         ///< Sent first.
+  std::uint64_t file_offset = 0;  ///< Then this part of the response's file.
+  std::uint64_t file_size = 0;
+};
+
+/// A body made of several pieces, e.g. multipart/byteranges. Lives in the request's arena.
+class BodySource {
+ public:
+  /// The next piece; false at the end. `piece.bytes` stays valid until the next call.
+  virtual bool next(BodyPiece& piece) noexcept = 0;
+
+ protected:
+  ~BodySource() = default;
+};
+
+/// How a file is to be sent. All members have defaults; use designated initialisers.
+struct SendFileOptions {
+  /// "br", "gzip" …: the file is already encoded so. `true` means gzip.
+  struct Encoding {
+    std::string_view name;
+    constexpr Encoding() noexcept = default;
+    constexpr Encoding(bool gzip) noexcept : name(gzip ? "gzip" : "") {}
+    constexpr Encoding(const char* encoding) noexcept : name(encoding) {}
+  };
+
+  std::string_view root = {};  ///< Directory that the path can't leave. Empty: the path is the program's own.
+  std::int64_t max_age = -1;   ///< Seconds for `Cache-Control: max-age`; negative: none.
+  std::string_view content_type = {};  ///< Empty: by the file's extension.
+  Encoding compressed = {};
+  bool immutable = false;     ///< Adds `immutable` to Cache-Control: the URL changes with the content.
+  bool precompressed = true;  ///< Sends `path.br` or `path.gz` instead where they exist and are accepted.
+  int status_code = 200;
+};
+
+namespace detail {
+struct FileRequest;  // what send_file was asked for, until it is opened for the request at hand
+
+struct OwnedBodyOps {
+  void (*move)(void* to, void* from) noexcept;
+  void (*destroy)(void*) noexcept;
+  std::string_view (*view)(const void*) noexcept;
+};
+}  // namespace detail
+
+/// What a handler answers.
+///
+///     Response("Hello")                                  // 200, text/plain
+///     Response("no", 404, {{"X-Reason", "gone"}})
+///     Response(std::string(…))                           // moved in and owned
+///     Response(numbers())                                // a Generator<std::string_view>: streamed
+///
+/// **A `std::string_view` or `const char*` is not copied**: it must be static data, or bytes of the request
+/// (`req.body()`, path arguments, `req.format(…)`), never a view of a local. A `std::string` is always owned.
+class Response {
+ public:
+  enum class BodyKind : std::uint8_t { view, owned, generator, file, source, file_request };
+
+  Response() noexcept : Response(std::string_view{}) {}
+  Response(std::string_view body, int status = 200, std::initializer_list<Header> headers = {}) noexcept
+      : Response(Prepared{}, status, headers) {
+    view_ = body;
+  }
+  Response(const char* body, int status = 200, std::initializer_list<Header> headers = {}) noexcept
+      : Response(std::string_view(body), status, headers) {}
+  /// Owned text; a copy if it is given an lvalue.
+  template <typename String>
+  requires std::same_as<std::remove_cvref_t<String>, std::string> Response(
+      String&& body, int status = 200, std::initializer_list<Header> headers = {})
+      : Response(Prepared{}, status, headers) {
+    using Owned = std::remove_cvref_t<String>;
+    static_assert(sizeof(Owned) <= sizeof(owned_) && alignof(Owned) <= alignof(void*));
+    ::new (static_cast<void*>(owned_)) Owned(std::forward<String>(body));
+    kind_ = BodyKind::owned;
+    ops_ = &kOwnedOps<Owned>;
+  }
+  /// Streamed as it comes.
+  Response(Generator<std::string_view> body, int status = 200,
+           std::initializer_list<Header> headers = {}) noexcept
+      : Response(Prepared{}, status, headers) {
+    generator_ = body.release();
+    kind_ = BodyKind::generator;
+    if (!generator_) headers_.fail(Error::no_memory);
+  }
+  // A local array would be gone before it is sent: use req.format(…) or std::string.
+  template <std::size_t N>
+  Response(char (&)[N], int = 200, std::initializer_list<Header> = {}) = delete;
+  // No body: send `204` instead.
+  Response(std::nullptr_t, int = 200, std::initializer_list<Header> = {}) = delete;
+
+  Response(Response&& other) noexcept;
+  Response& operator=(Response&& other) noexcept;
+  ~Response() { destroy_body(); }
+
+  int status_code;
+
+  /// Sets a field, replacing others of its name. See `ResponseHeaders` for what is refused.
+  Response& header(std::string_view name, std::string_view value) noexcept {
+    headers_.set(name, value);
+    return *this;
+  }
+  Response& header(std::string_view name, std::integral auto value) noexcept {
+    set_number(name, static_cast<std::int64_t>(value));
+    return *this;
+  }
+  /// Adds a field beside others of its name.
+  Response& add_header(std::string_view name, std::string_view value) noexcept {
+    headers_.add(name, value);
+    return *this;
+  }
+  const ResponseHeaders& headers() const noexcept { return headers_; }
+  ResponseHeaders& headers() noexcept { return headers_; }
+
+  /// Adds a `Set-Cookie` field (RFC 6265). A name, value or attribute that would break it makes the response
+  /// a 500.
+  Response& set_cookie(std::string_view name, std::string_view value,
+                       const CookieOptions& options = {}) noexcept;
+  /// Tells the client to drop a cookie; path and domain must be those it was set with.
+  Response& delete_cookie(std::string_view name, CookieOptions options = {}) noexcept;
+
+  BodyKind body_kind() const noexcept { return kind_; }
+  /// The body where it is text; "" for streams and files.
+  std::string_view body() const noexcept;
+  /// Replaces the body; see the constructor for lifetimes.
+  void set_body(std::string_view body) noexcept;
+
+  /// Made by `abort`: the error handler for its status runs.
+  bool aborted() const noexcept { return aborted_; }
+  void mark_aborted() noexcept { aborted_ = true; }
+  /// Why it can't be sent: `no_memory` (503) or `invalid` (500).
+  Error error() const noexcept { return headers_.error(); }
+
+  // For the library: bodies that are not text.
+
+  std::coroutine_handle<detail::GeneratorPromise<std::string_view>> generator() const noexcept {
+    return generator_;
+  }
+  /// Part of an open file, or the pieces of `source` (then `size` is the whole body's).
+  void set_file(File&& file, std::uint64_t offset, std::uint64_t size, BodySource* source = nullptr) noexcept;
+  File& file() noexcept { return file_.file; }
+  std::uint64_t file_offset() const noexcept { return file_.offset; }
+  std::uint64_t file_size() const noexcept { return file_.size; }
+  BodySource* source() const noexcept { return file_.source; }
+  explicit Response(detail::FileRequest* request) noexcept;
+  detail::FileRequest* file_request() const noexcept { return file_request_; }
+
+ private:
+  struct Prepared {};
+  struct FileBody {
+    File file;
+    std::uint64_t offset;
+    std::uint64_t size;
+    BodySource* source;
+  };
+
+  Response(Prepared, int status, std::initializer_list<Header> headers) noexcept
+      : status_code(status), kind_(BodyKind::view), view_() {
+    for (const Header& field : headers) headers_.add(field.name, field.value);
+  }
+
+  template <typename T>
+  static constexpr detail::OwnedBodyOps kOwnedOps = {
+      .move =
+          [](void* to, void* from) noexcept {
+            ::new (to) T(std::move(*static_cast<T*>(from)));
+            static_cast<T*>(from)->~T();
+          },
+      .destroy = [](void* body) noexcept { static_cast<T*>(body)->~T(); },
+      .view = [](const void* body) noexcept { return std::string_view(*static_cast<const T*>(body)); },
+  };
+
+  void set_number(std::string_view name, std::int64_t value) noexcept;
+  void move_body(Response& other) noexcept;
+  void destroy_body() noexcept;
+
+  BodyKind kind_;
+  bool aborted_ = false;
+  ResponseHeaders headers_;
+  const detail::OwnedBodyOps* ops_ = nullptr;
+  union {
+    std::string_view view_;
+    alignas(void*) std::byte owned_[4 * sizeof(void*) > 24 ? 4 * sizeof(void*) : 24];
+    std::coroutine_handle<detail::GeneratorPromise<std::string_view>> generator_;
+    FileBody file_;
+    detail::FileRequest* file_request_;
+  };
+};
+
+/// Sends the client elsewhere. `url` may be relative (RFC 9110 10.2.2).
+Response redirect(std::string_view url, int status = 302) noexcept;
+
+/// Answers with a file, with ETag, Last-Modified, conditional and range requests (RFC 9110 13 and 14). `path`
+/// and the option texts are copied. A missing file is a 404; so is one outside of the root.
+///
+///     return send_file(path, {.root = "static", .max_age = 86400});
+Response send_file(std::string_view path, const SendFileOptions& options = {}) noexcept;
+
+/// Ends the request with an error, through the error handler for `status` if there is one.
+///
+///     return abort(404);                          // in a handler
+///     co_await abort(403, "members only");        // at any depth of coroutines
+///     throw abort(400);                           // in plain functions, where exceptions are on
+///
+/// `reason` is the body where no error handler makes one; it is copied by `co_await`, else it must be static
+/// or of the request.
+class Abort {
+ public:
+  explicit Abort(int status, std::string_view reason = {}) noexcept : status_(status), reason_(reason) {}
+  int status_code() const noexcept { return status_; }
+  std::string_view reason() const noexcept { return reason_; }
+  operator Response() const noexcept;
+
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> handle) const noexcept;
+  void await_resume() const noexcept {}
+
+ private:
+  int status_;
+  std::string_view reason_;
+};
+
+[[nodiscard]] inline Abort abort(int status, std::string_view reason = {}) noexcept {
+  return Abort(status, reason);
+}
+
+}  // namespace microdot::inline MICRODOT_ABI

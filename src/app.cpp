@@ -1,0 +1,74 @@
+#include <microdot/app.hpp>
+
+#include <cstdlib>
+
+#include "server/server.hpp"
+
+namespace microdot::inline MICRODOT_ABI {
+
+namespace {
+
+/// Ends the server when the coroutine that runs it is ended.
+class ServerScope {
+ public:
+  explicit ServerScope(detail::Server*& server) noexcept : server_(&server) {}
+  ServerScope(const ServerScope&) = delete;
+  ServerScope& operator=(const ServerScope&) = delete;
+  ~ServerScope() { std::exchange(*server_, nullptr)->destroy(); }
+
+ private:
+  detail::Server** server_;
+};
+
+}  // namespace
+
+App::App(const Limits& limits) noexcept
+    : limits_(limits),
+      release_([](std::byte* block) noexcept { std::free(block); }),
+      acquire_([](std::size_t size) noexcept { return static_cast<std::byte*>(std::malloc(size)); }) {}
+
+App::App(const Limits& limits, std::span<std::byte> block, std::span<std::byte> registry) noexcept
+    : Router(registry), limits_(limits), block_(block) {}
+
+App::~App() {
+  if (server_ != nullptr) server_->destroy();
+  if (release_ != nullptr && !block_.empty()) release_(block_.data());
+}
+
+Task<Result<void>> App::start_server(ServerOptions options) {
+  Log& log = Loop::current().port().log();
+  if (server_ != nullptr) {
+    log.write(LogLevel::error, "the server of this App runs already");
+    co_return Error::invalid;
+  }
+  if (const char* reason = limits_.check()) {
+    log.write(LogLevel::error, reason);
+    co_return Error::invalid;
+  }
+  if (block_.empty()) {
+    std::byte* block = acquire_(limits_.memory());
+    if (block == nullptr) {
+      log.write(LogLevel::error, "no memory for the server: see Limits::memory()");
+      co_return Error::no_memory;
+    }
+    block_ = {block, limits_.memory()};
+  }
+  server_ = detail::Server::create(*this, block_);
+  const ServerScope scope(server_);
+  const Result<void> started = server_->start(options);
+  if (!started) co_return started.error();
+  co_await server_->ended().wait();
+  co_return Result<void>();
+}
+
+int App::run(ServerOptions options) { return microdot::run(start_server(options)); }
+
+void App::shutdown() noexcept {
+  if (server_ != nullptr) server_->shutdown();
+}
+
+std::uint16_t App::port() const noexcept { return server_ != nullptr ? server_->port() : 0; }
+
+Stats App::stats() const noexcept { return server_ != nullptr ? server_->stats() : Stats{}; }
+
+}  // namespace microdot::inline MICRODOT_ABI

@@ -1,0 +1,104 @@
+#include <microdot/request.hpp>
+
+#include <cstring>
+
+#include <microdot/http/request_parser.hpp>
+
+#include "server/body_reader.hpp"
+
+namespace microdot::inline MICRODOT_ABI {
+
+Request::Request(App& its_app, const RequestParser& parser, detail::BodyReader& body, Arena& arena,
+                 const Endpoint& client) noexcept
+    : method(parser.method_text()),
+      url(parser.target()),
+      path(parser.path()),
+      query_string(parser.query()),
+      http_version(parser.version_minor() == 0 ? "1.0" : "1.1"),
+      scheme("http"),
+      host(parser.host()),
+      headers(parser.headers()),
+      content_type(headers["Content-Type"]),
+      content_length(parser.content_length().value_or(0)),
+      client_addr(client),
+      app(its_app),
+      arena_(&arena),
+      body_(&body) {
+  if (!query_string.empty()) args = parse_pairs(query_string, 414);
+}
+
+Request::~Request() {
+  while (ends_ != nullptr) {
+    EndEntry* entry = std::exchange(ends_, ends_->next);
+    entry->run();
+  }
+}
+
+std::string_view Request::body() const noexcept { return body_->whole(); }
+
+const MultiDict* Request::form() noexcept {
+  constexpr std::string_view kForm = "application/x-www-form-urlencoded";
+  const std::string_view type = content_type.substr(0, content_type.find(';'));
+  const std::size_t end = type.find_last_not_of(" \t");
+  if (!equals_ignore_case(type.substr(0, end + 1), kForm)) return nullptr;
+  if (!form_parsed_) {
+    form_parsed_ = true;
+    form_ = parse_pairs(body(), 413);
+  }
+  return &form_;
+}
+
+MultiDict Request::parse_pairs(std::string_view text, int status_if_full) noexcept {
+  const std::size_t count = count_form_pairs(text);
+  if (count == 0) return {};
+  void* pairs = arena_->allocate(count * sizeof(NameValue));
+  void* decoded = arena_->allocate(text.size());
+  if (pairs == nullptr || decoded == nullptr) {
+    fail(status_if_full);
+    return {};
+  }
+  const Result<std::span<const NameValue>> parsed =
+      parse_form(text, {static_cast<NameValue*>(pairs), count}, {static_cast<char*>(decoded), text.size()});
+  if (!parsed) {
+    fail(400);
+    return {};
+  }
+  return MultiDict(*parsed);
+}
+
+void* Request::take(std::size_t size) noexcept {
+  void* memory = arena_->allocate(size);
+  if (memory == nullptr) fail(503);
+  return memory;
+}
+
+std::string_view Request::keep_text(std::size_t size) noexcept {
+  if (size <= arena_->rest().size()) return arena_->keep(size);
+  fail(503);
+  return {};
+}
+
+std::string_view Request::copy(std::string_view text) noexcept {
+  const std::string_view copied = arena_->copy(text);
+  if (copied.data() == nullptr && !text.empty()) fail(503);
+  return copied;
+}
+
+// RequestStream
+
+bool RequestStream::Next::await_ready() const noexcept {
+  // The result is fetched in await_resume unless it has to be waited for.
+  return reader_->ready();
+}
+
+void RequestStream::Next::await_suspend(std::coroutine_handle<> handle) const noexcept {
+  reader_->wait(Strand::running(), handle);
+}
+
+Result<std::string_view> RequestStream::Next::await_resume() const noexcept { return reader_->take_result(); }
+
+Result<std::size_t> RequestStream::Read::await_resume() const noexcept {
+  return reader_->take_result_into(buffer_);
+}
+
+}  // namespace microdot::inline MICRODOT_ABI

@@ -1,0 +1,227 @@
+#include <microdot/response.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <new>
+
+#include <microdot/async/loop.hpp>
+#include <microdot/http/chars.hpp>
+#include <microdot/http/response_writer.hpp>
+
+#include "send_file.hpp"
+
+namespace microdot::inline MICRODOT_ABI {
+
+// ResponseHeaders
+
+std::string_view ResponseHeaders::operator[](std::string_view name) const noexcept {
+  for (const Node* node = first_; node != nullptr; node = node->next) {
+    if (equals_ignore_case(node->name(), name)) return node->value();
+  }
+  return {};
+}
+
+bool ResponseHeaders::contains(std::string_view name) const noexcept {
+  for (const Node* node = first_; node != nullptr; node = node->next) {
+    if (equals_ignore_case(node->name(), name)) return true;
+  }
+  return false;
+}
+
+void ResponseHeaders::set(std::string_view name, std::string_view value) noexcept {
+  // The new field is made first: the value may be a view of one that is replaced.
+  Node* old = std::exchange(first_, nullptr);
+  add(name, value);
+  Node* added = first_;
+  first_ = old;
+  remove(name);
+  Node** last = &first_;
+  while (*last != nullptr) last = &(*last)->next;
+  *last = added;
+}
+
+void ResponseHeaders::add(std::string_view name, std::string_view value) noexcept {
+  if (!is_valid_field_name(name) || !is_valid_field_value(value)) return fail(Error::invalid);
+  void* memory = current_arena().allocate(sizeof(Node) + name.size() + value.size());
+  if (memory == nullptr) return fail(Error::no_memory);
+  auto* node = ::new (memory)
+      Node{nullptr, static_cast<std::uint32_t>(name.size()), static_cast<std::uint32_t>(value.size())};
+  char* text = reinterpret_cast<char*>(node + 1);
+  std::memcpy(text, name.data(), name.size());
+  if (!value.empty()) std::memcpy(text + name.size(), value.data(), value.size());
+  Node** last = &first_;
+  while (*last != nullptr) last = &(*last)->next;
+  *last = node;
+}
+
+void ResponseHeaders::remove(std::string_view name) noexcept {
+  for (Node** link = &first_; *link != nullptr;) {
+    Node* node = *link;
+    if (equals_ignore_case(node->name(), name)) {
+      *link = node->next;
+      Arena::free(node);
+    } else {
+      link = &node->next;
+    }
+  }
+}
+
+void ResponseHeaders::clear() noexcept {
+  while (first_ != nullptr) Arena::free(std::exchange(first_, first_->next));
+}
+
+// Response
+
+Response::Response(Response&& other) noexcept
+    : status_code(other.status_code),
+      kind_(BodyKind::view),
+      aborted_(other.aborted_),
+      headers_(std::move(other.headers_)),
+      view_() {
+  move_body(other);
+}
+
+Response& Response::operator=(Response&& other) noexcept {
+  if (this == &other) return *this;
+  destroy_body();
+  status_code = other.status_code;
+  aborted_ = other.aborted_;
+  headers_ = std::move(other.headers_);
+  move_body(other);
+  return *this;
+}
+
+Response::Response(detail::FileRequest* request) noexcept : Response() {
+  file_request_ = request;
+  kind_ = BodyKind::file_request;
+}
+
+void Response::move_body(Response& other) noexcept {
+  kind_ = other.kind_;
+  ops_ = other.ops_;
+  switch (kind_) {
+    case BodyKind::view: view_ = other.view_; return;
+    case BodyKind::owned: ops_->move(owned_, other.owned_); break;
+    case BodyKind::generator: generator_ = other.generator_; break;
+    case BodyKind::file:
+    case BodyKind::source:
+      ::new (static_cast<void*>(&file_)) FileBody(std::move(other.file_));
+      other.file_.~FileBody();
+      break;
+    case BodyKind::file_request: file_request_ = other.file_request_; break;
+  }
+  other.kind_ = BodyKind::view;
+  other.view_ = {};
+}
+
+void Response::destroy_body() noexcept {
+  switch (kind_) {
+    case BodyKind::view: return;
+    case BodyKind::owned: ops_->destroy(owned_); break;
+    case BodyKind::generator:
+      if (generator_) generator_.destroy();
+      break;
+    case BodyKind::file:
+    case BodyKind::source: file_.~FileBody(); break;
+    case BodyKind::file_request: Arena::free(file_request_); break;
+  }
+  kind_ = BodyKind::view;
+  view_ = {};
+}
+
+std::string_view Response::body() const noexcept {
+  if (kind_ == BodyKind::view) return view_;
+  if (kind_ == BodyKind::owned) return ops_->view(owned_);
+  return {};
+}
+
+void Response::set_body(std::string_view body) noexcept {
+  destroy_body();
+  view_ = body;
+}
+
+void Response::set_file(File&& file, std::uint64_t offset, std::uint64_t size, BodySource* source) noexcept {
+  destroy_body();
+  ::new (static_cast<void*>(&file_)) FileBody{std::move(file), offset, size, source};
+  kind_ = source != nullptr ? BodyKind::source : BodyKind::file;
+}
+
+void Response::set_number(std::string_view name, std::int64_t value) noexcept {
+  char text[20];
+  const std::to_chars_result end = std::to_chars(text, text + sizeof text, value);
+  headers_.set(name, {text, static_cast<std::size_t>(end.ptr - text)});
+}
+
+Response& Response::set_cookie(std::string_view name, std::string_view value,
+                               const CookieOptions& options) noexcept {
+  // Measured generously: attribute names and a date take less than 192 bytes.
+  const std::size_t room = name.size() + value.size() + options.path.size() + options.domain.size() +
+                           options.expires.date().size() + 192;
+  auto* text = static_cast<char*>(current_arena().allocate(room));
+  if (text == nullptr) {
+    headers_.fail(Error::no_memory);
+    return *this;
+  }
+  const Result<std::string_view> field = write_set_cookie(name, value, options, {text, room});
+  if (field) {
+    headers_.add("Set-Cookie", *field);
+  } else {
+    headers_.fail(field.error());
+  }
+  Arena::free(text);
+  return *this;
+}
+
+Response& Response::delete_cookie(std::string_view name, CookieOptions options) noexcept {
+  return set_cookie(name, "", delete_cookie_options(options));
+}
+
+Response redirect(std::string_view url, int status) noexcept {
+  Response response("", status);
+  response.header("Location", url);
+  return response;
+}
+
+Response send_file(std::string_view path, const SendFileOptions& options) noexcept {
+  // One block for the request and copies of its texts.
+  const std::string_view texts[] = {path, options.root, options.content_type, options.compressed.name};
+  std::size_t size = sizeof(detail::FileRequest);
+  for (const std::string_view text : texts) size += text.size();
+  void* memory = current_arena().allocate(size);
+  if (memory == nullptr) {
+    Response response;
+    response.headers().fail(Error::no_memory);
+    return response;
+  }
+  auto* request = ::new (memory) detail::FileRequest{path, options};
+  char* at = reinterpret_cast<char*>(request + 1);
+  std::string_view* const copies[] = {&request->path, &request->options.root, &request->options.content_type,
+                                      &request->options.compressed.name};
+  for (std::string_view* copy : copies) {
+    if (!copy->empty()) std::memcpy(at, copy->data(), copy->size());
+    *copy = {at, copy->size()};
+    at += copy->size();
+  }
+  Response response(request);
+  response.status_code = options.status_code;
+  return response;
+}
+
+// Abort
+
+Abort::operator Response() const noexcept {
+  Response response(reason_, status_);
+  response.mark_aborted();
+  return response;
+}
+
+void Abort::await_suspend(std::coroutine_handle<> handle) const noexcept {
+  Strand& strand = Strand::running();
+  const std::string_view reason = strand.arena().copy(reason_);
+  strand.park(handle);
+  strand.stop_outermost(
+      {.cause = Stop::Cause::abort, .status = static_cast<std::uint16_t>(status_), .reason = reason});
+}
+
+}  // namespace microdot::inline MICRODOT_ABI

@@ -1,0 +1,239 @@
+#include "router.hpp"
+
+#include <cstdlib>
+#include <cstring>
+
+#include <microdot/http/url.hpp>
+#include <microdot/limits.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+
+namespace detail {
+
+struct Registry::Chunk {
+  Chunk* next;
+};
+
+Registry::Registry() noexcept {
+  grow_ = [](Registry& registry, std::size_t size) noexcept {
+    constexpr std::size_t kHead = align_up(sizeof(Chunk));
+    const std::size_t bytes = kHead + (size > 4096 ? size : 4096);
+    auto* chunk = static_cast<Chunk*>(std::malloc(bytes));
+    if (chunk == nullptr) return false;
+    chunk->next = std::exchange(registry.chunks_, chunk);
+    registry.block_ = {reinterpret_cast<std::byte*>(chunk) + kHead, bytes - kHead};
+    registry.used_ = 0;
+    return true;
+  };
+  release_ = [](Chunk* chunk) noexcept { std::free(chunk); };
+}
+
+Registry::~Registry() {
+  while (chunks_ != nullptr) release_(std::exchange(chunks_, chunks_->next));
+}
+
+void* Registry::allocate(std::size_t size) noexcept {
+  size = align_up(size);
+  if (block_.size() - used_ < size && (grow_ == nullptr || !grow_(*this, size))) {
+    overflowed_ = true;
+    return nullptr;
+  }
+  void* memory = block_.data() + used_;
+  used_ += size;
+  return memory;
+}
+
+}  // namespace detail
+
+using detail::RouteEntry;
+
+Router::~Router() {
+  for (RouteEntry* entry = routes_; entry != nullptr;) {
+    RouteEntry* next = entry->next;
+    if (entry->handler != nullptr) entry->handler->destroy();
+    entry->~RouteEntry();
+    entry = next;
+  }
+  for (detail::ErrorEntry* entry = errors_; entry != nullptr; entry = entry->next) entry->handler->destroy();
+}
+
+std::string_view Router::keep(std::string_view text) noexcept {
+  auto* copy = static_cast<char*>(registry_.allocate(text.size()));
+  if (copy == nullptr) return {};
+  std::memcpy(copy, text.data(), text.size());
+  return {copy, text.size()};
+}
+
+MethodSet Router::parse_methods(std::string_view pattern,
+                                std::initializer_list<const char*> methods) noexcept {
+  MethodSet set;
+  for (const char* name : methods) {
+    const Method method = parse_method(name);
+    if (method == Method::other && error_.reason == nullptr) error_ = {pattern, "unknown request method"};
+    set.add(method);
+  }
+  return set;
+}
+
+void Router::add_route(std::string_view pattern, bool copy_pattern, const char* error, MethodSet methods,
+                       detail::Callable& handler, Accepts accepts) noexcept {
+  if (copy_pattern) pattern = keep(pattern);
+  if (error != nullptr && error_.reason == nullptr) error_ = {pattern, error};
+  void* memory = registry_.allocate(sizeof(RouteEntry));
+  if (memory == nullptr) return handler.destroy();
+  auto* entry = ::new (memory) RouteEntry;
+  entry->pattern = pattern;
+  entry->methods = methods;
+  entry->handler = &handler;
+  entry->accepts = accepts;
+  *last_route_ = entry;
+  last_route_ = &entry->next;
+}
+
+void Router::static_files(RoutePrefix prefix, std::string_view root, const StaticFilesOptions& options) {
+  if (prefix.error() != nullptr && error_.reason == nullptr) error_ = {prefix.text(), prefix.error()};
+  void* entry_memory = registry_.allocate(sizeof(RouteEntry));
+  void* directory_memory = registry_.allocate(sizeof(detail::StaticDirectory));
+  if (entry_memory == nullptr || directory_memory == nullptr) return;
+  auto* entry = ::new (entry_memory) RouteEntry;
+  entry->pattern = prefix.is_runtime() ? keep(prefix.text()) : prefix.text();
+  entry->methods = Method::get;
+  entry->directory = ::new (directory_memory) detail::StaticDirectory{keep(root), options};
+  *last_route_ = entry;
+  last_route_ = &entry->next;
+}
+
+void Router::mount(Router& router, RoutePrefix prefix, const MountOptions& options) {
+  if (prefix.error() != nullptr && error_.reason == nullptr) error_ = {prefix.text(), prefix.error()};
+  if (&router == this) {
+    if (error_.reason == nullptr) error_ = {prefix.text(), "a router can't be mounted in itself"};
+    return;
+  }
+  void* memory = registry_.allocate(sizeof(RouteEntry));
+  if (memory == nullptr) return;
+  auto* entry = ::new (memory) RouteEntry;
+  entry->pattern = prefix.is_runtime() ? keep(prefix.text()) : prefix.text();
+  entry->mounted = &router;
+  *last_route_ = entry;
+  last_route_ = &entry->next;
+  if (options.local) return;
+  before_.splice(router.before_);
+  after_.splice(router.after_);
+  after_error_.splice(router.after_error_);
+  exceptions_.splice(router.exceptions_);
+  while (router.errors_ != nullptr) {
+    detail::ErrorEntry* error = std::exchange(router.errors_, router.errors_->next);
+    error->next = std::exchange(errors_, error);
+  }
+}
+
+void Router::add_error(int status, detail::Callable& handler) noexcept {
+  void* memory = registry_.allocate(sizeof(detail::ErrorEntry));
+  if (memory == nullptr) return handler.destroy();
+  errors_ = ::new (memory) detail::ErrorEntry{errors_, status, &handler};  // the latest for a status counts
+}
+
+#if MICRODOT_EXCEPTIONS
+void Router::add_exception_handler(detail::ExceptionHandler& handler) noexcept {
+  // Before the first one that would catch what this one is for: derived classes come before their bases.
+  detail::Callable** at = exceptions_.first_link();
+  while (*at != nullptr && !static_cast<detail::ExceptionHandler*>(*at)->catches_pointer(handler)) {
+    at = &(*at)->next;
+  }
+  exceptions_.insert(at, handler);
+}
+#endif
+
+RegistrationError Router::prepare(Files& files) noexcept {
+  if (error_.reason != nullptr) return error_;
+  if (registry_.overflowed()) return {"", "Limits::handler_bytes is too small for the routes and hooks"};
+  for (RouteEntry* entry = routes_; entry != nullptr; entry = entry->next) {
+    if (entry->handler != nullptr) {
+      if (const char* reason = entry->regex.compile(entry->pattern)) return {entry->pattern, reason};
+    }
+    if (entry->directory != nullptr) {
+      const Result<void> root = files.check_root(entry->directory->root);
+      if (!root) return {entry->directory->root, to_string(root.error()).data()};
+    }
+    if (entry->mounted != nullptr) {
+      const RegistrationError error = entry->mounted->prepare(files);
+      if (error.reason != nullptr) return error;
+    }
+  }
+  return {};
+}
+
+namespace detail {
+
+RouteMatch RouteFinder::find(const Router& app) noexcept {
+  RouteMatch match;
+  if (!search(app, path_, match, 0)) {
+    // The path is known, but not with this method: whoever knows it handles the error.
+    match.routers = method_mismatch_.routers;
+    match.depth = method_mismatch_.depth;
+    if (match.depth == 0) match.routers[match.depth++] = &app;
+  }
+  return match;
+}
+
+bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch& match,
+                         std::uint8_t depth) noexcept {
+  match.routers[depth] = &router;
+  match.depth = static_cast<std::uint8_t>(depth + 1);
+  for (const RouteEntry* entry = router.routes_; entry != nullptr; entry = entry->next) {
+    std::string_view rest;
+    if (entry->mounted != nullptr) {
+      if (depth + 1U < kMaxMountDepth && match_prefix(entry->pattern, path, rest) &&
+          search(*entry->mounted, rest, match, static_cast<std::uint8_t>(depth + 1))) {
+        return true;
+      }
+      match.depth = static_cast<std::uint8_t>(depth + 1);
+      continue;
+    }
+    PathArgs args;
+    if (entry->directory != nullptr) {
+      if (!match_prefix(entry->pattern, path, rest)) continue;
+    } else {
+      if (!match_path(entry->pattern, path, args)) continue;
+      if (args.count != 0) {
+        if (!decode(args, match)) {
+          if (match.out_of_memory) return true;
+          continue;
+        }
+        if (!entry->accepts(entry->pattern, args) || !entry->regex.matches(args)) continue;
+      }
+    }
+    match.allowed.add(entry->methods);
+    // Without a handler of its own, HEAD is GET (RFC 9110 9.3.2).
+    if (!entry->methods.contains(method_) &&
+        !(method_ == Method::head && entry->methods.contains(Method::get))) {
+      if (method_mismatch_.depth == 0) method_mismatch_ = {match.routers, match.depth};
+      continue;
+    }
+    match.entry = entry;
+    match.args = args;
+    match.rest = rest;
+    match.prefix = path_.substr(0, path_.size() - path.size());
+    return true;
+  }
+  return false;
+}
+
+bool RouteFinder::decode(PathArgs& args, RouteMatch& match) noexcept {
+  for (std::size_t i = 0; i < args.count; ++i) {
+    if (args.values[i].find('%') == std::string_view::npos) continue;
+    auto* memory = static_cast<char*>(arena_->allocate(args.values[i].size()));
+    if (memory == nullptr) {
+      match.out_of_memory = true;
+      return false;
+    }
+    const Result<std::string_view> decoded = percent_decode(args.values[i], {memory, args.values[i].size()});
+    if (!decoded) return false;
+    args.values[i] = *decoded;
+  }
+  return true;
+}
+
+}  // namespace detail
+
+}  // namespace microdot::inline MICRODOT_ABI

@@ -1,0 +1,73 @@
+#pragma once
+/// The entries of a router, and how a request finds its route.
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include <microdot/router.hpp>
+
+namespace microdot::inline MICRODOT_ABI::detail {
+
+/// A directory that `static_files` serves.
+struct StaticDirectory {
+  std::string_view root;
+  StaticFilesOptions options;
+};
+
+/// One of: a handler, a mounted router, a directory.
+struct RouteEntry {
+  RouteEntry* next = nullptr;
+  std::string_view pattern;  // a mount's or directory's prefix
+  MethodSet methods;
+  Callable* handler = nullptr;
+  bool (*accepts)(std::string_view pattern, const PathArgs& args) noexcept = nullptr;
+  Router* mounted = nullptr;
+  StaticDirectory* directory = nullptr;
+  RouteRegex regex;
+};
+
+struct ErrorEntry {
+  ErrorEntry* next;
+  int status;
+  Callable* handler;
+};
+
+/// How deep routers may be mounted in each other, the app included.
+inline constexpr std::size_t kMaxMountDepth = 6;
+
+/// What was found for a request.
+struct RouteMatch {
+  const RouteEntry* entry = nullptr;                    // null: 404 or 405
+  MethodSet allowed;                                    // methods that the path has
+  PathArgs args;                                        // decoded
+  std::string_view prefix;                              // of the path, before the route's own pattern
+  std::string_view rest;                                // of the path, below a directory's prefix
+  std::array<const Router*, kMaxMountDepth> routers{};  // from the app to the router that has the route
+  std::uint8_t depth = 0;
+  bool out_of_memory = false;  // decoded arguments found no room
+};
+
+/// Looks through a router and what is mounted in it.
+class RouteFinder {
+ public:
+  RouteFinder(Method method, std::string_view path, Arena& arena) noexcept
+      : method_(method), path_(path), arena_(&arena) {}
+  RouteMatch find(const Router& app) noexcept;
+
+ private:
+  bool search(const Router& router, std::string_view path, RouteMatch& match, std::uint8_t depth) noexcept;
+  bool decode(PathArgs& args, RouteMatch& match) noexcept;
+
+  struct Chain {
+    std::array<const Router*, kMaxMountDepth> routers{};
+    std::uint8_t depth = 0;
+  };
+
+  Method method_;
+  std::string_view path_;
+  Arena* arena_;
+  Chain method_mismatch_;  // the first router that has the path, but not with this method
+};
+
+}  // namespace microdot::inline MICRODOT_ABI::detail

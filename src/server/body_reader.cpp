@@ -1,0 +1,168 @@
+#include "body_reader.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "exchange.hpp"
+
+namespace microdot::inline MICRODOT_ABI::detail {
+
+void BodyReader::begin(const RequestParser& head, std::uint64_t max_content, std::size_t max_body) noexcept {
+  decoder_.reset();
+  chunked_ = head.chunked();
+  remaining_ = head.content_length().value_or(0);
+  max_content_ = max_content;
+  max_body_ = std::min(max_body, window_.size());
+  collected_ = 0;
+  whole_ = unread_ = leftover_ = {};
+  waiting_ = nullptr;
+  error_ = Error::none;
+  error_status_ = 0;
+  owes_continue_ = head.expect_100();
+  if (!head.has_body()) {
+    state_ = State::complete;
+  } else if (chunked_ || remaining_ <= max_body_) {
+    state_ = State::collecting;
+  } else {
+    state_ = State::streaming;
+  }
+}
+
+Error BodyReader::fail(int status, std::string_view reason, Error error) noexcept {
+  state_ = State::failed;
+  error_status_ = status;
+  error_reason_ = reason;
+  error_ = error;
+  return error;
+}
+
+// Part of a body whose size is known: in place if it came with the head, else into `room`.
+Result<std::string_view> BodyReader::read_sized(std::span<char> room) noexcept {
+  std::string_view part =
+      exchange_->take_buffered(static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, SIZE_MAX)));
+  if (part.empty()) {
+    room = room.first(static_cast<std::size_t>(std::min<std::uint64_t>(room.size(), remaining_)));
+    const Result<std::size_t> size = exchange_->read_transport(room);
+    if (!size) return size.error();
+    if (*size == 0) return fail(400, "body ended early", Error::closed);
+    part = {room.data(), *size};
+  }
+  owes_continue_ = false;
+  remaining_ -= part.size();
+  if (remaining_ == 0) state_ = State::complete;
+  return part;
+}
+
+Result<std::string_view> BodyReader::read_chunked(std::span<char> room) noexcept {
+  for (;;) {
+    // What came with the head is copied, so that it can be decoded without touching the next request.
+    const std::string_view buffered = exchange_->peek_buffered();
+    std::size_t size = std::min(buffered.size(), room.size());
+    if (size != 0) {
+      std::memcpy(room.data(), buffered.data(), size);
+    } else {
+      // At most a head buffer at once: what follows the body has to fit there.
+      const Result<std::size_t> read =
+          exchange_->read_transport(room.first(std::min(room.size(), exchange_->head_capacity())));
+      if (!read) return read.error();
+      if (*read == 0) return fail(400, "body ended early", Error::closed);
+      size = *read;
+    }
+    owes_continue_ = false;
+    const ChunkedResult result = decoder_.decode(room.first(size));
+    if (!buffered.empty()) {
+      exchange_->take_buffered(result.consumed);
+    } else if (result.status == ParseStatus::complete) {
+      leftover_ = {room.data() + result.consumed, size - result.consumed};
+    }
+    if (result.status == ParseStatus::error) {
+      return fail(decoder_.error_status(), decoder_.error_reason(), Error::invalid);
+    }
+    if (decoder_.total() > max_content_) return fail(413, "body too large", Error::too_large);
+    if (result.status == ParseStatus::complete) state_ = State::complete;
+    if (result.produced != 0 || state_ == State::complete)
+      return std::string_view(room.data(), result.produced);
+  }
+}
+
+Result<std::string_view> BodyReader::read_some(std::span<char> room) noexcept {
+  return chunked_ ? read_chunked(room) : read_sized(room);
+}
+
+Error BodyReader::collect() noexcept {
+  while (state_ == State::collecting) {
+    if (collected_ == max_body_) {
+      // Chunked, and larger than what is kept: the handler gets it as a stream.
+      unread_ = {window_.data(), collected_};
+      state_ = State::streaming;
+      return Error::none;
+    }
+    // Bytes that came with the head stay there if they are the whole body.
+    if (!chunked_ && collected_ == 0 && exchange_->peek_buffered().size() >= remaining_) {
+      whole_ = exchange_->take_buffered(static_cast<std::size_t>(remaining_));
+      remaining_ = 0;
+      owes_continue_ = false;
+      state_ = State::complete;
+      break;
+    }
+    std::span<char> room = window_.subspan(collected_, max_body_ - collected_);
+    const Result<std::string_view> part = read_some(room);
+    if (!part) return part.error();
+    if (part->data() != room.data()) std::memcpy(room.data(), part->data(), part->size());
+    collected_ += part->size();
+    if (state_ == State::complete) whole_ = {window_.data(), collected_};
+  }
+  unread_ = whole_;
+  return error_;
+}
+
+Result<std::string_view> BodyReader::next() noexcept {
+  if (!unread_.empty()) return std::exchange(unread_, {});
+  switch (state_) {
+    case State::complete: return std::string_view{};
+    case State::failed: return error_;
+    default: return read_some(window_);
+  }
+}
+
+bool BodyReader::ready() noexcept {
+  result_ = next();
+  return result_ || result_.error() != Error::would_block;
+}
+
+void BodyReader::wait(Strand& strand, std::coroutine_handle<> handle) noexcept {
+  strand.park(handle);
+  waiting_ = &strand;
+  exchange_->want_body();
+}
+
+void BodyReader::retry() noexcept {
+  if (waiting_ == nullptr) return;
+  Result<std::string_view> result = next();
+  if (!result && result.error() == Error::would_block) return;
+  result_ = result;
+  std::exchange(waiting_, nullptr)->wake();
+}
+
+bool BodyReader::interrupt(Error error) noexcept {
+  if (waiting_ == nullptr) return false;
+  fail(408, "body timed out", error);
+  result_ = error;
+  std::exchange(waiting_, nullptr)->wake();
+  return true;
+}
+
+Result<std::string_view> BodyReader::take_result() noexcept {
+  return std::exchange(result_, Result<std::string_view>(Error::would_block));
+}
+
+Result<std::size_t> BodyReader::take_result_into(std::span<char> buffer) noexcept {
+  const Result<std::string_view> part = take_result();
+  if (!part) return part.error();
+  const std::size_t size = std::min(part->size(), buffer.size());
+  if (size != 0) std::memcpy(buffer.data(), part->data(), size);
+  unread_ = part->substr(size);
+  return size;
+}
+
+}  // namespace microdot::inline MICRODOT_ABI::detail

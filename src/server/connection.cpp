@@ -1,0 +1,201 @@
+/// How a request is served, from top to bottom: `Exchange::serve`. Above it, the connection that lends itself
+/// to it.
+
+#include "connection.hpp"
+
+#include "exchange.hpp"
+#include "serve_awaiters.hpp"
+#include "server.hpp"
+
+namespace microdot::inline MICRODOT_ABI::detail {
+
+static_assert(sizeof(Connection) <= kConnectionBytes);
+
+// bytes → parser → request → route → hooks → handler → response → writer → bytes → keep-alive or close
+
+Task<> Exchange::serve() {
+  for (;;) {
+    co_await NextConnection(*this);
+    do {
+      if (const Error error = co_await ReadHead(*this); error != Error::none) {
+        refuse_head(error);
+        break;
+      }
+      begin_request();
+      if (body_.wanted_first()) {
+        if (const Error error = co_await ReadBody(*this); error != Error::none) refuse_body(error);
+      }
+      find_route();
+      while (Callable* callable = gone_ ? nullptr : dispatch_->next()) {
+        call(*callable);
+        if (result_->pending()) {
+          co_await RunTask(*this, result_->task());
+          finish_call();
+        }
+        dispatch_->take(*result_);
+      }
+      if (gone_) break;
+
+      begin_response();
+      while (more_body()) {
+        if (wants_piece()) {
+          co_await NextPiece(*this);
+          append_piece();
+        }
+        co_await Flush(*this);
+        if (file_part_pending()) co_await SendTail(*this);
+      }
+      if (!pending_.empty()) co_await Flush(*this);
+      end_request();
+    } while (keep_alive_ && !gone_ && !peek_buffered().empty());
+    co_await Flush(*this);
+    release();
+  }
+}
+
+// Connection
+
+void Connection::open(Transport& transport) noexcept {
+  transport_ = &transport;
+  used_ = false;
+  drained_ = 0;
+  state_ = State::idle;
+  set_deadline(server_->limits().head_timeout);
+  server_->now_idle(*this);
+}
+
+void Connection::close(bool abort) noexcept {
+  if (state_ == State::queued) server_->leave_queue(*this);
+  unlink();
+  disarm();
+  tail_.clear();
+  exchange_ = nullptr;
+  state_ = State::closing;
+  if (transport_->close(abort)) on_released();
+}
+
+void Connection::on_released() noexcept {
+  transport_ = nullptr;
+  state_ = State::free;
+  server_->free_connection(*this);
+}
+
+void Connection::close_gracefully() noexcept {
+  state_ = State::draining;
+  exchange_ = nullptr;
+  tail_.clear();
+  drained_ = 0;
+  transport_->shutdown_write();
+  transport_->set_interest(true, false);
+  set_deadline(server_->limits().linger_timeout);
+}
+
+void Connection::go_idle() noexcept {
+  exchange_ = nullptr;
+  if (server_->shutting_down()) return close(false);
+  used_ = true;
+  state_ = State::idle;
+  transport_->set_interest(true, false);
+  set_deadline(server_->limits().keep_alive_timeout);
+  server_->now_idle(*this);
+}
+
+void Connection::go_tail(bool keep_alive) noexcept {
+  exchange_ = nullptr;
+  keep_alive_ = keep_alive;
+  state_ = State::tail;
+  continue_tail();
+}
+
+Error Connection::send_tail() noexcept {
+  while (!tail_.empty()) {
+    Result<std::size_t> sent = Error::unsupported;
+    if (!tail_.bytes.empty()) {
+      const ConstBuffer piece{tail_.bytes.data(), tail_.bytes.size()};
+      sent = transport_->write({&piece, 1}, tail_.file_size != 0);
+      if (sent) tail_.bytes.remove_prefix(*sent);
+    } else if (const std::span<const char> data = tail_.file.data(); !data.empty()) {
+      tail_.bytes = {data.data() + tail_.file_offset, static_cast<std::size_t>(tail_.file_size)};
+      tail_.file_size = 0;
+      continue;
+    } else {
+      sent = transport_->write_file(tail_.file, tail_.file_offset, static_cast<std::size_t>(tail_.file_size));
+      if (sent) {
+        // A file that has become shorter can't be answered as promised any more.
+        if (*sent == 0) return Error::closed;
+        tail_.file_offset += *sent;
+        tail_.file_size -= *sent;
+      }
+    }
+    if (!sent) return sent.error();
+  }
+  return transport_->drained() ? Error::none : Error::would_block;
+}
+
+void Connection::continue_tail() noexcept {
+  switch (send_tail()) {
+    case Error::none:
+      tail_.clear();
+      if (keep_alive_ && !server_->shutting_down()) return go_idle();
+      return close(false);
+    case Error::would_block:
+      transport_->set_interest(false, true);
+      return set_deadline(server_->limits().write_timeout);
+    default: return close(true);
+  }
+}
+
+void Connection::drain() noexcept {
+  char bytes[512];
+  for (;;) {
+    const Result<std::size_t> size = transport_->read(bytes);
+    if (!size && size.error() == Error::would_block) return;
+    if (!size || *size == 0) return close(false);
+    drained_ += static_cast<std::uint32_t>(*size);
+    if (drained_ > server_->limits().linger_bytes) return close(true);
+  }
+}
+
+void Connection::set_deadline(Duration from_now) noexcept {
+  deadline_ = server_->loop().now() + from_now;
+  if (!armed() || Timer::deadline() > deadline_) server_->loop().timers().arm(*this, deadline_);
+}
+
+void Connection::on_timer() noexcept {
+  if (deadline_ == TimePoint::max()) return;
+  if (server_->loop().now() < deadline_) return server_->loop().timers().arm(*this, deadline_);
+  deadline_ = TimePoint::max();
+  switch (state_) {
+    case State::active: return exchange_->on_deadline();
+    case State::queued: return server_->refuse_queued(*this);
+    case State::idle:
+    case State::draining: return close(false);
+    case State::tail: return close(true);
+    case State::free:
+    case State::closing: return;
+  }
+}
+
+void Connection::on_readable() noexcept {
+  switch (state_) {
+    case State::idle: return server_->want_exchange(*this);
+    case State::active: return exchange_->on_readable();
+    case State::draining: return drain();
+    case State::queued: return transport_->set_interest(false, false);
+    case State::tail: return transport_->set_interest(false, true);
+    case State::free:
+    case State::closing: return;
+  }
+}
+
+void Connection::on_writable() noexcept {
+  if (state_ == State::active) return exchange_->on_writable();
+  if (state_ == State::tail) return continue_tail();
+}
+
+void Connection::on_gone() noexcept {
+  if (state_ == State::active) return exchange_->on_gone();
+  close(true);
+}
+
+}  // namespace microdot::inline MICRODOT_ABI::detail

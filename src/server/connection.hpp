@@ -1,0 +1,103 @@
+#pragma once
+/// An accepted socket: small, because there are many. Owns no buffers; while a request is in flight it has an
+/// exchange.
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include <microdot/async/timer.hpp>
+#include <microdot/base/list.hpp>
+#include <microdot/port/network.hpp>
+
+namespace microdot::inline MICRODOT_ABI::detail {
+
+class Exchange;
+class Server;
+
+/// What remains to be sent of a body when its exchange is needed no more: static bytes, or a part of a file.
+struct Tail {
+  std::string_view bytes;
+  File file;
+  std::uint64_t file_offset = 0;
+  std::uint64_t file_size = 0;
+
+  bool empty() const noexcept { return bytes.empty() && file_size == 0; }
+  void clear() noexcept {
+    bytes = {};
+    file_size = 0;
+    file.close();
+  }
+};
+
+class Connection final : public ListHook, public TransportEvents, private Timer {
+ public:
+  enum class State : std::uint8_t {
+    free,      // no socket
+    idle,      // between requests
+    queued,    // readable, waits for an exchange
+    active,    // has an exchange
+    tail,      // sends the rest of a body without one
+    draining,  // answered for the last time; takes what the client still sends, so that no reset eats the
+               // answer
+    closing,   // closed; the port still holds the storage
+  };
+
+  explicit Connection(Server& server) noexcept : server_(&server) {}
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// Where `Listener::accept` builds the transport.
+  void* storage() noexcept { return storage_; }
+  /// Starts with an accepted socket.
+  void open(Transport& transport) noexcept;
+  /// Ends it now, in order or with a reset.
+  void close(bool abort) noexcept;
+  /// Ends it in order: says so to the client, takes what it still sends for a while, then closes.
+  void close_gracefully() noexcept;
+
+  State state() const noexcept { return state_; }
+  void set_state(State state) noexcept { state_ = state; }
+  Transport& transport() noexcept { return *transport_; }
+  Exchange* exchange() noexcept { return exchange_; }
+  void set_exchange(Exchange* exchange) noexcept { exchange_ = exchange; }
+  Tail& tail() noexcept { return tail_; }
+  /// Whether a request was answered on it.
+  bool used() const noexcept { return used_; }
+  void set_used() noexcept { used_ = true; }
+
+  /// Waits for the next request.
+  void go_idle() noexcept;
+  /// Sends the rest of the body, then goes idle, or ends if not `keep_alive`.
+  void go_tail(bool keep_alive) noexcept;
+  /// Sends what is left of the tail. `none` when all is sent; `would_block`; `unsupported` when the file's
+  /// bytes have to pass through a buffer; `closed`.
+  Error send_tail() noexcept;
+
+  /// When time is up for what happens now. Putting it off costs nothing: the timer is moved when it fires.
+  void set_deadline(Duration from_now) noexcept;
+  void clear_deadline() noexcept { deadline_ = TimePoint::max(); }
+
+ private:
+  void on_readable() noexcept override;
+  void on_writable() noexcept override;
+  void on_gone() noexcept override;
+  void on_released() noexcept override;
+  void on_timer() noexcept override;
+
+  void continue_tail() noexcept;
+  void drain() noexcept;
+
+  Server* server_;
+  Transport* transport_ = nullptr;
+  Exchange* exchange_ = nullptr;
+  TimePoint deadline_ = TimePoint::max();
+  Tail tail_;
+  std::uint32_t drained_ = 0;
+  State state_ = State::free;
+  bool used_ = false;
+  bool keep_alive_ = false;  // after the tail
+  alignas(void*) std::byte storage_[kTransportBytes];
+};
+
+}  // namespace microdot::inline MICRODOT_ABI::detail

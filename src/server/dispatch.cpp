@@ -1,0 +1,241 @@
+#include "dispatch.hpp"
+
+#include <microdot/base/text.hpp>
+#include <microdot/http/status.hpp>
+
+#include "../send_file.hpp"
+
+namespace microdot::inline MICRODOT_ABI::detail {
+
+std::string_view error_text(int status) noexcept {
+  switch (status) {
+    case 400: return "Bad request";
+    case 404: return "Not found";
+    case 405: return "Method not allowed";
+    case 413: return "Payload too large";
+    case 500: return "Internal server error";
+    case 501: return "Not implemented";
+    case 503: return "Service unavailable";
+    default: return reason_phrase(status);
+  }
+}
+
+void Dispatch::route() noexcept {
+  RouteFinder finder(method_, request_->path, request_->arena());
+  match_ = finder.find(*app_);
+  if (match_.out_of_memory) return fail(503, {});
+  if (match_.entry == nullptr) return no_route();
+  request_->route = match_.entry->pattern;
+  request_->url_prefix = match_.prefix;
+  context_.path_args = &match_.args;
+  context_.pattern = match_.entry->pattern;
+}
+
+void Dispatch::no_route() noexcept {
+  if (method_ == Method::options && (!match_.allowed.empty() || request_->path == "*"))
+    return automatic_options();
+  if (method_ == Method::other) return fail(501, {});
+  if (match_.allowed.empty()) return fail(404, {});
+  fail(405, {});
+}
+
+void Dispatch::automatic_options() noexcept {
+  response_ = Response();
+  char buffer[kMaxAllow];
+  MethodSet methods = match_.allowed;
+  if (methods.contains(Method::get)) methods.add(Method::head);
+  methods.add(Method::options);
+  response_.header("Allow", write_allow(methods, buffer));
+  stage_ = Stage::after;
+}
+
+void Dispatch::fail(int status, std::string_view reason, bool thrown) noexcept {
+  walking_ = false;
+  response_ = Response(reason.empty() ? error_text(status) : reason, status);
+  if (status == 405) {
+    char buffer[kMaxAllow];
+    MethodSet methods = match_.allowed;
+    if (methods.contains(Method::get)) methods.add(Method::head);
+    methods.add(Method::options);
+    response_.header("Allow", write_allow(methods, buffer));
+  }
+  error_status_ = status;
+  // Each kind of error handler gets one try, so that handlers which fail themselves come to an end.
+  if (stage_ == Stage::after_error) {
+    stage_ = Stage::done;
+  } else if (thrown && !exception_handled_) {
+    stage_ = Stage::exception;
+  } else if (!error_handled_) {
+    stage_ = Stage::error;
+  } else {
+    stage_ = Stage::after_error;
+  }
+}
+
+// Goes through one list of each router: from the app inwards, or from the route's router outwards.
+Callable* Dispatch::advance_list(CallableList Router::*list, bool from_app) noexcept {
+  if (!walking_) {
+    walking_ = true;
+    at_ = nullptr;
+    router_ = 0;
+  } else if (at_ != nullptr) {
+    at_ = at_->next;
+  }
+  while (at_ == nullptr && router_ < match_.depth) {
+    const std::size_t index = from_app ? router_ : match_.depth - 1U - router_;
+    ++router_;
+    at_ = (match_.routers[index]->*list).first();
+  }
+  if (at_ == nullptr) walking_ = false;
+  return at_;
+}
+
+Callable* Dispatch::error_handler(int status) const noexcept {
+  for (std::size_t i = match_.depth; i-- > 0;) {
+    for (const ErrorEntry* entry = match_.routers[i]->errors_; entry != nullptr; entry = entry->next) {
+      if (entry->status == status) return entry->handler;
+    }
+  }
+  return nullptr;
+}
+
+Callable* Dispatch::exception_handler() const noexcept {
+#if MICRODOT_EXCEPTIONS
+  for (std::size_t i = match_.depth; i-- > 0;) {
+    for (Callable* at = match_.routers[i]->exceptions_.first(); at != nullptr; at = at->next) {
+      if (static_cast<ExceptionHandler*>(at)->catches(context_.exception)) return at;
+    }
+  }
+#endif
+  return nullptr;
+}
+
+Callable* Dispatch::next() noexcept {
+  if (match_.depth == 0) match_.routers[match_.depth++] = app_;
+  for (;;) {
+    switch (stage_) {
+      case Stage::before:
+        if (Callable* hook = advance_list(&Router::before_, true)) return hook;
+        stage_ = Stage::handler;
+        break;
+      case Stage::handler:
+        if (match_.entry->directory != nullptr) {
+          settle(serve_directory(*match_.entry->directory, match_.rest, *request_));
+          break;
+        }
+        return match_.entry->handler;
+      case Stage::after:
+        context_.response = &response_;
+        if (Callable* hook = advance_list(&Router::after_, false)) return hook;
+        at_ = request_->after_request_hooks();
+        stage_ = Stage::after_request;
+        if (at_ != nullptr) return at_;
+        break;
+      case Stage::after_request:
+        at_ = at_ != nullptr ? at_->next : nullptr;
+        if (at_ != nullptr) return at_;
+        stage_ = Stage::done;
+        break;
+      case Stage::exception:
+        exception_handled_ = true;
+        if (Callable* handler = exception_handler()) return handler;
+        stage_ = Stage::error;
+        break;
+      case Stage::error:
+        error_handled_ = true;
+        if (Callable* handler = error_handler(error_status_)) return handler;
+        stage_ = Stage::after_error;
+        break;
+      case Stage::after_error:
+        context_.response = &response_;
+        if (Callable* hook = advance_list(&Router::after_error_, false)) return hook;
+        stage_ = Stage::done;
+        break;
+      case Stage::done:
+        if (request_->failure() != 0) {
+          response_ = Response(error_text(request_->failure()), request_->failure());
+        }
+        return nullptr;
+    }
+  }
+}
+
+void Dispatch::call(Callable& callable, CallResult& result) noexcept {
+#if MICRODOT_EXCEPTIONS
+  try {
+    callable.call(context_, result);
+  } catch (const Abort& abort) {
+    result.set(abort);
+  } catch (...) {
+    thrown();
+  }
+#else
+  callable.call(context_, result);
+#endif
+}
+
+void Dispatch::finish(CallResult& result) noexcept {
+#if MICRODOT_EXCEPTIONS
+  try {
+    result.take();
+  } catch (const Abort& abort) {
+    result.set(abort);
+  } catch (...) {
+    thrown();
+  }
+#else
+  result.take();
+#endif
+}
+
+void Dispatch::stopped(CallResult& result, const Stop& stop) noexcept {
+  result.destroy_task();
+  Response response = Abort(stop.status != 0 ? stop.status : 503, stop.reason);
+  result.set(std::move(response));
+}
+
+#if MICRODOT_EXCEPTIONS
+void Dispatch::thrown() noexcept {
+  context_.exception = std::current_exception();
+  log_exception(context_.exception);
+  thrown_ = true;
+  fail(500, {}, true);
+}
+
+void Dispatch::log_exception(const std::exception_ptr& exception) noexcept {
+  FixedText<256> line;
+  line.append(request_->method).append(" ").append(request_->path).append(": ");
+  try {
+    std::rethrow_exception(exception);
+  } catch (...) {
+    line.append(current_exception_text());
+  }
+  Loop::current().port().log().write(LogLevel::error, line.view());
+}
+#endif
+
+void Dispatch::take(CallResult& result) noexcept {
+  if (std::exchange(thrown_, false)) return;  // dealt with
+  if (result.out_of_memory()) return fail(503, {});
+  if (result.has_response()) return settle(std::move(result.response()));
+  // An error handler that gives nothing leaves the error's own answer.
+  if (stage_ == Stage::exception || stage_ == Stage::error) stage_ = Stage::after_error;
+}
+
+void Dispatch::settle(Response&& response) noexcept {
+  if (response.body_kind() == Response::BodyKind::file_request) response = open_file(response, *request_);
+  if (response.aborted()) return fail(response.status_code, response.body());
+  response_ = std::move(response);
+  switch (stage_) {
+    case Stage::before:
+    case Stage::handler:
+      walking_ = false;
+      stage_ = Stage::after;
+      break;
+    case Stage::exception:
+    case Stage::error: stage_ = Stage::after_error; break;
+    default: break;
+  }
+}
+
+}  // namespace microdot::inline MICRODOT_ABI::detail

@@ -1,0 +1,86 @@
+#pragma once
+/// From a request to its response: which hook, handler or error handler is called next, and what their
+/// results mean. Plain state, no coroutine: the connection calls what `next` gives, awaits it if it must, and
+/// hands the result to `take`.
+
+#include <microdot/app.hpp>
+#include <microdot/async/strand.hpp>
+
+#include "../router.hpp"
+
+namespace microdot::inline MICRODOT_ABI::detail {
+
+class Dispatch {
+ public:
+  Dispatch(App& app, Request& request, Method method) noexcept
+      : app_(&app), request_(&request), method_(method), context_{.request = request} {}
+  Dispatch(const Dispatch&) = delete;
+  Dispatch& operator=(const Dispatch&) = delete;
+
+  /// Finds the route.
+  void route() noexcept;
+  /// Answers with an error instead (a body that is too large), through its error handler.
+  void refuse(int status) noexcept { fail(status, {}); }
+
+  /// What is to be called now; null when the response is complete.
+  Callable* next() noexcept;
+  /// Calls it; `result` is what it gave, or what it will give after a coroutine (`result.pending()`).
+  void call(Callable& callable, CallResult& result) noexcept;
+  /// The coroutine of `result` has run to its end.
+  void finish(CallResult& result) noexcept;
+  /// The coroutine of `result` was stopped.
+  void stopped(CallResult& result, const Stop& stop) noexcept;
+  /// Goes on with what the call gave.
+  void take(CallResult& result) noexcept;
+
+#if MICRODOT_EXCEPTIONS
+  /// One line about an exception that a handler let out.
+  void log_exception(const std::exception_ptr& exception) noexcept;
+#endif
+
+  Response& response() noexcept { return response_; }
+  const RouteMatch& match() const noexcept { return match_; }
+
+ private:
+  enum class Stage : std::uint8_t {
+    before,
+    handler,
+    after,
+    after_request,
+    exception,
+    error,
+    after_error,
+    done
+  };
+
+  void fail(int status, std::string_view reason, bool thrown = false) noexcept;
+  void settle(Response&& response) noexcept;
+  void no_route() noexcept;
+  void automatic_options() noexcept;
+  Callable* advance_list(CallableList Router::*list, bool from_app) noexcept;
+  Callable* error_handler(int status) const noexcept;
+  Callable* exception_handler() const noexcept;
+#if MICRODOT_EXCEPTIONS
+  void thrown() noexcept;
+#endif
+
+  App* app_;
+  Request* request_;
+  Method method_;
+  Stage stage_ = Stage::before;
+  bool exception_handled_ = false;  // an error handler for the exception had its turn
+  bool error_handled_ = false;      // so did one for the status
+  bool thrown_ = false;             // the call at hand ended with an exception
+  bool walking_ = false;            // a list of hooks is being gone through
+  std::uint8_t router_ = 0;         // whose list, as index into match_.routers
+  int error_status_ = 0;
+  Callable* at_ = nullptr;
+  RouteMatch match_;
+  CallContext context_;
+  Response response_;
+};
+
+/// The words for an error that nothing else describes.
+std::string_view error_text(int status) noexcept;
+
+}  // namespace microdot::inline MICRODOT_ABI::detail

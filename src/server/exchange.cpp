@@ -1,0 +1,601 @@
+#include "exchange.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <microdot/base/text.hpp>
+#include <microdot/http/chunked.hpp>
+#include <microdot/http/response_writer.hpp>
+#include <microdot/http/status.hpp>
+
+#include "server.hpp"
+
+namespace microdot::inline MICRODOT_ABI::detail {
+
+static_assert(sizeof(Exchange) <= kExchangeBytes);
+static_assert(sizeof(HeaderField) == kHeaderFieldBytes);
+
+Exchange::Exchange(Server& server, const Memory& memory) noexcept
+    : server_(&server),
+      head_(memory.head),
+      out_(memory.response),
+      arena_(memory.arena),
+      strand_(*this, arena_),
+      handler_strand_(*this, arena_),
+      parser_(memory.fields, {.max_readline = static_cast<std::uint16_t>(
+                                  std::min<std::uint32_t>(server.limits().max_readline, 65535)),
+                              .head_bytes = static_cast<std::uint16_t>(memory.head.size())}),
+      body_(*this, memory.body) {}
+
+bool Exchange::start() noexcept {
+  const ArenaScope scope(arena_);
+  serving_ = serve();
+  if (!serving_.valid() || &Arena::owner_of(serving_.handle().address()) != &arena_) return false;
+  arena_.seal();
+  strand_.start(server_->loop(), serving_.handle());
+  return true;
+}
+
+void Exchange::stop() noexcept {
+  handler_strand_.reset();
+  strand_.reset();
+  result_.reset();
+  dispatch_.reset();
+  request_.reset();
+  serving_.destroy();
+  connection_ = nullptr;
+}
+
+void Exchange::assign(Connection& connection) noexcept {
+  connection_ = &connection;
+  connection.set_exchange(this);
+  connection.set_state(Connection::State::active);
+  connection.clear_deadline();
+  filled_ = start_ = consumed_ = 0;
+  out_size_ = out_sent_ = 0;
+  pending_ = suffix_ = {};
+  gone_ = linger_ = false;
+  keep_alive_ = true;
+  parser_.reset();
+  wake(Waiting::connection);
+}
+
+void Exchange::wait(Waiting what, std::coroutine_handle<> handle) noexcept {
+  waiting_ = what;
+  strand_.park(handle);
+}
+
+void Exchange::wake(Waiting what) noexcept {
+  if (waiting_ != what) return;
+  waiting_ = Waiting::nothing;
+  strand_.wake();
+}
+
+// Events of the connection
+
+void Exchange::on_readable() noexcept {
+  switch (waiting_) {
+    case Waiting::head:
+      if (try_head() != Error::would_block) wake(Waiting::head);
+      return;
+    case Waiting::body:
+      if (try_body() != Error::would_block) return wake(Waiting::body);
+      return connection_->set_deadline(server_->limits().body_timeout);
+    case Waiting::handler: {
+      if (body_.waited_for()) return body_.retry();
+      break;
+    }
+    default: break;
+  }
+  // Nobody reads now: the client's bytes stay with TCP until somebody does.
+  connection_->transport().set_interest(false, waiting_ == Waiting::flush || waiting_ == Waiting::tail);
+}
+
+void Exchange::on_writable() noexcept {
+  if (waiting_ == Waiting::flush) {
+    if (try_flush() != Error::would_block) return wake(Waiting::flush);
+  } else if (waiting_ == Waiting::tail) {
+    if (try_tail() != Error::would_block) return wake(Waiting::tail);
+  } else {
+    return connection_->transport().set_interest(true, false);
+  }
+  connection_->set_deadline(server_->limits().write_timeout);
+}
+
+void Exchange::on_gone() noexcept {
+  lose_client();
+  error_ = Error::closed;
+  if (waiting_ == Waiting::handler) {
+    // A handler that waits for the client's bytes is told; any other wait is ended.
+    if (!body_.interrupt(Error::closed)) {
+      handler_strand_.stop({.cause = Stop::Cause::canceled, .status = 0, .reason = {}});
+    }
+    return;
+  }
+  wake(waiting_);
+}
+
+void Exchange::on_deadline() noexcept {
+  error_ = Error::timeout;
+  switch (waiting_) {
+    case Waiting::head:
+    case Waiting::body: return wake(waiting_);
+    case Waiting::handler:
+      if (!body_.interrupt(Error::timeout)) {
+        handler_strand_.stop({.cause = Stop::Cause::abort, .status = 503, .reason = "handler timed out"});
+      }
+      return;
+    case Waiting::flush:
+    case Waiting::tail: lose_client(); return wake(waiting_);
+    case Waiting::connection:
+    case Waiting::nothing: return;
+  }
+}
+
+void Exchange::on_finished(Strand& strand) noexcept {
+  if (&strand == &handler_strand_) wake(Waiting::handler);
+}
+
+void Exchange::on_stopped(Strand& strand) noexcept {
+  if (&strand != &handler_strand_) return;
+  stop_ = strand.stop_reason();
+  body_.forget_waiter();
+  wake(Waiting::handler);
+}
+
+// Reading
+
+std::string_view Exchange::take_buffered(std::size_t size) noexcept {
+  const std::string_view bytes = peek_buffered().substr(0, size);
+  consumed_ += static_cast<std::uint32_t>(bytes.size());
+  return bytes;
+}
+
+Result<std::size_t> Exchange::read_transport(std::span<char> room) noexcept {
+  if (gone_) return Error::closed;
+  if (body_.owes_continue()) {
+    const std::span<char> out = out_room();
+    if (out.size() >= kContinue.size()) {
+      std::memcpy(out.data(), kContinue.data(), kContinue.size());
+      out_size_ += static_cast<std::uint32_t>(kContinue.size());
+      body_.continue_sent();
+    }
+  }
+  // What the client waits for before it sends more must not wait here.
+  if (out_size_ != out_sent_) {
+    const Error error = try_flush();
+    if (error != Error::none && error != Error::would_block) return error;
+    if (error == Error::would_block) connection_->transport().set_interest(true, true);
+  }
+  return connection_->transport().read(room);
+}
+
+void Exchange::want_body() noexcept { start_reading(&Limits::body_timeout); }
+
+Error Exchange::try_head() noexcept {
+  for (;;) {
+    const ParseStatus status = parser_.parse({head_.data() + start_, filled_ - start_});
+    if (status == ParseStatus::complete) {
+      consumed_ = start_ + static_cast<std::uint32_t>(parser_.head_bytes());
+      return error_ = Error::none;
+    }
+    if (status == ParseStatus::error) return error_ = Error::invalid;
+    if (start_ != 0 && filled_ == head_.size()) {
+      // A pipelined head that lies across the buffer's end.
+      std::memmove(head_.data(), head_.data() + start_, filled_ - start_);
+      filled_ -= start_;
+      start_ = consumed_ = 0;
+      continue;
+    }
+    const Result<std::size_t> size = read_transport(head_.subspan(filled_));
+    if (!size) return error_ = size.error();
+    if (*size == 0) return error_ = Error::closed;
+    filled_ += static_cast<std::uint32_t>(*size);
+  }
+}
+
+Error Exchange::try_body() noexcept { return error_ = body_.collect(); }
+
+void Exchange::start_reading(Milliseconds Limits::*timeout) noexcept {
+  connection_->transport().set_interest(true, out_size_ != out_sent_);
+  connection_->set_deadline(server_->limits().*timeout);
+}
+
+void Exchange::refuse_head(Error error) noexcept {
+  keep_alive_ = false;
+  int status = 0;
+  if (error == Error::invalid) {
+    status = parser_.error_status();
+  } else if (error == Error::timeout && filled_ > start_) {
+    status = 408;
+  } else {
+    // Closed, or idle for too long: nobody waits for an answer.
+    if (error != Error::timeout) linger_ = false;
+    if (error != Error::closed && error != Error::timeout) lose_client();
+    return;
+  }
+  linger_ = true;
+  const std::string_view answer = constant_response(status);
+  if (answer.size() > out_room().size()) return lose_client();
+  std::memcpy(out_room().data(), answer.data(), answer.size());
+  out_size_ += static_cast<std::uint32_t>(answer.size());
+  server_->count_request();
+  if (server_->debug()) {
+    FixedText<160> line;
+    line.append("bad request: ").append(error == Error::timeout ? "timed out" : parser_.error_reason());
+    line.append(" (").append(status).append(")");
+    server_->loop().port().log().write(LogLevel::info, line.view());
+  }
+}
+
+// Request → response
+
+void Exchange::begin_request() noexcept {
+  const Limits& limits = server_->limits();
+  request_.emplace(server_->app(), parser_, body_, arena_, connection_->transport().peer());
+  dispatch_.emplace(server_->app(), *request_, parser_.method());
+  refusal_ = request_->failure();
+  body_.begin(parser_, limits.max_content_length, limits.max_body_length);
+  keep_alive_ = parser_.keep_alive();
+  body_bytes_ = 0;
+  sending_ = Sending::nothing;
+  chunked_ = false;
+  if (parser_.content_length().value_or(0) > limits.max_content_length) refusal_ = 413;
+  if (parser_.method() == Method::connect) refusal_ = 501;  // no proxy
+  if (refusal_ != 0) body_.give_up();
+}
+
+void Exchange::refuse_body(Error error) noexcept {
+  if (error == Error::closed && gone_) return;
+  refusal_ = error == Error::timeout ? 408 : body_.error_status() != 0 ? body_.error_status() : 400;
+  // A client that ended its side in the middle of the body is still told.
+  body_.give_up();
+}
+
+void Exchange::find_route() noexcept {
+  connection_->clear_deadline();
+  if (refusal_ != 0) {
+    dispatch_->refuse(refusal_);
+  } else {
+    dispatch_->route();
+  }
+}
+
+void Exchange::call(Callable& callable) noexcept {
+  result_.emplace();
+  dispatch_->call(callable, *result_);
+}
+
+void Exchange::start_handler(std::coroutine_handle<> task) noexcept {
+  stop_ = {};
+  const Duration timeout = server_->limits().handler_timeout;
+  if (timeout > Duration{0}) connection_->set_deadline(timeout);
+  handler_strand_.start(server_->loop(), task);
+}
+
+void Exchange::finish_call() noexcept {
+  connection_->clear_deadline();
+  if (stop_.cause == Stop::Cause::none) {
+    dispatch_->finish(*result_);
+  } else {
+    dispatch_->stopped(*result_, stop_);
+  }
+}
+
+// Response → bytes
+
+bool Exchange::wants_keep_alive() const noexcept {
+  return keep_alive_ && body_.complete() && !server_->shutting_down() && !server_->short_of_connections();
+}
+
+void Exchange::begin_response() noexcept {
+  Response& response = dispatch_->response();
+  if (response.error() != Error::none) {
+    const int status = response.error() == Error::no_memory ? 503 : 500;
+    if (status == 500) server_->loop().port().log().write(LogLevel::error, "a response field is not valid");
+    response = Response(error_text(status), status);
+  }
+  if (!body_.complete()) linger_ = true;
+  if (refusal_ != 0 && refusal_ != 405) keep_alive_ = false;
+  keep_alive_ = wants_keep_alive();
+
+  const bool head_only = parser_.method() == Method::head || has_no_content(response.status_code);
+  std::optional<std::uint64_t> length;
+  switch (response.body_kind()) {
+    case Response::BodyKind::generator:
+      chunked_ = parser_.version_minor() != 0;
+      if (!chunked_) keep_alive_ = false;
+      break;
+    case Response::BodyKind::file:
+    case Response::BodyKind::source: length = response.file_size(); break;
+    default: length = response.body().size(); break;
+  }
+  if (has_no_content(response.status_code)) {
+    length.reset();
+    chunked_ = false;
+  }
+  if (!write_head(length)) {
+    // Too many fields for what is free: there is more room when what came before is sent.
+    response = Response(error_text(500), 500);
+    chunked_ = false;
+    server_->loop().port().log().write(LogLevel::error,
+                                       "a response head is larger than Limits::response_bytes");
+    if (!write_head(response.body().size())) return lose_client();
+  }
+  if (head_only) return;
+  switch (response.body_kind()) {
+    case Response::BodyKind::generator: sending_ = Sending::generator; return;
+    case Response::BodyKind::source: sending_ = Sending::source; return;
+    case Response::BodyKind::file: return begin_file_part(response.file_offset(), response.file_size());
+    default: break;
+  }
+  const std::string_view body = response.body();
+  body_bytes_ = body.size();
+  if (body.size() <= out_room().size()) {
+    if (!body.empty()) std::memcpy(out_room().data(), body.data(), body.size());
+    out_size_ += static_cast<std::uint32_t>(body.size());
+  } else {
+    pending_ = body;
+  }
+}
+
+bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept {
+  Response& response = dispatch_->response();
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    ResponseHead head(out_room());
+    head.status(response.status_code);
+    head.raw(server_->date_line());
+    bool has_type = false;
+    response.headers().for_each([&](const Header& field) {
+      if (equals_ignore_case(field.name, "Content-Type")) has_type = true;
+      // The framing is ours (RFC 9112 6).
+      if (equals_ignore_case(field.name, "Content-Length") ||
+          equals_ignore_case(field.name, "Transfer-Encoding"))
+        return;
+      if (equals_ignore_case(field.name, "Connection")) {
+        if (equals_ignore_case(field.value, "close")) keep_alive_ = false;
+        return;
+      }
+      head.field(field.name, field.value);
+    });
+    if (!has_type && (chunked_ || content_length.value_or(0) != 0)) {
+      head.raw("Content-Type: ").raw(server_->app().default_content_type);
+      head.raw(server_->app().default_content_type.find("charset=") == std::string_view::npos
+                   ? "; charset=UTF-8\r\n"
+                   : "\r\n");
+    }
+    if (chunked_) {
+      head.chunked();
+    } else if (content_length) {
+      head.content_length(*content_length);
+    }
+    if (!keep_alive_) {
+      head.connection_close();
+    } else if (parser_.version_minor() == 0) {
+      head.connection_keep_alive();
+    }
+    const Result<std::string_view> bytes = head.finish();
+    if (bytes) {
+      out_size_ += static_cast<std::uint32_t>(bytes->size());
+      return true;
+    }
+    // Pipelined answers before this one fill the buffer: they go first, if the client takes them.
+    if (attempt == 0 && (out_size_ == 0 || try_flush() != Error::none)) return false;
+  }
+  return false;
+}
+
+// Whether something of the response must be sent before the next one can be begun.
+bool Exchange::more_body() noexcept {
+  if (gone_) return false;
+  if (!pending_.empty() || file_part_pending()) return true;
+  if (sending_ == Sending::source) {
+    BodyPiece piece;
+    if (!dispatch_->response().source()->next(piece)) {
+      sending_ = Sending::nothing;
+      return out_size_ != 0;
+    }
+    append(piece.bytes);
+    if (piece.file_size != 0) begin_file_part(piece.file_offset, piece.file_size);
+    return true;
+  }
+  return sending_ != Sending::nothing;
+}
+
+void Exchange::append(std::string_view bytes) noexcept {
+  body_bytes_ += bytes.size();
+  if (bytes.size() <= out_room().size()) {
+    std::memcpy(out_room().data(), bytes.data(), bytes.size());
+    out_size_ += static_cast<std::uint32_t>(bytes.size());
+  } else {
+    pending_ = bytes;
+  }
+}
+
+bool Exchange::wants_piece() const noexcept { return sending_ == Sending::generator && pending_.empty(); }
+
+std::coroutine_handle<> Exchange::next_piece() noexcept {
+  dispatch_->response().generator().promise().clear();
+  return dispatch_->response().generator();
+}
+
+void Exchange::append_piece() noexcept {
+  connection_->clear_deadline();
+  const auto generator = dispatch_->response().generator();
+  if (stop_.cause != Stop::Cause::none) return lose_client();
+  if (generator.done()) {
+    sending_ = Sending::nothing;
+#if MICRODOT_EXCEPTIONS
+    if (generator.promise().exception()) {
+      // The head is out: only an answer cut short tells the client.
+      dispatch_->log_exception(generator.promise().exception());
+      return lose_client();
+    }
+#endif
+    if (chunked_) append(kLastChunk);
+    return;
+  }
+  const std::string_view piece = *generator.promise().value();
+  if (piece.empty()) return;  // an empty chunk would end the body
+  body_bytes_ += piece.size();
+  char size_text[kMaxChunkHead];
+  std::string_view chunk_head;
+  if (chunked_) {
+    const std::size_t size = write_chunk_head(piece.size(), size_text);
+    chunk_head = {size_text + kMaxChunkHead - size, size};
+  }
+  const std::size_t whole = chunk_head.size() + piece.size() + (chunked_ ? kChunkEnd.size() : 0);
+  if (whole > out_room().size() && chunk_head.size() > out_room().size()) return lose_client();
+  std::memcpy(out_room().data(), chunk_head.data(), chunk_head.size());
+  out_size_ += static_cast<std::uint32_t>(chunk_head.size());
+  if (whole - chunk_head.size() > out_room().size()) {
+    pending_ = piece;
+    if (chunked_) suffix_ = kChunkEnd;
+    return;
+  }
+  std::memcpy(out_room().data(), piece.data(), piece.size());
+  out_size_ += static_cast<std::uint32_t>(piece.size());
+  if (!chunked_) return;
+  std::memcpy(out_room().data(), kChunkEnd.data(), kChunkEnd.size());
+  out_size_ += static_cast<std::uint32_t>(kChunkEnd.size());
+}
+
+void Exchange::begin_file_part(std::uint64_t offset, std::uint64_t size) noexcept {
+  body_bytes_ += size;
+  const File& file = dispatch_->response().file();
+  if (size <= out_room().size()) {
+    // Small enough to go with the head, in one write.
+    std::size_t have = 0;
+    while (have < size) {
+      const Result<std::size_t> read = file.read(offset + have, out_room().subspan(have, size - have));
+      if (!read || *read == 0) return lose_client();
+      have += *read;
+    }
+    out_size_ += static_cast<std::uint32_t>(size);
+    return;
+  }
+  Tail& tail = connection_->tail();
+  tail.file_offset = offset;
+  tail.file_size = size;
+  tail.file = std::move(dispatch_->response().file());
+}
+
+Error Exchange::try_flush() noexcept {
+  if (gone_) return Error::closed;
+  for (;;) {
+    ConstBuffer pieces[3];
+    std::size_t count = 0;
+    if (out_sent_ != out_size_) pieces[count++] = {out_.data() + out_sent_, out_size_ - out_sent_};
+    if (!pending_.empty()) pieces[count++] = {pending_.data(), pending_.size()};
+    if (!suffix_.empty()) pieces[count++] = {suffix_.data(), suffix_.size()};
+    if (count == 0) break;
+    const Result<std::size_t> sent = connection_->transport().write({pieces, count}, file_part_pending());
+    if (!sent) {
+      if (sent.error() != Error::would_block) lose_client();
+      return sent.error();
+    }
+    std::size_t left = *sent;
+    const std::size_t of_out = std::min<std::size_t>(left, out_size_ - out_sent_);
+    out_sent_ += static_cast<std::uint32_t>(of_out);
+    left -= of_out;
+    const std::size_t of_pending = std::min(left, pending_.size());
+    pending_.remove_prefix(of_pending);
+    suffix_.remove_prefix(std::min(left - of_pending, suffix_.size()));
+  }
+  if (!connection_->transport().drained()) return Error::would_block;
+  out_size_ = out_sent_ = 0;
+  return Error::none;
+}
+
+Error Exchange::try_tail() noexcept {
+  for (;;) {
+    if (gone_) return Error::closed;
+    if (out_size_ != 0) {
+      const Error error = try_flush();
+      if (error != Error::none) return error;
+    }
+    Tail& tail = connection_->tail();
+    Error error = sendfile_ || tail.file_size == 0 ? connection_->send_tail() : Error::unsupported;
+    if (error == Error::unsupported) {
+      sendfile_ = false;
+      const std::span<char> room = out_room().first(
+          static_cast<std::size_t>(std::min<std::uint64_t>(out_room().size(), tail.file_size)));
+      const Result<std::size_t> read = tail.file.read(tail.file_offset, room);
+      if (!read || *read == 0) {
+        lose_client();
+        return Error::closed;
+      }
+      out_size_ = static_cast<std::uint32_t>(*read);
+      tail.file_offset += *read;
+      tail.file_size -= *read;
+      continue;
+    }
+    if (error == Error::none) {
+      // The file may have further parts to be sent.
+      if (sending_ == Sending::source) dispatch_->response().file() = std::move(tail.file);
+      tail.clear();
+    } else if (error != Error::would_block) {
+      lose_client();
+    }
+    return error;
+  }
+}
+
+void Exchange::start_writing() noexcept {
+  connection_->transport().set_interest(false, true);
+  connection_->set_deadline(server_->limits().write_timeout);
+}
+
+// The end
+
+void Exchange::end_request() noexcept {
+  connection_->clear_deadline();
+  server_->count_request();
+  if (server_->debug()) log_request();
+  result_.reset();
+  const std::string_view leftover = body_.leftover();
+  dispatch_.reset();
+  request_.reset();
+  arena_.reset();
+  if (!leftover.empty()) {
+    // The next request's first bytes came with the end of a chunked body.
+    std::memmove(head_.data(), leftover.data(), leftover.size());
+    filled_ = static_cast<std::uint32_t>(leftover.size());
+    consumed_ = 0;
+  }
+  if (consumed_ == filled_) consumed_ = filled_ = 0;
+  start_ = consumed_;
+  parser_.reset();
+}
+
+void Exchange::release() noexcept {
+  result_.reset();
+  dispatch_.reset();
+  request_.reset();
+  arena_.reset();
+  Connection& connection = *std::exchange(connection_, nullptr);
+  if (gone_) {
+    connection.close(true);
+  } else if (keep_alive_) {
+    connection.go_idle();
+  } else if (linger_) {
+    connection.close_gracefully();
+  } else {
+    connection.close(false);
+  }
+  server_->free_exchange(*this);
+}
+
+void Exchange::log_request() noexcept {
+  char address[Endpoint::kMaxText];
+  FixedText<256> line;
+  line.append(request_->client_addr.format_address(address)).append(" ").append(request_->method).append(" ");
+  line.append(request_->url)
+      .append(" ")
+      .append(dispatch_->response().status_code)
+      .append(" ")
+      .append(body_bytes_);
+  server_->loop().port().log().write(LogLevel::info, line.view());
+}
+
+}  // namespace microdot::inline MICRODOT_ABI::detail

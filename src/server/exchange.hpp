@@ -1,0 +1,160 @@
+#pragma once
+/// One request and its response in flight: the buffers, the strand that serves it, and the arena of its
+/// handler. There are few; connections borrow them. How one is served reads from top to bottom in
+/// connection.cpp (`Exchange::serve`).
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include <microdot/app.hpp>
+#include <microdot/async/strand.hpp>
+#include <microdot/async/task.hpp>
+#include <microdot/http/request_parser.hpp>
+
+#include "body_reader.hpp"
+#include "connection.hpp"
+#include "dispatch.hpp"
+
+namespace microdot::inline MICRODOT_ABI::detail {
+
+class Server;
+
+class Exchange final : public ListHook, private Strand::Owner {
+ public:
+  /// The parts of the App's block that belong to one exchange.
+  struct Memory {
+    std::span<HeaderField> fields;
+    std::span<char> head;
+    std::span<char> body;
+    std::span<char> response;
+    std::span<std::byte> arena;
+  };
+
+  Exchange(Server& server, const Memory& memory) noexcept;
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+  ~Exchange() { stop(); }
+
+  /// Starts the coroutine that serves one connection after the other. False if its frame does not fit in the
+  /// arena.
+  bool start() noexcept;
+  /// Ends it, with whatever it does.
+  void stop() noexcept;
+  bool busy() const noexcept { return connection_ != nullptr; }
+  const Arena& arena() const noexcept { return arena_; }
+
+  /// Serves the requests of a readable connection.
+  void assign(Connection& connection) noexcept;
+
+  // What happens to its connection meanwhile.
+  void on_readable() noexcept;
+  void on_writable() noexcept;
+  void on_gone() noexcept;
+  void on_deadline() noexcept;
+
+  // For the body.
+
+  std::string_view peek_buffered() const noexcept { return {head_.data() + consumed_, filled_ - consumed_}; }
+  /// Takes up to `size` bytes that came behind the head.
+  std::string_view take_buffered(std::size_t size) noexcept;
+  std::size_t head_capacity() const noexcept { return head_.size(); }
+  /// Reads from the client, after "100 Continue" if it waits for that.
+  Result<std::size_t> read_transport(std::span<char> room) noexcept;
+  void want_body() noexcept;
+
+ private:
+  /// What the serving strand waits for.
+  enum class Waiting : std::uint8_t { nothing, connection, head, body, handler, flush, tail };
+
+  /// Serves one connection after the other; see connection.cpp.
+  Task<> serve();
+
+  // What `serve` awaits; see serve_awaiters.hpp.
+  class NextConnection;
+  class ReadHead;
+  class ReadBody;
+  class RunTask;
+  class NextPiece;
+  class Flush;
+  class SendTail;
+
+  // Their attempts; `would_block` means: wait. The last outcome of reading is in `error_`.
+  Error try_head() noexcept;
+  Error try_body() noexcept;
+  Error try_flush() noexcept;
+  Error try_tail() noexcept;
+  // What they do before they wait.
+  void start_reading(Milliseconds Limits::*timeout) noexcept;
+  void start_writing() noexcept;
+  void start_handler(std::coroutine_handle<> task) noexcept;
+  void wait(Waiting what, std::coroutine_handle<> handle) noexcept;
+  void wake(Waiting what) noexcept;
+
+  // The steps of `serve` between them.
+  void refuse_head(Error error) noexcept;
+  void begin_request() noexcept;
+  void refuse_body(Error error) noexcept;
+  void find_route() noexcept;
+  void call(Callable& callable) noexcept;
+  void finish_call() noexcept;
+  void begin_response() noexcept;
+  bool more_body() noexcept;
+  bool wants_piece() const noexcept;
+  std::coroutine_handle<> next_piece() noexcept;
+  void append_piece() noexcept;
+  void append(std::string_view bytes) noexcept;
+  bool file_part_pending() const noexcept { return !connection_->tail().empty(); }
+  void end_request() noexcept;
+  void release() noexcept;
+
+  bool wants_keep_alive() const noexcept;
+  bool write_head(std::optional<std::uint64_t> content_length) noexcept;
+  void begin_file_part(std::uint64_t offset, std::uint64_t size) noexcept;
+  void lose_client() noexcept { gone_ = true; }
+  void log_request() noexcept;
+  std::span<char> out_room() noexcept { return out_.subspan(out_size_); }
+
+  // Strand::Owner, for both strands.
+  void on_finished(Strand& strand) noexcept override;
+  void on_stopped(Strand& strand) noexcept override;
+
+  /// Where a response's body comes from while it is sent.
+  enum class Sending : std::uint8_t { nothing, generator, source, file };
+
+  Server* server_;
+  Connection* connection_ = nullptr;
+  std::span<char> head_;
+  std::span<char> out_;
+  Arena arena_;
+  Task<> serving_;
+  Strand strand_;          // runs serve()
+  Strand handler_strand_;  // runs handlers, hooks and generators that are coroutines
+  RequestParser parser_;
+  BodyReader body_;
+  std::optional<Request> request_;
+  std::optional<Dispatch> dispatch_;
+  std::optional<CallResult> result_;
+  Stop stop_;                     // why the handler's strand was stopped
+  std::string_view pending_;      // a part of the body that is sent from where it lies, behind out_
+  std::string_view suffix_;       // and what comes behind that
+  std::uint64_t body_bytes_ = 0;  // sent so far, for the log
+  std::uint32_t filled_ = 0;      // bytes in head_
+  std::uint32_t start_ = 0;       // where the request in hand begins
+  std::uint32_t consumed_ = 0;    // of head_, already used
+  std::uint32_t out_size_ = 0;    // bytes in out_
+  std::uint32_t out_sent_ = 0;    // of them, already sent
+  Error error_ = Error::none;
+  int refusal_ = 0;  // the status that a request is refused with before it is routed
+  Waiting waiting_ = Waiting::nothing;
+  Sending sending_ = Sending::nothing;
+  bool gone_ = false;        // the client went, or can't be answered as promised
+  bool linger_ = false;      // the client may still be sending: drain before closing
+  bool keep_alive_ = false;  // after this response
+  bool chunked_ = false;     // the response is
+  bool sendfile_ = true;     // the transport takes files
+};
+
+}  // namespace microdot::inline MICRODOT_ABI::detail

@@ -1,0 +1,106 @@
+#pragma once
+/// What `Exchange::serve` awaits. Each tries first and suspends only if it has to wait; the exchange's events
+/// try again and wake it.
+
+#include "exchange.hpp"
+#include "server.hpp"
+
+namespace microdot::inline MICRODOT_ABI::detail {
+
+/// Waits for a readable connection.
+class Exchange::NextConnection {
+ public:
+  explicit NextConnection(Exchange& exchange) noexcept : exchange_(&exchange) {}
+  bool await_ready() const noexcept { return exchange_->busy(); }
+  void await_suspend(std::coroutine_handle<> handle) const noexcept {
+    exchange_->wait(Waiting::connection, handle);
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  Exchange* exchange_;
+};
+
+/// Reads and parses a request's head. `none`: it is complete; `invalid`: see the parser; `closed`; `timeout`.
+class Exchange::ReadHead {
+ public:
+  explicit ReadHead(Exchange& exchange) noexcept : exchange_(&exchange) {}
+  bool await_ready() const noexcept { return exchange_->try_head() != Error::would_block; }
+  void await_suspend(std::coroutine_handle<> handle) const noexcept {
+    exchange_->start_reading(&Limits::head_timeout);
+    exchange_->wait(Waiting::head, handle);
+  }
+  Error await_resume() const noexcept { return exchange_->error_; }
+
+ private:
+  Exchange* exchange_;
+};
+
+/// Reads a body that the handler gets as a whole. `none`: it is there, or it is to be streamed.
+class Exchange::ReadBody {
+ public:
+  explicit ReadBody(Exchange& exchange) noexcept : exchange_(&exchange) {}
+  bool await_ready() const noexcept { return exchange_->try_body() != Error::would_block; }
+  void await_suspend(std::coroutine_handle<> handle) const noexcept {
+    exchange_->start_reading(&Limits::body_timeout);
+    exchange_->wait(Waiting::body, handle);
+  }
+  Error await_resume() const noexcept { return exchange_->error_; }
+
+ private:
+  Exchange* exchange_;
+};
+
+/// Runs a handler's or hook's coroutine on the handler's strand until it ends or is stopped.
+class Exchange::RunTask {
+ public:
+  RunTask(Exchange& exchange, std::coroutine_handle<> task) noexcept : exchange_(&exchange), task_(task) {}
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> handle) const noexcept {
+    exchange_->start_handler(task_);
+    exchange_->wait(Waiting::handler, handle);
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  Exchange* exchange_;
+  std::coroutine_handle<> task_;
+};
+
+/// Runs the response's generator on the handler's strand to its next value or its end.
+class Exchange::NextPiece : public Exchange::RunTask {
+ public:
+  explicit NextPiece(Exchange& exchange) noexcept : RunTask(exchange, exchange.next_piece()) {}
+};
+
+/// Sends what has been written. Ends early when the client has gone (`gone_`).
+class Exchange::Flush {
+ public:
+  explicit Flush(Exchange& exchange) noexcept : exchange_(&exchange) {}
+  bool await_ready() const noexcept { return exchange_->try_flush() != Error::would_block; }
+  void await_suspend(std::coroutine_handle<> handle) const noexcept {
+    exchange_->start_writing();
+    exchange_->wait(Waiting::flush, handle);
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  Exchange* exchange_;
+};
+
+/// Sends a part of a file while the exchange stays with the connection.
+class Exchange::SendTail {
+ public:
+  explicit SendTail(Exchange& exchange) noexcept : exchange_(&exchange) {}
+  bool await_ready() const noexcept { return exchange_->try_tail() != Error::would_block; }
+  void await_suspend(std::coroutine_handle<> handle) const noexcept {
+    exchange_->start_writing();
+    exchange_->wait(Waiting::tail, handle);
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  Exchange* exchange_;
+};
+
+}  // namespace microdot::inline MICRODOT_ABI::detail

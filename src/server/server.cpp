@@ -1,0 +1,261 @@
+#include "server.hpp"
+
+#include <new>
+
+#include <microdot/base/text.hpp>
+#include <microdot/http/response_writer.hpp>
+
+namespace microdot::inline MICRODOT_ABI::detail {
+
+static_assert(sizeof(Server) <= kServerBytes);
+
+namespace {
+
+constexpr Duration kAcceptPause = std::chrono::milliseconds(100);
+constexpr int kAcceptsAtOnce = 64;
+
+}  // namespace
+
+Server::Server(App& app, std::span<std::byte> block) noexcept : app_(&app) {
+  const Limits& limits = app.limits();
+  std::byte* at = block.data() + kServerBytes;
+  connections_ = at;
+  for (std::size_t i = 0; i < limits.connections; ++i) {
+    free_.push_back(*::new (static_cast<void*>(at)) Connection(*this));
+    at += kConnectionBytes;
+  }
+  exchanges_ = at;
+  for (std::size_t i = 0; i < limits.exchanges; ++i) {
+    std::byte* place = at;
+    at += kExchangeBytes;
+    const auto take = [&at](std::size_t size) {
+      std::byte* memory = at;
+      at += align_up(size);
+      return memory;
+    };
+    Exchange::Memory memory;
+    memory.fields = {reinterpret_cast<HeaderField*>(take(limits.header_count * kHeaderFieldBytes)),
+                     limits.header_count};
+    memory.head = {reinterpret_cast<char*>(take(limits.head_bytes)), limits.head_bytes};
+    const std::size_t window = body_window_bytes(limits);
+    memory.body = {reinterpret_cast<char*>(take(window)), window};
+    memory.response = {reinterpret_cast<char*>(take(limits.response_bytes)), limits.response_bytes};
+    memory.arena = {take(limits.arena_bytes), limits.arena_bytes};
+    free_exchanges_.push_back(*::new (static_cast<void*>(place)) Exchange(*this, memory));
+  }
+}
+
+Server* Server::create(App& app, std::span<std::byte> block) noexcept {
+  return ::new (static_cast<void*>(block.data())) Server(app, block);
+}
+
+void Server::destroy() noexcept {
+  stop();
+  for (std::size_t i = 0; i < limits().exchanges; ++i) exchange(i).~Exchange();
+  for (std::size_t i = 0; i < limits().connections; ++i) connection(i).~Connection();
+  this->~Server();
+}
+
+Connection& Server::connection(std::size_t i) const noexcept {
+  return *std::launder(reinterpret_cast<Connection*>(connections_ + i * kConnectionBytes));
+}
+
+Exchange& Server::exchange(std::size_t i) const noexcept {
+  return *std::launder(reinterpret_cast<Exchange*>(exchanges_ + i * limits().exchange_memory()));
+}
+
+Result<void> Server::start(const ServerOptions& options) noexcept {
+  loop_ = &Loop::current();
+  debug_ = options.debug;
+  Port& port = loop_->port();
+  FixedText<256> line;
+  const auto refuse = [&](Error error) -> Result<void> {
+    port.log().write(LogLevel::error, line.view());
+    return error;
+  };
+  if (const char* reason = limits().check()) {
+    line.append(reason);
+    return refuse(Error::invalid);
+  }
+  if (const RegistrationError error = app_->prepare(port.files()); error.reason != nullptr) {
+    if (!error.subject.empty()) line.append("\"").append(error.subject).append("\": ");
+    line.append(error.reason);
+    return refuse(Error::invalid);
+  }
+  for (std::size_t i = 0; i < limits().exchanges; ++i) {
+    if (!exchange(i).start()) {
+      line.append("Limits::arena_bytes is too small for the server's own coroutine");
+      return refuse(Error::no_memory);
+    }
+  }
+  usable_ = static_cast<std::uint32_t>(port.network().reserve_connections(limits().connections));
+  if (usable_ < limits().connections) {
+    line.append("the system's descriptor limit allows only ").append(usable_);
+    line.append(" of Limits::connections = ").append(limits().connections);
+    port.log().write(LogLevel::warning, line.view());
+    line.clear();
+  }
+  const Result<Listener*> listener =
+      port.network().listen({.host = options.host, .port = options.port}, listener_storage_, *this);
+  if (!listener) {
+    line.append("cannot listen on ").append(options.host.empty() ? "*" : options.host).append(":");
+    line.append(options.port).append(": ").append(to_string(listener.error()));
+    return refuse(listener.error());
+  }
+  listener_ = *listener;
+  port_ = listener_->local().port;
+  loop_->exit_listeners().push_back(*this);
+  running_ = true;
+  return {};
+}
+
+void Server::shutdown() noexcept {
+  if (!running_ || shutting_down_) return;
+  shutting_down_ = true;
+  if (listener_ != nullptr) {
+    listener_->close();
+    listener_ = nullptr;
+  }
+  port_ = 0;
+  disarm();
+  while (!idle_.empty()) idle_.front().close(false);
+  loop_->timers().arm(*this, loop_->now() + Duration(limits().shutdown_timeout));
+  check_ended();
+}
+
+void Server::stop() noexcept {
+  running_ = false;
+  disarm();
+  ExitListener::unlink();
+  if (listener_ != nullptr) {
+    listener_->close();
+    listener_ = nullptr;
+  }
+  port_ = 0;
+  for (std::size_t i = 0; i < limits().exchanges; ++i) exchange(i).stop();
+  for (std::size_t i = 0; i < limits().connections; ++i) {
+    Connection& at = connection(i);
+    if (at.state() != Connection::State::free && at.state() != Connection::State::closing) at.close(true);
+  }
+}
+
+void Server::check_ended() noexcept {
+  if (shutting_down_ && open_ == 0) ended_.set();
+}
+
+// The shutdown's deadline, or the end of a pause.
+void Server::on_timer() noexcept {
+  if (shutting_down_) {
+    stop();
+    ended_.set();
+    return;
+  }
+  accepting_paused_ = false;
+  if (listener_ != nullptr) listener_->set_accepting(true);
+}
+
+// Accepting
+
+void Server::on_acceptable() noexcept {
+  for (int i = 0; i < kAcceptsAtOnce; ++i) {
+    Connection* connection = take_connection();
+    if (connection == nullptr) return listener_->set_accepting(false);
+    const Result<Transport*> transport = listener_->accept(connection->storage(), *connection);
+    if (transport) {
+      ++open_;
+      ++accepted_;
+      connection->open(**transport);
+      continue;
+    }
+    free_.push_front(*connection);
+    if (transport.error() == Error::would_block) return;
+    if (transport.error() != Error::closed) return pause_accepting(kAcceptPause);
+  }
+}
+
+Connection* Server::take_connection() noexcept {
+  if (free_.empty() || open_ >= usable_) {
+    // An idle client can come again; a new one can't be served otherwise.
+    if (idle_.empty()) return nullptr;
+    idle_.front().close(false);
+    if (free_.empty()) return nullptr;
+  }
+  return &free_.pop_front();
+}
+
+void Server::pause_accepting(Duration time) noexcept {
+  accepting_paused_ = true;
+  listener_->set_accepting(false);
+  loop_->timers().arm(*this, loop_->now() + time);
+}
+
+void Server::free_connection(Connection& connection) noexcept {
+  --open_;
+  free_.push_back(connection);
+  if (listener_ != nullptr && !accepting_paused_) listener_->set_accepting(true);
+  check_ended();
+}
+
+bool Server::short_of_connections() const noexcept { return accepting_paused_; }
+
+// Exchanges
+
+void Server::want_exchange(Connection& connection) noexcept {
+  connection.unlink();
+  if (!free_exchanges_.empty()) return free_exchanges_.pop_front().assign(connection);
+  connection.set_state(Connection::State::queued);
+  connection.transport().set_interest(false, false);
+  connection.set_deadline(limits().queue_timeout);
+  queue_.push_back(connection);
+  ++queued_;
+}
+
+void Server::free_exchange(Exchange& exchange) noexcept {
+  if (!running_) return;
+  if (queue_.empty()) return free_exchanges_.push_front(exchange);
+  Connection& next = queue_.pop_front();
+  --queued_;
+  next.transport().set_interest(true, false);
+  exchange.assign(next);
+}
+
+void Server::leave_queue(Connection& connection) noexcept {
+  connection.unlink();
+  --queued_;
+}
+
+void Server::refuse_queued(Connection& connection) noexcept {
+  leave_queue(connection);
+  ++refused_;
+  const std::string_view answer = constant_response(503);
+  const ConstBuffer piece{answer.data(), answer.size()};
+  const Result<std::size_t> sent = connection.transport().write({&piece, 1}, false);
+  if (!sent || *sent != answer.size()) return connection.close(true);
+  connection.close_gracefully();
+}
+
+std::string_view Server::date_line() noexcept {
+  const TimePoint now = loop_->now();
+  if (unix_seconds_ == 0 || now - date_checked_ >= std::chrono::milliseconds(50)) {
+    date_checked_ = now;
+    unix_seconds_ = loop_->port().clock().unix_seconds();
+  }
+  return unix_seconds_ != 0 ? date_.at(unix_seconds_) : std::string_view{};
+}
+
+Stats Server::stats() const noexcept {
+  Stats stats;
+  stats.connections = open_;
+  stats.queued = queued_;
+  stats.accepted = accepted_;
+  stats.requests = requests_;
+  stats.refused = refused_;
+  for (std::size_t i = 0; i < limits().exchanges; ++i) {
+    if (exchange(i).busy()) ++stats.exchanges;
+    const auto high = static_cast<std::uint32_t>(exchange(i).arena().high_water());
+    if (high > stats.arena_high_water) stats.arena_high_water = high;
+  }
+  return stats;
+}
+
+}  // namespace microdot::inline MICRODOT_ABI::detail
