@@ -43,7 +43,10 @@ Task<> Exchange::serve() {
           append_piece();
         }
         co_await Flush(*this);
-        if (file_part_pending()) co_await SendTail(*this);
+        if (tail_pending()) {
+          if (leave_tail()) break;
+          co_await SendTail(*this);
+        }
       }
       if (!pending_.empty()) co_await Flush(*this);
       end_request();
@@ -100,9 +103,10 @@ void Connection::go_idle() noexcept {
   server_->now_idle(*this);
 }
 
-void Connection::go_tail(bool keep_alive) noexcept {
+void Connection::go_tail(bool keep_alive, bool linger) noexcept {
   exchange_ = nullptr;
   keep_alive_ = keep_alive;
+  linger_ = linger;
   state_ = State::tail;
   continue_tail();
 }
@@ -136,8 +140,8 @@ void Connection::continue_tail() noexcept {
   switch (send_tail()) {
     case Error::none:
       tail_.clear();
-      if (keep_alive_ && !server_->shutting_down()) return go_idle();
-      return close(false);
+      if (keep_alive_) return go_idle();
+      return linger_ ? close_gracefully() : close(false);
     case Error::would_block:
       transport_->set_interest(false, true);
       return set_deadline(server_->limits().write_timeout);

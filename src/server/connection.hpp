@@ -68,8 +68,8 @@ class Connection final : public ListHook, public TransportEvents, private Timer 
 
   /// Waits for the next request.
   void go_idle() noexcept;
-  /// Sends the rest of the body, then goes idle, or ends if not `keep_alive`.
-  void go_tail(bool keep_alive) noexcept;
+  /// Sends the rest of the body, then goes idle, or ends if not `keep_alive`, gracefully if `linger`.
+  void go_tail(bool keep_alive, bool linger) noexcept;
   /// Sends what is left of the tail. `none` when all is sent; `would_block`; `unsupported` when the file's
   /// bytes have to pass through a buffer; `closed`.
   Error send_tail() noexcept;
@@ -97,6 +97,7 @@ class Connection final : public ListHook, public TransportEvents, private Timer 
   State state_ = State::free;
   bool used_ = false;
   bool keep_alive_ = false;  // after the tail
+  bool linger_ = false;      // likewise
   alignas(void*) std::byte storage_[kTransportBytes];
 };
 

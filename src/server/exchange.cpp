@@ -334,9 +334,22 @@ void Exchange::begin_response() noexcept {
   if (body.size() <= out_room().size()) {
     if (!body.empty()) std::memcpy(out_room().data(), body.data(), body.size());
     out_size_ += static_cast<std::uint32_t>(body.size());
+  } else if (response.body_kind() == Response::BodyKind::view && !holds(body)) {
+    connection_->tail().bytes =
+        body;  // static: sent from where it lies, without the exchange if that takes long
   } else {
     pending_ = body;
   }
+}
+
+bool Exchange::holds(std::string_view bytes) const noexcept {
+  const auto within = [&](const void* begin, std::size_t size) {
+    const auto at = reinterpret_cast<std::uintptr_t>(bytes.data());
+    const auto start = reinterpret_cast<std::uintptr_t>(begin);
+    return at >= start && at < start + size;
+  };
+  // The parts of an exchange's memory lie behind it, in one piece.
+  return within(this, server_->limits().exchange_memory());
 }
 
 bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept {
@@ -388,7 +401,7 @@ bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept 
 // Whether something of the response must be sent before the next one can be begun.
 bool Exchange::more_body() noexcept {
   if (gone_) return false;
-  if (!pending_.empty() || file_part_pending()) return true;
+  if (!pending_.empty() || tail_pending()) return true;
   if (sending_ == Sending::source) {
     BodyPiece piece;
     if (!dispatch_->response().source()->next(piece)) {
@@ -483,13 +496,17 @@ void Exchange::begin_file_part(std::uint64_t offset, std::uint64_t size) noexcep
 Error Exchange::try_flush() noexcept {
   if (gone_) return Error::closed;
   for (;;) {
-    ConstBuffer pieces[3];
+    ConstBuffer pieces[4];
     std::size_t count = 0;
     if (out_sent_ != out_size_) pieces[count++] = {out_.data() + out_sent_, out_size_ - out_sent_};
     if (!pending_.empty()) pieces[count++] = {pending_.data(), pending_.size()};
     if (!suffix_.empty()) pieces[count++] = {suffix_.data(), suffix_.size()};
     if (count == 0) break;
-    const Result<std::size_t> sent = connection_->transport().write({pieces, count}, file_part_pending());
+    // Static bytes go with what is before them as far as the client takes them.
+    std::string_view& tail = connection_->tail().bytes;
+    if (!tail.empty()) pieces[count++] = {tail.data(), tail.size()};
+    const Result<std::size_t> sent =
+        connection_->transport().write({pieces, count}, connection_->tail().file_size != 0);
     if (!sent) {
       if (sent.error() != Error::would_block) lose_client();
       return sent.error();
@@ -500,7 +517,10 @@ Error Exchange::try_flush() noexcept {
     left -= of_out;
     const std::size_t of_pending = std::min(left, pending_.size());
     pending_.remove_prefix(of_pending);
-    suffix_.remove_prefix(std::min(left - of_pending, suffix_.size()));
+    left -= of_pending;
+    const std::size_t of_suffix = std::min(left, suffix_.size());
+    suffix_.remove_prefix(of_suffix);
+    tail.remove_prefix(left - of_suffix);
   }
   if (!connection_->transport().drained()) return Error::would_block;
   out_size_ = out_sent_ = 0;
@@ -541,6 +561,19 @@ Error Exchange::try_tail() noexcept {
   }
 }
 
+// What is left of the response needs no exchange: static bytes, or a file that the transport takes. Then
+// somebody else may have it while they are sent.
+bool Exchange::leave_tail() noexcept {
+  if (gone_ || sending_ != Sending::nothing || !peek_buffered().empty() || !body_.leftover().empty())
+    return false;
+  if (!sendfile_ && connection_->tail().file_size != 0) return false;
+  const Error error = connection_->send_tail();
+  if (error == Error::would_block) return true;
+  if (error == Error::unsupported) sendfile_ = false;
+  if (error == Error::closed || error == Error::io) lose_client();
+  return false;
+}
+
 void Exchange::start_writing() noexcept {
   connection_->transport().set_interest(false, true);
   connection_->set_deadline(server_->limits().write_timeout);
@@ -576,6 +609,8 @@ void Exchange::release() noexcept {
   Connection& connection = *std::exchange(connection_, nullptr);
   if (gone_) {
     connection.close(true);
+  } else if (!connection.tail().empty()) {
+    connection.go_tail(keep_alive_, linger_);
   } else if (keep_alive_) {
     connection.go_idle();
   } else if (linger_) {

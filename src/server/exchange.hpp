@@ -106,7 +106,9 @@ class Exchange final : public ListHook, private Strand::Owner {
   std::coroutine_handle<> next_piece() noexcept;
   void append_piece() noexcept;
   void append(std::string_view bytes) noexcept;
-  bool file_part_pending() const noexcept { return !connection_->tail().empty(); }
+  bool tail_pending() const noexcept { return !connection_->tail().empty(); }
+  bool leave_tail() noexcept;
+  bool holds(std::string_view bytes) const noexcept;
   void end_request() noexcept;
   void release() noexcept;
 
