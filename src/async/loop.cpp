@@ -123,9 +123,6 @@ void Loop::turn(Duration max_wait) noexcept {
   Strand* const strand_before = std::exchange(current_strand, nullptr);
   const ArenaScope scope(task_pool());
   now_known_ = false;
-  run_ready();
-  now_known_ = false;
-  timers_.fire(now());
   Duration wait = max_wait;
   if (!ready_.empty()) {
     wait = Duration{0};
@@ -139,14 +136,15 @@ void Loop::turn(Duration max_wait) noexcept {
   run_notified();
   check_exit_signals();
   timers_.fire(now());
+  run_ready();  // last, so that the caller sees what it brought about before anybody waits again
   now_known_ = false;
   current_strand = strand_before;
   current_loop = loop_before;
 }
 
 void Loop::run_ready() noexcept {
-  // A few rounds, so that a chain of wake-ups costs no system call; but strands which keep waking each other never
-  // starve the network.
+  // A few rounds, so that a chain of wake-ups costs no system call; but strands which keep waking each other
+  // never starve the network.
   List<Strand> round;
   for (int i = 0; i < kRoundsPerTurn && !ready_.empty(); ++i) {
     round.splice_back(ready_);

@@ -64,8 +64,7 @@ class Loop {
   static Loop* try_current() noexcept;
 
   Port& port() const noexcept { return *port_; }
-  /// The time now: one reading of the clock serves all strands that run in one turn, another one all events
-  /// and timers.
+  /// The time now: one reading of the clock, after the wait, serves all that happens in a turn.
   TimePoint now() noexcept {
     if (!now_known_) {
       now_ = port_->clock().now();
@@ -74,8 +73,8 @@ class Loop {
     return now_;
   }
 
-  /// Runs what is ready, fires what is due, then waits for the port's events, `max_wait` at the most
-  /// (negative: as long as it takes).
+  /// Waits for the port's events, `max_wait` at the most (negative: as long as it takes) and not at all if
+  /// something is ready; then fires what is due and runs what is ready.
   void turn(Duration max_wait = Duration{-1}) noexcept;
   /// Turns until `done()` says so.
   template <typename Done>
