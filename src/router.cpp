@@ -120,11 +120,16 @@ void Router::mount(Router& router, RoutePrefix prefix, const MountOptions& optio
   before_.splice(router.before_);
   after_.splice(router.after_);
   after_error_.splice(router.after_error_);
-  exceptions_.splice(router.exceptions_);
-  while (router.errors_ != nullptr) {
-    detail::ErrorEntry* error = std::exchange(router.errors_, router.errors_->next);
-    error->next = std::exchange(errors_, error);
+#if MICRODOT_EXCEPTIONS
+  while (detail::Callable* handler = router.exceptions_.take_first()) {
+    add_exception_handler(static_cast<detail::ExceptionHandler&>(*handler));
   }
+#endif
+  // In front of this router's own, in their order: the latest for a status counts.
+  detail::ErrorEntry** last = &router.errors_;
+  while (*last != nullptr) last = &(*last)->next;
+  *last = errors_;
+  errors_ = std::exchange(router.errors_, nullptr);
 }
 
 void Router::add_error(int status, detail::Callable& handler) noexcept {
@@ -144,7 +149,7 @@ void Router::add_exception_handler(detail::ExceptionHandler& handler) noexcept {
 }
 #endif
 
-RegistrationError Router::prepare(Files& files) noexcept {
+RegistrationError Router::prepare(Files& files, std::size_t depth) noexcept {
   if (error_.reason != nullptr) return error_;
   if (registry_.overflowed()) return {"", "Limits::handler_bytes is too small for the routes and hooks"};
   for (RouteEntry* entry = routes_; entry != nullptr; entry = entry->next) {
@@ -156,7 +161,10 @@ RegistrationError Router::prepare(Files& files) noexcept {
       if (!root) return {entry->directory->root, to_string(root.error()).data()};
     }
     if (entry->mounted != nullptr) {
-      const RegistrationError error = entry->mounted->prepare(files);
+      if (depth + 1 >= detail::kMaxMountDepth) {
+        return {entry->pattern, "routers are mounted too deeply in each other, or in a circle"};
+      }
+      const RegistrationError error = entry->mounted->prepare(files, depth + 1);
       if (error.reason != nullptr) return error;
     }
   }
@@ -164,6 +172,45 @@ RegistrationError Router::prepare(Files& files) noexcept {
 }
 
 namespace detail {
+
+namespace {
+
+/// Path arguments without percent-encoding. What had to be copied is given back unless the route is taken.
+class DecodedArgs {
+ public:
+  DecodedArgs(const PathArgs& raw, Arena& arena) noexcept : raw_(raw), values_(raw) {
+    for (std::size_t i = 0; i < raw.count && error_ == Error::none; ++i) {
+      if (raw.values[i].find('%') != std::string_view::npos) error_ = decode(values_.values[i], arena);
+    }
+  }
+  DecodedArgs(const DecodedArgs&) = delete;
+  DecodedArgs& operator=(const DecodedArgs&) = delete;
+  ~DecodedArgs() {
+    for (std::size_t i = values_.count; i-- > 0;) {
+      const char* text = values_.values[i].data();
+      if (text != raw_.values[i].data()) Arena::free(const_cast<char*>(text));
+    }
+  }
+
+  Error error() const noexcept { return error_; }
+  const PathArgs& values() const noexcept { return values_; }
+  PathArgs keep() noexcept { return std::exchange(values_, PathArgs{}); }
+
+ private:
+  static Error decode(std::string_view& value, Arena& arena) noexcept {
+    auto* memory = static_cast<char*>(arena.allocate(value.size()));
+    if (memory == nullptr) return Error::no_memory;
+    const Result<std::string_view> decoded = percent_decode(value, {memory, value.size()});
+    value = decoded ? *decoded : std::string_view(memory, 0);
+    return decoded.error();
+  }
+
+  const PathArgs& raw_;
+  PathArgs values_;
+  Error error_ = Error::none;
+};
+
+}  // namespace
 
 RouteMatch RouteFinder::find(const Router& app) noexcept {
   RouteMatch match;
@@ -190,18 +237,19 @@ bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch
       match.depth = static_cast<std::uint8_t>(depth + 1);
       continue;
     }
-    PathArgs args;
-    if (entry->directory != nullptr) {
-      if (!match_prefix(entry->pattern, path, rest)) continue;
-    } else {
-      if (!match_path(entry->pattern, path, args)) continue;
-      if (args.count != 0) {
-        if (!decode(args, match)) {
-          if (match.out_of_memory) return true;
-          continue;
-        }
-        if (!entry->accepts(entry->pattern, args) || !entry->regex.matches(args)) continue;
-      }
+    PathArgs raw;
+    if (entry->directory != nullptr ? !match_prefix(entry->pattern, path, rest)
+                                    : !match_path(entry->pattern, path, raw)) {
+      continue;
+    }
+    DecodedArgs args(raw, *arena_);
+    if (args.error() == Error::no_memory) {
+      match.out_of_memory = true;
+      return true;
+    }
+    if (raw.count != 0 && (args.error() != Error::none || !entry->accepts(entry->pattern, args.values()) ||
+                           !entry->regex.matches(args.values()))) {
+      continue;
     }
     match.allowed.add(entry->methods);
     // Without a handler of its own, HEAD is GET (RFC 9110 9.3.2).
@@ -211,27 +259,12 @@ bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch
       continue;
     }
     match.entry = entry;
-    match.args = args;
+    match.args = args.keep();
     match.rest = rest;
     match.prefix = path_.substr(0, path_.size() - path.size());
     return true;
   }
   return false;
-}
-
-bool RouteFinder::decode(PathArgs& args, RouteMatch& match) noexcept {
-  for (std::size_t i = 0; i < args.count; ++i) {
-    if (args.values[i].find('%') == std::string_view::npos) continue;
-    auto* memory = static_cast<char*>(arena_->allocate(args.values[i].size()));
-    if (memory == nullptr) {
-      match.out_of_memory = true;
-      return false;
-    }
-    const Result<std::string_view> decoded = percent_decode(args.values[i], {memory, args.values[i].size()});
-    if (!decoded) return false;
-    args.values[i] = *decoded;
-  }
-  return true;
 }
 
 }  // namespace detail

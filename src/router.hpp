@@ -57,7 +57,6 @@ class RouteFinder {
 
  private:
   bool search(const Router& router, std::string_view path, RouteMatch& match, std::uint8_t depth) noexcept;
-  bool decode(PathArgs& args, RouteMatch& match) noexcept;
 
   struct Chain {
     std::array<const Router*, kMaxMountDepth> routers{};

@@ -5,7 +5,6 @@
 #include <concepts>
 #include <coroutine>
 #include <exception>
-#include <functional>
 #include <new>
 #include <optional>
 #include <ranges>
@@ -42,11 +41,6 @@ concept Status = std::integral<std::remove_cvref_t<T>> && !std::same_as<std::rem
 template <typename T>
 concept CustomResponse = requires(T&& value) {
   { IntoResponse<std::remove_cvref_t<T>>::make(std::forward<T>(value)) } -> std::same_as<Response>;
-};
-template <typename T>
-concept HeaderRange = std::ranges::range<T> && !Text<T> && requires(std::ranges::range_reference_t<T> field) {
-  std::get<0>(field);
-  std::get<1>(field);
 };
 
 template <typename T>
@@ -120,6 +114,10 @@ Response into_response(T&& value) {
     return tuple_into_response(std::forward<T>(value));
   } else if constexpr (std::same_as<V, Generator<std::string_view>> || std::same_as<V, std::string>) {
     return Response(std::forward<T>(value));
+  } else if constexpr (std::same_as<V, std::nullptr_t>) {
+    static_assert(kAlwaysFalse<V>, "a handler must not return nullptr: return 204, or nothing (void)");
+  } else if constexpr (std::same_as<V, bool>) {
+    static_assert(kAlwaysFalse<V>, "a handler must not return a bool: return a status or text");
   } else if constexpr (std::same_as<std::decay_t<T>, char*>) {
     static_assert(kAlwaysFalse<V>,
                   "a handler must not return a char*: return const char* (static), std::string, or "
@@ -269,10 +267,10 @@ class HookFor final : public Callable {
     if constexpr (kKind == CallKind::after) {
       static_assert(std::invocable<F&, Request&, Response&>, "this hook is called as f(Request&, Response&)");
       call_into<kKind>(
-          result, [&]() -> decltype(auto) { return std::invoke(f_, context.request, *context.response); });
+          result, [&]() -> decltype(auto) { return f_(context.request, *context.response); });
     } else {
       static_assert(std::invocable<F&, Request&>, "this hook or error handler is called as f(Request&)");
-      call_into<kKind>(result, [&]() -> decltype(auto) { return std::invoke(f_, context.request); });
+      call_into<kKind>(result, [&]() -> decltype(auto) { return f_(context.request); });
     }
   }
   void destroy() noexcept override { this->~HookFor(); }
@@ -328,7 +326,7 @@ class ExceptionHandlerFor final : public ExceptionHandler {
       exception = &caught;
     }
     call_into<CallKind::error>(
-        result, [&]() -> decltype(auto) { return std::invoke(f_, context.request, *exception); });
+        result, [&]() -> decltype(auto) { return f_(context.request, *exception); });
   }
   void destroy() noexcept override { this->~ExceptionHandlerFor(); }
   bool catches(const std::exception_ptr& exception) const noexcept override {
