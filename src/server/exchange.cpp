@@ -476,8 +476,8 @@ void Exchange::append_piece() noexcept {
 void Exchange::begin_file_part(std::uint64_t offset, std::uint64_t size) noexcept {
   body_bytes_ += size;
   const File& file = dispatch_->response().file();
-  if (size <= out_room().size()) {
-    // Small enough to go with the head, in one write.
+  if (pending_.empty() && size <= out_room().size()) {
+    // Small enough to go with the head, in one write; not past bytes that wait beside the buffer.
     std::size_t have = 0;
     while (have < size) {
       const Result<std::size_t> read = file.read(offset + have, out_room().subspan(have, size - have));

@@ -159,7 +159,10 @@ void Server::on_timer() noexcept {
 void Server::on_acceptable() noexcept {
   for (int i = 0; i < kAcceptsAtOnce; ++i) {
     Connection* connection = take_connection();
-    if (connection == nullptr) return listener_->set_accepting(false);
+    if (connection == nullptr) {
+      accepting_blocked_ = true;
+      return listener_->set_accepting(false);
+    }
     const Result<Transport*> transport = listener_->accept(connection->storage(), *connection);
     if (transport) {
       ++open_;
@@ -192,11 +195,22 @@ void Server::pause_accepting(Duration time) noexcept {
 void Server::free_connection(Connection& connection) noexcept {
   --open_;
   free_.push_back(connection);
-  if (listener_ != nullptr && !accepting_paused_) listener_->set_accepting(true);
+  resume_accepting();
   check_ended();
 }
 
-bool Server::short_of_connections() const noexcept { return accepting_paused_; }
+void Server::now_idle(Connection& connection) noexcept {
+  idle_.push_back(connection);
+  resume_accepting();  // it may be evicted for a newcomer
+}
+
+void Server::resume_accepting() noexcept {
+  if (!accepting_blocked_) return;
+  accepting_blocked_ = false;
+  if (listener_ != nullptr && !accepting_paused_) listener_->set_accepting(true);
+}
+
+bool Server::short_of_connections() const noexcept { return accepting_paused_ || accepting_blocked_; }
 
 // Exchanges
 

@@ -53,7 +53,7 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   /// Waited too long for one.
   void refuse_queued(Connection& connection) noexcept;
   /// Became idle.
-  void now_idle(Connection& connection) noexcept { idle_.push_back(connection); }
+  void now_idle(Connection& connection) noexcept;
   /// Is closed and may be used for another socket.
   void free_connection(Connection& connection) noexcept;
   /// Serves nobody any more.
@@ -70,6 +70,7 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   void on_timer() noexcept override;
   Connection* take_connection() noexcept;
   void pause_accepting(Duration time) noexcept;
+  void resume_accepting() noexcept;
   void check_ended() noexcept;
   Connection& connection(std::size_t i) const noexcept;
   Exchange& exchange(std::size_t i) const noexcept;
@@ -98,7 +99,8 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   bool debug_ = false;
   bool shutting_down_ = false;
   bool running_ = false;
-  bool accepting_paused_ = false;
+  bool accepting_paused_ = false;   // by an error of accept, until the timer fires
+  bool accepting_blocked_ = false;  // no connection is free or idle
 };
 
 }  // namespace microdot::inline MICRODOT_ABI::detail
