@@ -234,7 +234,7 @@ void Exchange::begin_request() noexcept {
   const Limits& limits = server_->limits();
   request_.emplace(server_->app(), parser_, body_, arena_, connection_->transport().peer());
   dispatch_.emplace(server_->app(), *request_, parser_.method());
-  refusal_ = request_->failure();
+  refusal_ = request_->take_failure();
   body_.begin(parser_, limits.max_content_length, limits.max_body_length);
   keep_alive_ = parser_.keep_alive();
   body_bytes_ = 0;
