@@ -106,8 +106,8 @@ Result<File> SimFiles::open(std::string_view root, std::string_view path) noexce
   if (!name.append(path, root.empty() ? 0 : name.size)) return Error::outside_root;
   Entry* entry = path.empty() || path.back() == '/' ? nullptr : find(name.view());
   if (entry == nullptr) {
-    if (others_ != nullptr) return others_->open(root, path);
-    return !path.empty() && is_directory(name.view()) ? Error::is_directory : Error::not_found;
+    if (!path.empty() && is_directory(name.view())) return Error::is_directory;
+    return others_ != nullptr ? others_->open(root, path) : Error::not_found;
   }
   ++entry->opened;
   ++open_count;
