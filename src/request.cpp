@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include <microdot/async/spawn.hpp>
+#include <microdot/base/text.hpp>
 #include <microdot/http/request_parser.hpp>
 
 #include "server/body_reader.hpp"
@@ -30,7 +32,18 @@ Request::Request(App& its_app, const RequestParser& parser, detail::BodyReader& 
 Request::~Request() {
   while (ends_ != nullptr) {
     EndEntry* entry = std::exchange(ends_, ends_->next);
+#if MICRODOT_EXCEPTIONS
+    try {
+      entry->run();
+    } catch (...) {
+      FixedText<256> line;
+      line.append(method).append(" ").append(path).append(": on_end: ");
+      line.append(detail::current_exception_text());
+      Loop::current().port().log().write(LogLevel::error, line.view());
+    }
+#else
     entry->run();
+#endif
   }
 }
 
@@ -43,6 +56,7 @@ const MultiDict* Request::form() noexcept {
   if (!equals_ignore_case(type.substr(0, end + 1), kForm)) return nullptr;
   if (!form_parsed_) {
     form_parsed_ = true;
+    if (body().empty() && content_length != 0) fail(413);  // too large to be kept
     form_ = parse_pairs(body(), 413);
   }
   return &form_;

@@ -50,11 +50,10 @@ using detail::RouteEntry;
 Router::~Router() {
   for (RouteEntry* entry = routes_; entry != nullptr;) {
     RouteEntry* next = entry->next;
-    if (entry->handler != nullptr) entry->handler->destroy();
     entry->~RouteEntry();
     entry = next;
   }
-  for (detail::ErrorEntry* entry = errors_; entry != nullptr; entry = entry->next) entry->handler->destroy();
+  while (owned_ != nullptr) std::exchange(owned_, owned_->next_owned)->destroy();
 }
 
 std::string_view Router::keep(std::string_view text) noexcept {
@@ -80,7 +79,7 @@ void Router::add_route(std::string_view pattern, bool copy_pattern, const char* 
   if (copy_pattern) pattern = keep(pattern);
   if (error != nullptr && error_.reason == nullptr) error_ = {pattern, error};
   void* memory = registry_.allocate(sizeof(RouteEntry));
-  if (memory == nullptr) return handler.destroy();
+  if (memory == nullptr) return;
   auto* entry = ::new (memory) RouteEntry;
   entry->pattern = pattern;
   entry->methods = methods;
@@ -134,7 +133,7 @@ void Router::mount(Router& router, RoutePrefix prefix, const MountOptions& optio
 
 void Router::add_error(int status, detail::Callable& handler) noexcept {
   void* memory = registry_.allocate(sizeof(detail::ErrorEntry));
-  if (memory == nullptr) return handler.destroy();
+  if (memory == nullptr) return;
   errors_ = ::new (memory) detail::ErrorEntry{errors_, status, &handler};  // the latest for a status counts
 }
 

@@ -5,9 +5,9 @@
 #include <concepts>
 #include <coroutine>
 #include <exception>
+#include <iterator>
 #include <new>
 #include <optional>
-#include <ranges>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -63,7 +63,7 @@ template <typename Fields>
 void add_headers(Response& response, const Fields& fields) {
   if constexpr (std::same_as<Fields, Header>) {
     response.header(fields.name, fields.value);
-  } else if constexpr (std::ranges::range<Fields>) {
+  } else if constexpr (requires { std::begin(fields), std::end(fields); }) {
     for (const auto& field : fields) {
       if constexpr (std::same_as<std::remove_cvref_t<decltype(field)>, Header>) {
         response.header(field.name, field.value);
@@ -211,7 +211,8 @@ class Callable {
   virtual void call(CallContext& context, CallResult& result) = 0;
   virtual void destroy() noexcept = 0;
 
-  Callable* next = nullptr;
+  Callable* next = nullptr;        // in the list it is called from
+  Callable* next_owned = nullptr;  // of the router that it was registered with
 
  protected:
   Callable() noexcept = default;
@@ -266,8 +267,7 @@ class HookFor final : public Callable {
   void call(CallContext& context, CallResult& result) override {
     if constexpr (kKind == CallKind::after) {
       static_assert(std::invocable<F&, Request&, Response&>, "this hook is called as f(Request&, Response&)");
-      call_into<kKind>(
-          result, [&]() -> decltype(auto) { return f_(context.request, *context.response); });
+      call_into<kKind>(result, [&]() -> decltype(auto) { return f_(context.request, *context.response); });
     } else {
       static_assert(std::invocable<F&, Request&>, "this hook or error handler is called as f(Request&)");
       call_into<kKind>(result, [&]() -> decltype(auto) { return f_(context.request); });
@@ -325,8 +325,7 @@ class ExceptionHandlerFor final : public ExceptionHandler {
     } catch (const E& caught) {
       exception = &caught;
     }
-    call_into<CallKind::error>(
-        result, [&]() -> decltype(auto) { return f_(context.request, *exception); });
+    call_into<CallKind::error>(result, [&]() -> decltype(auto) { return f_(context.request, *exception); });
   }
   void destroy() noexcept override { this->~ExceptionHandlerFor(); }
   bool catches(const std::exception_ptr& exception) const noexcept override {

@@ -98,7 +98,10 @@ class Request {
   RequestStream stream() const noexcept { return RequestStream(*body_); }
   /// The fields of an application/x-www-form-urlencoded body; null if the request has none.
   const MultiDict* form() noexcept;
-  /// The parsed JSON body: include <microdot/ext/json.hpp>.
+  /// The parsed JSON body, by value: include <microdot/ext/json.hpp>. A null value if the request's type is
+  /// not JSON (application/json, or anything with +json). A body that is not JSON, or is nested deeper than
+  /// `kMaxJsonDepth`, is answered 400, one that was too large to be kept 413: with exceptions on, this
+  /// throws; else it gives null, and the error replaces what the handler returns.
   template <typename Tag = void>
   auto json() {
     return detail::RequestJson<Tag>::parse(*this);
@@ -119,9 +122,10 @@ class Request {
   /// ends, however it ends. Null when there is no room (then the request is answered 503).
   template <typename T, typename... Args>
   T* g_emplace(Args&&... arguments) {
+    static_assert(alignof(T) <= Arena::kAlignment, "over-aligned objects are not supported");
     struct Entry final : GlobalEntry {
       explicit Entry(Args&&... values) : value(std::forward<Args>(values)...) {}
-      void run() noexcept override { this->~Entry(); }
+      void run() override { this->~Entry(); }
       T value;
     };
     void* memory = take(sizeof(Entry));
@@ -143,14 +147,16 @@ class Request {
   }
 
   /// Calls `f()` exactly once when the request has ended: answered, failed, or given up because the client
-  /// left. False when there is no room (then the request is answered 503, and `f` was not kept).
+  /// left. False when there is no room (then the request is answered 503, and `f` was not kept). What `f`
+  /// throws is logged.
   template <typename F>
   bool on_end(F f) {
+    static_assert(alignof(F) <= Arena::kAlignment, "over-aligned closures are not supported");
     struct Entry final : EndEntry {
       explicit Entry(F&& closure) : call(std::move(closure)) {}
-      void run() noexcept override {
+      void run() override {
+        const Destroy<Entry> destroy(*this);
         call();
-        this->~Entry();
       }
       F call;
     };
@@ -168,7 +174,7 @@ class Request {
     void* memory = take(sizeof(Node));
     if (memory == nullptr) return;
     auto* node = ::new (memory) Node(std::move(f));
-    on_end([node]() noexcept { node->~Node(); });
+    if (!on_end([node]() noexcept { node->~Node(); })) return node->destroy();
     detail::Callable** last = &after_request_;
     while (*last != nullptr) last = &(*last)->next;
     *last = node;
@@ -177,16 +183,17 @@ class Request {
   // For the library.
 
   detail::Callable* after_request_hooks() const noexcept { return after_request_; }
-  /// The status that replaces the handler's answer because something of the request could not be had; 0 if
-  /// none.
-  int failure() const noexcept { return failure_; }
+  /// Something of the request could not be had: an error of this status replaces the handler's answer. The
+  /// first one counts.
   void fail(int status) noexcept {
     if (failure_ == 0) failure_ = status;
   }
+  /// That status, 0 if there is none; it is dealt with once.
+  int take_failure() noexcept { return std::exchange(failure_, 0); }
 
  private:
   struct EndEntry {
-    virtual void run() noexcept = 0;
+    virtual void run() = 0;
     EndEntry* next = nullptr;
 
    protected:
@@ -199,6 +206,15 @@ class Request {
 
    protected:
     ~GlobalEntry() = default;
+  };
+
+  template <typename T>
+  struct Destroy {
+    explicit Destroy(T& its_object) noexcept : object(&its_object) {}
+    Destroy(const Destroy&) = delete;
+    Destroy& operator=(const Destroy&) = delete;
+    ~Destroy() { object->~T(); }
+    T* object;
   };
 
   template <typename T>

@@ -61,15 +61,13 @@ class Registry {
   bool overflowed_ = false;
 };
 
-/// Callables in the order in which they were added.
+/// Callables in the order in which they were added. They belong to the router they were registered with,
+/// which need not be the one whose list they are in.
 class CallableList {
  public:
   CallableList() noexcept = default;
   CallableList(const CallableList&) = delete;
   CallableList& operator=(const CallableList&) = delete;
-  ~CallableList() {
-    while (first_ != nullptr) std::exchange(first_, first_->next)->destroy();
-  }
   void add(Callable& callable) noexcept {
     *last_ = &callable;
     last_ = &callable.next;
@@ -83,6 +81,13 @@ class CallableList {
     if (other.first_ == nullptr) return;
     *last_ = std::exchange(other.first_, nullptr);
     last_ = std::exchange(other.last_, &other.first_);
+  }
+  /// Null when there is none.
+  Callable* take_first() noexcept {
+    Callable* const callable = first_;
+    if (callable != nullptr) first_ = callable->next;
+    if (first_ == nullptr) last_ = &first_;
+    return callable;
   }
   Callable* first() const noexcept { return first_; }
   Callable** first_link() noexcept { return &first_; }
@@ -111,7 +116,8 @@ struct RegistrationError {
 ///     users.get("/<int:id>", [](Request&, int id) { … });
 ///     app.mount(users, "/users");
 ///
-/// A mounted router must outlive the app. Patterns are looked at in the order in which they were added.
+/// A mounted router must live as long as the app is served. Patterns are looked at in the order in which they
+/// were added.
 class Router {
  public:
   Router() noexcept = default;
@@ -189,7 +195,9 @@ class Router {
   void after_error_request(F&& hook) {
     add_hook<detail::CallKind::after>(after_error_, std::forward<F>(hook));
   }
-  /// Makes the answer for an error status: `f(req)`. Returns of text get that status.
+  /// Makes the answer for an error status: `f(req)`, which may return what handlers may. As theirs, text
+  /// alone is sent with 200: name the status, `return Response("no such page", 404)`. A handler that returns
+  /// nothing leaves the usual answer. The latest for a status counts.
   template <typename F>
   void errorhandler(int status, F&& handler) {
     using Node = detail::HookFor<std::decay_t<F>, detail::CallKind::error>;
@@ -209,14 +217,15 @@ class Router {
   void errorhandler(F&&) {}
 #endif
 
-  /// Serves `router`'s routes below `prefix` ("" for none). See `MountOptions`; it must outlive this one.
+  /// Serves `router`'s routes below `prefix` ("" for none). See `MountOptions`; it must live as
+  /// long as this one is served.
   void mount(Router& router, RoutePrefix prefix = "", const MountOptions& options = {});
   void mount(Router&& router, RoutePrefix prefix = "", const MountOptions& options = {}) = delete;
 
   // For the library.
 
   /// Prepares the routes for matching. Gives the first thing that is wrong with them, if any.
-  RegistrationError prepare(Files& files) noexcept;
+  RegistrationError prepare(Files& files, std::size_t depth = 0) noexcept;
 
  private:
   friend class detail::RouteFinder;
@@ -239,7 +248,10 @@ class Router {
   Node* make(F&& f) {
     static_assert(alignof(Node) <= alignof(std::max_align_t), "over-aligned closures are not supported");
     void* memory = registry_.allocate(sizeof(Node));
-    return memory != nullptr ? ::new (memory) Node(std::forward<F>(f)) : nullptr;
+    if (memory == nullptr) return nullptr;
+    auto* node = ::new (memory) Node(std::forward<F>(f));
+    node->next_owned = std::exchange(owned_, node);
+    return node;
   }
 
   using Accepts = bool (*)(std::string_view pattern, const PathArgs& args) noexcept;
@@ -253,6 +265,7 @@ class Router {
 #endif
 
   detail::Registry registry_;
+  detail::Callable* owned_ = nullptr;
   detail::RouteEntry* routes_ = nullptr;
   detail::RouteEntry** last_route_ = &routes_;
   detail::ErrorEntry* errors_ = nullptr;

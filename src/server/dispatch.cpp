@@ -41,24 +41,15 @@ void Dispatch::no_route() noexcept {
 
 void Dispatch::automatic_options() noexcept {
   response_ = Response();
-  char buffer[kMaxAllow];
-  MethodSet methods = match_.allowed;
-  if (methods.contains(Method::get)) methods.add(Method::head);
-  methods.add(Method::options);
-  response_.header("Allow", write_allow(methods, buffer));
+  add_allow();
   stage_ = Stage::after;
 }
 
 void Dispatch::fail(int status, std::string_view reason, bool thrown) noexcept {
   walking_ = false;
+  request_->take_failure();
   response_ = Response(reason.empty() ? error_text(status) : reason, status);
-  if (status == 405) {
-    char buffer[kMaxAllow];
-    MethodSet methods = match_.allowed;
-    if (methods.contains(Method::get)) methods.add(Method::head);
-    methods.add(Method::options);
-    response_.header("Allow", write_allow(methods, buffer));
-  }
+  if (status == 405) add_allow();
   error_status_ = status;
   // Each kind of error handler gets one try, so that handlers which fail themselves come to an end.
   if (stage_ == Stage::after_error) {
@@ -151,11 +142,7 @@ Callable* Dispatch::next() noexcept {
         if (Callable* hook = advance_list(&Router::after_error_, false)) return hook;
         stage_ = Stage::done;
         break;
-      case Stage::done:
-        if (request_->failure() != 0) {
-          response_ = Response(error_text(request_->failure()), request_->failure());
-        }
-        return nullptr;
+      case Stage::done: return nullptr;
     }
   }
 }
@@ -203,23 +190,22 @@ void Dispatch::thrown() noexcept {
 }
 
 void Dispatch::log_exception(const std::exception_ptr& exception) noexcept {
-  FixedText<256> line;
-  line.append(request_->method).append(" ").append(request_->path).append(": ");
   try {
     std::rethrow_exception(exception);
   } catch (...) {
-    line.append(current_exception_text());
+    log(current_exception_text());
   }
-  Loop::current().port().log().write(LogLevel::error, line.view());
 }
 #endif
 
 void Dispatch::take(CallResult& result) noexcept {
   if (std::exchange(thrown_, false)) return;  // dealt with
   if (result.out_of_memory()) return fail(503, {});
+  if (const int status = request_->take_failure(); status != 0) return fail(status, {});
   if (result.has_response()) return settle(std::move(result.response()));
   // An error handler that gives nothing leaves the error's own answer.
   if (stage_ == Stage::exception || stage_ == Stage::error) stage_ = Stage::after_error;
+  check_response();
 }
 
 void Dispatch::settle(Response&& response) noexcept {
@@ -233,9 +219,37 @@ void Dispatch::settle(Response&& response) noexcept {
       stage_ = Stage::after;
       break;
     case Stage::exception:
-    case Stage::error: stage_ = Stage::after_error; break;
+    case Stage::error:
+      // An error handler's 405 names the methods too (RFC 9110 15.5.6).
+      if (response_.status_code == 405 && !response_.headers().contains("Allow")) add_allow();
+      stage_ = Stage::after_error;
+      break;
     default: break;
   }
+  check_response();
+}
+
+// A response that lacks a field, or has one that would break the message, is not sent.
+void Dispatch::check_response() noexcept {
+  switch (response_.error()) {
+    case Error::none: return;
+    case Error::no_memory: return fail(503, {});
+    default: log("a header field or cookie of the response is not valid"); return fail(500, {});
+  }
+}
+
+void Dispatch::add_allow() noexcept {
+  char buffer[kMaxAllow];
+  MethodSet methods = match_.allowed;
+  if (methods.contains(Method::get)) methods.add(Method::head);
+  methods.add(Method::options);
+  response_.header("Allow", write_allow(methods, buffer));
+}
+
+void Dispatch::log(std::string_view what) noexcept {
+  FixedText<256> line;
+  line.append(request_->method).append(" ").append(request_->path).append(": ").append(what);
+  Loop::current().port().log().write(LogLevel::error, line.view());
 }
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

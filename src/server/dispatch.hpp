@@ -55,6 +55,9 @@ class Dispatch {
 
   void fail(int status, std::string_view reason, bool thrown = false) noexcept;
   void settle(Response&& response) noexcept;
+  void check_response() noexcept;
+  void add_allow() noexcept;
+  void log(std::string_view what) noexcept;
   void no_route() noexcept;
   void automatic_options() noexcept;
   Callable* advance_list(CallableList Router::*list, bool from_app) noexcept;

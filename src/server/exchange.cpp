@@ -88,7 +88,8 @@ void Exchange::on_readable() noexcept {
     default: break;
   }
   // Nobody reads now: the client's bytes stay with TCP until somebody does.
-  connection_->transport().set_interest(false, waiting_ == Waiting::flush || waiting_ == Waiting::tail);
+  connection_->transport().set_interest(
+      false, waiting_ == Waiting::flush || waiting_ == Waiting::tail || out_size_ != out_sent_);
 }
 
 void Exchange::on_writable() noexcept {
@@ -97,7 +98,11 @@ void Exchange::on_writable() noexcept {
   } else if (waiting_ == Waiting::tail) {
     if (try_tail() != Error::would_block) return wake(Waiting::tail);
   } else {
-    return connection_->transport().set_interest(true, false);
+    // Earlier answers, or "100 Continue": they don't wait for what comes next.
+    const bool blocked = try_flush() == Error::would_block;
+    if (gone_) return on_gone();
+    const bool reads = waiting_ == Waiting::head || waiting_ == Waiting::body || body_.waited_for();
+    return connection_->transport().set_interest(reads, blocked);
   }
   connection_->set_deadline(server_->limits().write_timeout);
 }
@@ -270,6 +275,8 @@ void Exchange::start_handler(std::coroutine_handle<> task) noexcept {
   stop_ = {};
   const Duration timeout = server_->limits().handler_timeout;
   if (timeout > Duration{0}) connection_->set_deadline(timeout);
+  // Earlier answers go out as soon as this one takes longer than the loop's turn.
+  if (out_size_ != out_sent_) connection_->transport().set_interest(false, true);
   handler_strand_.start(server_->loop(), task);
 }
 
@@ -288,7 +295,9 @@ bool Exchange::wants_keep_alive() const noexcept {
   return keep_alive_ && body_.complete() && !server_->shutting_down() && !server_->short_of_connections();
 }
 
-void Exchange::begin_response() noexcept {
+// Writes the head, and the body if it is small. False if there is no room behind earlier answers.
+bool Exchange::begin_response() noexcept {
+  if (gone_) return true;
   Response& response = dispatch_->response();
   if (response.error() != Error::none) {
     const int status = response.error() == Error::no_memory ? 503 : 500;
@@ -315,12 +324,15 @@ void Exchange::begin_response() noexcept {
     chunked_ = false;
   }
   if (!write_head(length)) {
-    // Too many fields for what is free: there is more room when what came before is sent.
+    if (out_size_ != 0) return false;
     response = Response(error_text(500), 500);
     chunked_ = false;
     server_->loop().port().log().write(LogLevel::error,
                                        "a response head is larger than Limits::response_bytes");
-    if (!write_head(response.body().size())) return lose_client();
+    if (!write_head(response.body().size())) {
+      lose_client();
+      return true;
+    }
   }
   if (head_only) return;
   switch (response.body_kind()) {
