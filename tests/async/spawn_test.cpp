@@ -95,7 +95,8 @@ TEST_F(SpawnTest, CopiesReferToOneTask) {
   run([&]() -> Task<> {
     TaskHandle a = create_task(sleeper, Duration(1h));
     TaskHandle b = a;
-    b = b;
+    const TaskHandle& same = b;
+    b = same;
     TaskHandle c = std::move(a);
     c.cancel();
     EXPECT_FALSE(b.done()) << "soon, not now";
@@ -313,7 +314,7 @@ TEST_F(SpawnTest, ATaskWhoseFrameLiesInARequestsMemoryIsRefused) {
 TEST_F(SpawnTest, AFullPoolGivesFailedHandlesAndReports) {
   run([&]() -> Task<> {
     std::vector<void*> taken;
-    for (const std::size_t size : {65536, 4096, 256, 16}) {
+    for (const std::size_t size : {65536u, 4096u, 256u, 16u}) {
       while (void* p = task_pool().allocate(size)) taken.push_back(p);
     }
     TaskHandle a = create_task("a", sleeper(Duration(1s)));
@@ -359,7 +360,7 @@ TEST_F(SpawnTest, TasksEndWithTheMainTaskAndHandlesOutliveTheLoop) {
       auto guard = co_await lock.acquire();  // gets it while everything ends
       note("never");
     });
-    create_task([this]() -> Task<> {  // starts another while it ends
+    create_task([]() -> Task<> {  // starts another while it ends
       struct Starter {
         ~Starter() { create_task("late", sleeper, Duration(1s)); }
       } starter;

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 TimePoint at(long long us) { return TimePoint(Duration(us)); }
 
-class TestTimer : public Timer {
+class TestTimer final : public Timer {
  public:
   explicit TestTimer(std::function<void()> f) : f_(std::move(f)) {}
 
@@ -163,13 +163,14 @@ TEST(TimerHeap, RandomAgainstMultimap) {
     for (int step = 0; step < 20'000; ++step) {
       const int i = static_cast<int>(random() % kTimers);
       TestTimer& timer = timers[static_cast<std::size_t>(i)];
-      switch (random() % 8) {
+      const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+      switch (below(8)) {
         case 0:
           forget(i);
           timer.disarm();
           break;
         case 1: {
-          now += random() % 20;
+          now += below(20);
           std::vector<int> expected;
           while (!model.empty() && model.begin()->first <= now) {
             expected.push_back(model.begin()->second);
@@ -182,7 +183,7 @@ TEST(TimerHeap, RandomAgainstMultimap) {
         }
         default: {
           forget(i);
-          const long long deadline = now + random() % 50;
+          const long long deadline = now + below(50);
           model.emplace(deadline, i);
           heap.arm(timer, at(deadline));
         }

@@ -139,11 +139,11 @@ inline constexpr bool kIsResult<Result<T>> = true;
 template <typename T>
 class TypedTaskNode : public TaskNode {
  public:
-  explicit TypedTaskNode(Task<T> task) noexcept : task_(std::move(task)) {}
   T take() { return task_.take(); }
 
  protected:
-  TypedTaskNode() noexcept = default;
+  explicit TypedTaskNode(Task<T> task = {}) noexcept : task_(std::move(task)) {}
+  ~TypedTaskNode() = default;
   bool valid() const noexcept override { return task_.valid(); }
   std::coroutine_handle<> root() const noexcept override { return task_.handle(); }
   void check_result() noexcept override {
@@ -163,7 +163,6 @@ class TypedTaskNode : public TaskNode {
     }
   }
   void destroy_frames() noexcept override { task_.destroy(); }
-  void destroy() noexcept override { destroy_as(this); }
 
   template <typename Node>
   static void destroy_as(Node* node) noexcept {
@@ -172,6 +171,15 @@ class TypedTaskNode : public TaskNode {
   }
 
   Task<T> task_;
+};
+
+template <typename T>
+class PlainTaskNode final : public TypedTaskNode<T> {
+ public:
+  explicit PlainTaskNode(Task<T> task) noexcept : TypedTaskNode<T>(std::move(task)) {}
+
+ private:
+  void destroy() noexcept override { TypedTaskNode<T>::destroy_as(this); }
 };
 
 /// Keeps the callable and its arguments at a stable address as long as the coroutine made of them.
@@ -207,7 +215,7 @@ TaskHandle create_named_task(std::string_view name, Task<T> task) {
   if (&Arena::owner_of(task.handle().address()) != &task_pool()) {
     return refuse_task(name, "its frame lies in a request's memory: use create_task(f, args...)");
   }
-  return start_task(make_task_node<TypedTaskNode<T>>(std::move(task)), name);
+  return start_task(make_task_node<PlainTaskNode<T>>(std::move(task)), name);
 }
 
 template <typename F, typename... Args>
