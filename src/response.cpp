@@ -218,7 +218,8 @@ Abort::operator Response() const noexcept {
 
 void Abort::await_suspend(std::coroutine_handle<> handle) const noexcept {
   Strand& strand = Strand::running();
-  const std::string_view reason = strand.arena().copy(reason_);
+  // A request's frames go before its answer is made; a task's frames, and the reason in them, outlive the report.
+  const std::string_view reason = &strand.arena() == &task_pool() ? reason_ : strand.arena().copy(reason_);
   strand.park(handle);
   strand.stop_outermost(
       {.cause = Stop::Cause::abort, .status = static_cast<std::uint16_t>(status_), .reason = reason});

@@ -11,7 +11,7 @@ static_assert(sizeof(Server) <= kServerBytes);
 
 namespace {
 
-constexpr Duration kAcceptPause = std::chrono::milliseconds(100);
+constexpr Duration kAcceptPause = std::chrono::milliseconds(100);  // after an error
 constexpr int kAcceptsAtOnce = 64;
 
 }  // namespace
@@ -106,6 +106,7 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
   port_ = listener_->local().port;
   loop_->exit_listeners().push_back(*this);
   running_ = true;
+  if (loop_->exit_requested()) shutdown();  // asked before there was a server to tell
   return {};
 }
 
@@ -119,6 +120,7 @@ void Server::shutdown() noexcept {
   port_ = 0;
   disarm();
   while (!idle_.empty()) idle_.front().close(false);
+  while (!fresh_.empty()) fresh_.front().close(false);
   loop_->timers().arm(*this, loop_->now() + Duration(limits().shutdown_timeout));
   check_ended();
 }
@@ -133,10 +135,7 @@ void Server::stop() noexcept {
   }
   port_ = 0;
   for (std::size_t i = 0; i < limits().exchanges; ++i) exchange(i).stop();
-  for (std::size_t i = 0; i < limits().connections; ++i) {
-    Connection& at = connection(i);
-    if (at.state() != Connection::State::free && at.state() != Connection::State::closing) at.close(true);
-  }
+  for (std::size_t i = 0; i < limits().connections; ++i) connection(i).close(true);
 }
 
 void Server::check_ended() noexcept {
@@ -158,8 +157,10 @@ void Server::on_timer() noexcept {
 
 void Server::on_acceptable() noexcept {
   for (int i = 0; i < kAcceptsAtOnce; ++i) {
-    Connection* connection = take_connection();
+    // One client waits for sure; nobody is evicted for those who might.
+    Connection* connection = take_connection(i == 0);
     if (connection == nullptr) {
+      if (i != 0) return;
       accepting_blocked_ = true;
       return listener_->set_accepting(false);
     }
@@ -167,29 +168,35 @@ void Server::on_acceptable() noexcept {
     if (transport) {
       ++open_;
       ++accepted_;
+      accept_failed_ = false;
       connection->open(**transport);
       continue;
     }
     free_.push_front(*connection);
     if (transport.error() == Error::would_block) return;
-    if (transport.error() != Error::closed) return pause_accepting(kAcceptPause);
+    if (transport.error() != Error::closed) return pause_accepting(transport.error());
   }
 }
 
-Connection* Server::take_connection() noexcept {
+Connection* Server::take_connection(bool evict) noexcept {
   if (free_.empty() || open_ >= usable_) {
     // An idle client can come again; a new one can't be served otherwise.
-    if (idle_.empty()) return nullptr;
+    if (!evict || idle_.empty()) return nullptr;
     idle_.front().close(false);
     if (free_.empty()) return nullptr;
   }
   return &free_.pop_front();
 }
 
-void Server::pause_accepting(Duration time) noexcept {
+void Server::pause_accepting(Error error) noexcept {
+  if (!std::exchange(accept_failed_, true)) {
+    FixedText<128> line;
+    line.append("cannot accept connections: ").append(to_string(error)).append("; will try again");
+    loop_->port().log().write(LogLevel::warning, line.view());
+  }
   accepting_paused_ = true;
   listener_->set_accepting(false);
-  loop_->timers().arm(*this, loop_->now() + time);
+  loop_->timers().arm(*this, loop_->now() + kAcceptPause);
 }
 
 void Server::free_connection(Connection& connection) noexcept {
@@ -200,6 +207,7 @@ void Server::free_connection(Connection& connection) noexcept {
 }
 
 void Server::now_idle(Connection& connection) noexcept {
+  if (!connection.used()) return fresh_.push_back(connection);
   idle_.push_back(connection);
   resume_accepting();  // it may be evicted for a newcomer
 }
