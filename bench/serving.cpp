@@ -1,0 +1,231 @@
+/// What a request costs the server: CPU time (user and system) of its process, beside the ceiling, which is
+/// an epoll loop that answers the same bytes without parsing. Both take turns in one run; the servers have
+/// one core, the client another.
+
+#include <microdot/microdot.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "load.hpp"
+#include "raw_server.hpp"
+#include "system.hpp"
+
+namespace {
+
+constexpr int kAtOnce = 16;  // requests, where they are pipelined
+constexpr std::size_t kFileSize = 16 * 1024;
+
+// What a browser sends with a request.
+constexpr std::string_view kBrowser =
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 "
+    "Safari/537.36\r\n"
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n"
+    "Accept-Encoding: gzip, deflate, br, zstd\r\n"
+    "Accept-Language: en-US,en;q=0.9,de;q=0.8\r\n"
+    "Cache-Control: max-age=0\r\n"
+    "Connection: keep-alive\r\n"
+    "Cookie: session=0a1b2c3d4e5f60718293a4b5c6d7e8f9; theme=dark\r\n"
+    "Referer: http://127.0.0.1/index.html\r\n"
+    "Sec-Fetch-Dest: document\r\n"
+    "Sec-Fetch-Mode: navigate\r\n"
+    "Sec-Fetch-Site: same-origin\r\n"
+    "Sec-Fetch-User: ?1\r\n"
+    "Upgrade-Insecure-Requests: 1\r\n";
+
+struct Options {
+  int rounds = 5;
+  double seconds = 1;
+  int connections = 64;
+  std::string only;
+};
+
+struct Case {
+  std::string name;
+  std::string request;
+  std::string body;  // of the answer
+  int at_once = 1;
+  double goal = 0;  // ceiling ÷ ours
+};
+
+std::string request_to(std::string_view line, std::string_view fields = {}, std::string_view body = {}) {
+  std::string request(line);
+  request.append(" HTTP/1.1\r\nHost: 127.0.0.1\r\n").append(fields).append("\r\n").append(body);
+  return request;
+}
+
+std::string some_bytes(std::size_t size) {
+  std::string bytes;
+  for (unsigned i = 0; bytes.size() < size; ++i) bytes += static_cast<char>('a' + i * i % 26);
+  return bytes;
+}
+
+std::vector<Case> all_cases() {
+  const std::string hello = "Hello, World!";
+  const std::string body = some_bytes(1024);
+  return {
+      {"hello", request_to("GET /"), hello, 1, 0.90},
+      {"path parameter", request_to("GET /users/12345"), "12345"},
+      {"echo 1 KiB", request_to("POST /echo", "Content-Length: 1024\r\n", body), body},
+      {"file 16 KiB", request_to("GET /static/file.txt"), some_bytes(kFileSize)},
+      {"hello, pipelined by 16", request_to("GET /"), hello, kAtOnce, 0.60},
+      {"hello, browser's fields", request_to("GET /", kBrowser), hello},
+      {"pipelined, browser's fields", request_to("GET /", kBrowser), hello, kAtOnce},
+  };
+}
+
+/// A directory with the file to be served.
+class Directory {
+ public:
+  Directory() {
+    if (mkdtemp(path_) == nullptr) bench::fail("mkdtemp");
+    std::ofstream(file()) << some_bytes(kFileSize);
+  }
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+  ~Directory() {
+    unlink(file().c_str());
+    rmdir(path_);
+  }
+  std::string_view path() const { return path_; }
+
+ private:
+  std::string file() const { return std::string(path_) + "/file.txt"; }
+
+  char path_[32] = "/tmp/microdot-bench-XXXXXX";
+};
+
+template <typename Ready>
+microdot::Task<int> serve(std::string_view root, Ready ready) {
+  using namespace microdot;
+  App app;
+  app.get("/", [](Request&) { return "Hello, World!"; });
+  app.get("/users/<int:id>", [](Request&, int id) { return std::to_string(id); });
+  app.post("/echo", [](Request& req) { return Response(req.body()); });
+  app.get("/static/<path:path>", [root](Request&, std::string_view path) -> Response {
+    return send_file(path, {.root = root, .max_age = 86400});
+  });
+  auto server = create_task(app.start_server({.host = "127.0.0.1", .port = 0}));
+  while (!server.done() && !app.running()) co_await yield();
+  if (app.running()) ready(app.port());
+  co_await server;
+  co_return 0;
+}
+
+struct Figures {
+  std::vector<double> cpu;   // µs for a request, by round
+  std::vector<double> rate;  // requests per second
+  double user = 0;           // seconds
+  long requests = 0;
+
+  static double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+  }
+  double user_micros() const { return user * 1e6 / static_cast<double>(requests); }
+};
+
+void run_round(const bench::Child& server, bench::Load& load, double duration, Figures& figures) {
+  const double began = bench::seconds();
+  const double cpu = server.cpu_seconds();
+  const double user = server.user_seconds();
+  const long requests = load.run(duration);
+  figures.user += server.user_seconds() - user;
+  figures.cpu.push_back((server.cpu_seconds() - cpu) * 1e6 / static_cast<double>(requests));
+  figures.rate.push_back(static_cast<double>(requests) / (bench::seconds() - began));
+  figures.requests += requests;
+}
+
+void run_case(const Case& test, const bench::Child& ours, const Options& options) {
+  const bench::Answer answer = bench::fetch(ours.port(), test.request, test.body);
+  const bench::Child raw("ceiling", [&](auto ready) {
+    bench::RawServer(test.request.size(), answer.bytes(), static_cast<std::size_t>(test.at_once)).run(ready);
+  });
+  bench::Load raw_load(raw.port(), test.request, answer, options.connections, test.at_once);
+  bench::Load our_load(ours.port(), test.request, answer, options.connections, test.at_once);
+  raw_load.run(options.seconds / 10);
+  our_load.run(options.seconds / 10);
+  Figures ceiling;
+  Figures figures;
+  for (int i = 0; i < options.rounds; ++i) {
+    run_round(raw, raw_load, options.seconds, ceiling);
+    run_round(ours, our_load, options.seconds, figures);
+  }
+  const double ratio = Figures::median(ceiling.cpu) / Figures::median(figures.cpu);
+  std::printf("%-28s %8.2f %8.2f %6.2f", test.name.c_str(), Figures::median(ceiling.cpu),
+              Figures::median(figures.cpu), ratio);
+  if (test.goal > 0) {
+    std::printf("  %.2f %s", test.goal, ratio >= test.goal ? "✓" : "✗");
+  } else {
+    std::printf("        ");
+  }
+  std::printf(" %8.2f %8.2f %10.0f %10.0f\n", ceiling.user_micros(), figures.user_micros(),
+              Figures::median(ceiling.rate), Figures::median(figures.rate));
+  std::fflush(stdout);
+}
+
+[[noreturn]] void usage() {
+  std::fputs(
+      "usage: serving [--rounds N] [--seconds S] [--connections N] [--only TEXT] [--smoke]\n"
+      "  --rounds N       of each server for each line (5)\n"
+      "  --seconds S      of each round (1)\n"
+      "  --connections N  at the same time (64)\n"
+      "  --only TEXT      lines whose name contains it\n"
+      "  --smoke          one short round: shows that everything works, measures nothing\n",
+      stderr);
+  std::exit(2);
+}
+
+Options parse(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view name = argv[i];
+    const auto value = [&] { return i + 1 < argc ? argv[++i] : (usage(), ""); };
+    if (name == "--smoke") {
+      options.rounds = 1;
+      options.seconds = 0.1;
+    } else if (name == "--rounds") {
+      options.rounds = std::atoi(value());
+    } else if (name == "--seconds") {
+      options.seconds = std::atof(value());
+    } else if (name == "--connections") {
+      options.connections = std::atoi(value());
+    } else if (name == "--only") {
+      options.only = value();
+    } else {
+      usage();
+    }
+  }
+  if (options.rounds < 1 || !(options.seconds > 0) || options.connections < 1) usage();
+  return options;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Options options = parse(argc, argv);
+  const Directory directory;
+  const bench::Child ours(
+      "microdot", [&](auto ready) { _exit(microdot::run(serve(directory.path(), ready)) == 0 ? 0 : 1); });
+  if (!bench::pin_to_core(1)) std::puts("Server and client share one core: compare nothing but CPU time.");
+  std::printf("CPU time for a request, medians of %d × %g s; %d connections\n", options.rounds,
+              options.seconds, options.connections);
+  std::printf("%-28s %8s %8s %6s  %-6s %8s %8s %10s %10s\n", "", "ceiling", "microdot", "", "", "ceiling",
+              "microdot", "ceiling", "microdot");
+  std::printf("%-28s %8s %8s %6s  %-6s %8s %8s %10s %10s\n", "", "µs", "µs", "ratio", "goal", "user µs",
+              "user µs", "req/s", "req/s");
+  bool found = false;
+  for (const Case& test : all_cases()) {
+    if (test.name.find(options.only) == std::string::npos) continue;
+    found = true;
+    run_case(test, ours, options);
+  }
+  if (!found) usage();
+  return 0;
+}
