@@ -106,8 +106,11 @@ bool RequestStream::Next::await_ready() const noexcept {
 }
 
 void RequestStream::Next::await_suspend(std::coroutine_handle<> handle) const noexcept {
-  reader_->wait(Strand::running(), handle);
+  strand_ = &Strand::running();
+  reader_->wait(*strand_, handle);
 }
+
+void RequestStream::Next::stop_waiting() const noexcept { reader_->forget_waiter(strand_); }
 
 Result<std::string_view> RequestStream::Next::await_resume() const noexcept { return reader_->take_result(); }
 

@@ -36,12 +36,22 @@ class RequestStream {
   class Next {
    public:
     explicit Next(detail::BodyReader& reader) noexcept : reader_(&reader) {}
+    Next(const Next&) = delete;
+    Next& operator=(const Next&) = delete;
+    ~Next() {
+      if (strand_ != nullptr) stop_waiting();
+    }
     bool await_ready() const noexcept;
     void await_suspend(std::coroutine_handle<> handle) const noexcept;
     Result<std::string_view> await_resume() const noexcept;
 
    protected:
     detail::BodyReader* reader_;
+
+   private:
+    void stop_waiting() const noexcept;
+
+    mutable Strand* strand_ = nullptr;  // that waits
   };
   class Read : public Next {
    public:
@@ -183,6 +193,8 @@ class Request {
   // For the library.
 
   detail::Callable* after_request_hooks() const noexcept { return after_request_; }
+  /// `g_emplace`, `on_end` or `after_request` made something that lives as long as the request.
+  bool has_objects() const noexcept { return ends_ != nullptr; }
   /// Something of the request could not be had: an error of this status replaces the handler's answer. The
   /// first one counts.
   void fail(int status) noexcept {

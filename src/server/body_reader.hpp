@@ -47,6 +47,10 @@ class BodyReader {
   bool waited_for() const noexcept { return waiting_ != nullptr; }
   /// The strand that waited is gone.
   void forget_waiter() noexcept { waiting_ = nullptr; }
+  /// `strand` does not wait any more.
+  void forget_waiter(const Strand* strand) noexcept {
+    if (waiting_ == strand) waiting_ = nullptr;
+  }
   Result<std::string_view> take_result() noexcept;
   /// The same, copied; what has no room in `buffer` comes first next time.
   Result<std::size_t> take_result_into(std::span<char> buffer) noexcept;

@@ -18,6 +18,7 @@ Task<> Exchange::serve() {
     co_await NextConnection(*this);
     do {
       if (const Error error = co_await ReadHead(*this); error != Error::none) {
+        co_await Flush(*this);
         refuse_head(error);
         break;
       }
@@ -36,7 +37,7 @@ Task<> Exchange::serve() {
       }
       if (gone_) break;
 
-      begin_response();
+      while (!begin_response()) co_await Flush(*this);
       while (more_body()) {
         if (wants_piece()) {
           co_await NextPiece(*this);
@@ -68,6 +69,7 @@ void Connection::open(Transport& transport) noexcept {
 }
 
 void Connection::close(bool abort) noexcept {
+  if (state_ == State::free) return;
   if (state_ == State::queued) server_->leave_queue(*this);
   unlink();
   disarm();
@@ -95,7 +97,7 @@ void Connection::close_gracefully() noexcept {
 
 void Connection::go_idle() noexcept {
   exchange_ = nullptr;
-  if (server_->shutting_down()) return close(false);
+  if (server_->shutting_down()) return close_politely();
   used_ = true;
   state_ = State::idle;
   transport_->set_interest(true, false);
@@ -151,13 +153,24 @@ void Connection::continue_tail() noexcept {
 
 void Connection::drain() noexcept {
   char bytes[512];
-  for (;;) {
+  while (drained_ < server_->limits().linger_bytes) {
     const Result<std::size_t> size = transport_->read(bytes);
     if (!size && size.error() == Error::would_block) return;
     if (!size || *size == 0) return close(false);
     drained_ += static_cast<std::uint32_t>(*size);
-    if (drained_ > server_->limits().linger_bytes) return close(true);
   }
+  // Enough taken. The rest stays with TCP, and the client has until the deadline to read the answer.
+  transport_->set_interest(false, false);
+}
+
+void Connection::close_politely() noexcept {
+  char bytes[512];
+  for (drained_ = 0; drained_ < server_->limits().linger_bytes;) {
+    const Result<std::size_t> size = transport_->read(bytes);
+    if (!size || *size == 0) break;
+    drained_ += static_cast<std::uint32_t>(*size);
+  }
+  close(false);
 }
 
 void Connection::set_deadline(Duration from_now) noexcept {
@@ -199,7 +212,8 @@ void Connection::on_writable() noexcept {
 
 void Connection::on_gone() noexcept {
   if (state_ == State::active) return exchange_->on_gone();
-  close(true);
+  // If both sides have ended it, the answer may still be on its way.
+  close(state_ != State::draining);
 }
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

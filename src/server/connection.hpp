@@ -51,10 +51,12 @@ class Connection final : public ListHook, public TransportEvents, private Timer 
   void* storage() noexcept { return storage_; }
   /// Starts with an accepted socket.
   void open(Transport& transport) noexcept;
-  /// Ends it now, in order or with a reset.
+  /// Ends it now, in order or with a reset. A reset also ends the wait for a port that still holds bytes.
   void close(bool abort) noexcept;
   /// Ends it in order: says so to the client, takes what it still sends for a while, then closes.
   void close_gracefully() noexcept;
+  /// Ends it in order now. What the client has sent by now is taken, so that no reset eats the last answer.
+  void close_politely() noexcept;
 
   State state() const noexcept { return state_; }
   void set_state(State state) noexcept { state_ = state; }

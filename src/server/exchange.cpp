@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include <microdot/base/text.hpp>
 #include <microdot/http/chunked.hpp>
@@ -81,10 +82,10 @@ void Exchange::on_readable() noexcept {
     case Waiting::body:
       if (try_body() != Error::would_block) return wake(Waiting::body);
       return connection_->set_deadline(server_->limits().body_timeout);
-    case Waiting::handler: {
-      if (body_.waited_for()) return body_.retry();
-      break;
-    }
+    case Waiting::handler:
+      if (!body_.waited_for()) break;
+      body_.retry();
+      return body_.waited_for() ? connection_->set_deadline(server_->limits().body_timeout) : limit_handler();
     default: break;
   }
   // Nobody reads now: the client's bytes stay with TCP until somebody does.
@@ -113,23 +114,21 @@ void Exchange::on_gone() noexcept {
   if (waiting_ == Waiting::handler) {
     // A handler that waits for the client's bytes is told; any other wait is ended.
     if (!body_.interrupt(Error::closed)) {
-      handler_strand_.stop({.cause = Stop::Cause::canceled, .status = 0, .reason = {}});
+      return handler_strand_.stop({.cause = Stop::Cause::canceled, .status = 0, .reason = {}});
     }
-    return;
+    return connection_->set_deadline(server_->limits().linger_timeout);
   }
   wake(waiting_);
 }
 
 void Exchange::on_deadline() noexcept {
-  error_ = Error::timeout;
   switch (waiting_) {
     case Waiting::head:
-    case Waiting::body: return wake(waiting_);
+    case Waiting::body: error_ = Error::timeout; return wake(waiting_);
     case Waiting::handler:
-      if (!body_.interrupt(Error::timeout)) {
-        handler_strand_.stop({.cause = Stop::Cause::abort, .status = 503, .reason = "handler timed out"});
-      }
-      return;
+      if (body_.interrupt(Error::timeout)) return limit_handler();
+      return handler_strand_.stop(
+          {.cause = Stop::Cause::abort, .status = 503, .reason = "handler timed out"});
     case Waiting::flush:
     case Waiting::tail: lose_client(); return wake(waiting_);
     case Waiting::connection:
@@ -159,10 +158,8 @@ std::string_view Exchange::take_buffered(std::size_t size) noexcept {
 Result<std::size_t> Exchange::read_transport(std::span<char> room) noexcept {
   if (gone_) return Error::closed;
   if (body_.owes_continue()) {
-    const std::span<char> out = out_room();
-    if (out.size() >= kContinue.size()) {
-      std::memcpy(out.data(), kContinue.data(), kContinue.size());
-      out_size_ += static_cast<std::uint32_t>(kContinue.size());
+    if (out_room().size() >= kContinue.size()) {
+      put(kContinue);
       body_.continue_sent();
     }
   }
@@ -222,8 +219,7 @@ void Exchange::refuse_head(Error error) noexcept {
   linger_ = true;
   const std::string_view answer = constant_response(status);
   if (answer.size() > out_room().size()) return lose_client();
-  std::memcpy(out_room().data(), answer.data(), answer.size());
-  out_size_ += static_cast<std::uint32_t>(answer.size());
+  put(answer);
   server_->count_request();
   if (server_->debug()) {
     FixedText<160> line;
@@ -273,11 +269,19 @@ void Exchange::call(Callable& callable) noexcept {
 
 void Exchange::start_handler(std::coroutine_handle<> task) noexcept {
   stop_ = {};
-  const Duration timeout = server_->limits().handler_timeout;
-  if (timeout > Duration{0}) connection_->set_deadline(timeout);
+  limit_handler();
   // Earlier answers go out as soon as this one takes longer than the loop's turn.
   if (out_size_ != out_sent_) connection_->transport().set_interest(false, true);
   handler_strand_.start(server_->loop(), task);
+}
+
+void Exchange::limit_handler() noexcept {
+  const Duration timeout = server_->limits().handler_timeout;
+  if (timeout > Duration{0}) {
+    connection_->set_deadline(timeout);
+  } else {
+    connection_->clear_deadline();
+  }
 }
 
 void Exchange::finish_call() noexcept {
@@ -305,10 +309,10 @@ bool Exchange::begin_response() noexcept {
     response = Response(error_text(status), status);
   }
   if (!body_.complete()) linger_ = true;
+  body_.continue_sent();  // the final answer stands for it (RFC 9110 10.1.1)
   if (refusal_ != 0 && refusal_ != 405) keep_alive_ = false;
   keep_alive_ = wants_keep_alive();
 
-  const bool head_only = parser_.method() == Method::head || has_no_content(response.status_code);
   std::optional<std::uint64_t> length;
   switch (response.body_kind()) {
     case Response::BodyKind::generator:
@@ -329,12 +333,17 @@ bool Exchange::begin_response() noexcept {
     chunked_ = false;
     server_->loop().port().log().write(LogLevel::error,
                                        "a response head is larger than Limits::response_bytes");
-    if (!write_head(response.body().size())) {
-      lose_client();
-      return true;
-    }
+    if (!write_head(response.body().size())) lose_client();
   }
-  if (head_only) return;
+  // A client that did not ask for the end may have sent more already.
+  if (!keep_alive_ && (parser_.keep_alive() || !peek_buffered().empty())) linger_ = true;
+  if (!gone_) begin_body();
+  return true;
+}
+
+void Exchange::begin_body() noexcept {
+  Response& response = dispatch_->response();
+  if (parser_.method() == Method::head || has_no_content(response.status_code)) return;
   switch (response.body_kind()) {
     case Response::BodyKind::generator: sending_ = Sending::generator; return;
     case Response::BodyKind::source: sending_ = Sending::source; return;
@@ -344,11 +353,10 @@ bool Exchange::begin_response() noexcept {
   const std::string_view body = response.body();
   body_bytes_ = body.size();
   if (body.size() <= out_room().size()) {
-    if (!body.empty()) std::memcpy(out_room().data(), body.data(), body.size());
-    out_size_ += static_cast<std::uint32_t>(body.size());
-  } else if (response.body_kind() == Response::BodyKind::view && !holds(body)) {
-    connection_->tail().bytes =
-        body;  // static: sent from where it lies, without the exchange if that takes long
+    put(body);
+  } else if (response.body_kind() == Response::BodyKind::view && !holds(body) && !request_->has_objects()) {
+    // Static: sent from where it lies, without the exchange if that takes long.
+    connection_->tail().bytes = body;
   } else {
     pending_ = body;
   }
@@ -366,48 +374,42 @@ bool Exchange::holds(std::string_view bytes) const noexcept {
 
 bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept {
   Response& response = dispatch_->response();
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    ResponseHead head(out_room());
-    head.status(response.status_code);
-    head.raw(server_->date_line());
-    bool has_type = false;
-    response.headers().for_each([&](const Header& field) {
-      if (equals_ignore_case(field.name, "Content-Type")) has_type = true;
-      // The framing is ours (RFC 9112 6).
-      if (equals_ignore_case(field.name, "Content-Length") ||
-          equals_ignore_case(field.name, "Transfer-Encoding"))
-        return;
-      if (equals_ignore_case(field.name, "Connection")) {
-        if (equals_ignore_case(field.value, "close")) keep_alive_ = false;
-        return;
-      }
-      head.field(field.name, field.value);
-    });
-    if (!has_type && (chunked_ || content_length.value_or(0) != 0)) {
-      head.raw("Content-Type: ").raw(server_->app().default_content_type);
-      head.raw(server_->app().default_content_type.find("charset=") == std::string_view::npos
-                   ? "; charset=UTF-8\r\n"
-                   : "\r\n");
+  ResponseHead head(out_room());
+  head.status(response.status_code);
+  head.raw(server_->date_line());
+  bool has_type = false;
+  response.headers().for_each([&](const Header& field) {
+    if (equals_ignore_case(field.name, "Content-Type")) has_type = true;
+    // The framing is ours (RFC 9112 6).
+    if (equals_ignore_case(field.name, "Content-Length") ||
+        equals_ignore_case(field.name, "Transfer-Encoding"))
+      return;
+    if (equals_ignore_case(field.name, "Connection")) {
+      if (equals_ignore_case(field.value, "close")) keep_alive_ = false;
+      return;
     }
-    if (chunked_) {
-      head.chunked();
-    } else if (content_length) {
-      head.content_length(*content_length);
-    }
-    if (!keep_alive_) {
-      head.connection_close();
-    } else if (parser_.version_minor() == 0) {
-      head.connection_keep_alive();
-    }
-    const Result<std::string_view> bytes = head.finish();
-    if (bytes) {
-      out_size_ += static_cast<std::uint32_t>(bytes->size());
-      return true;
-    }
-    // Pipelined answers before this one fill the buffer: they go first, if the client takes them.
-    if (attempt == 0 && (out_size_ == 0 || try_flush() != Error::none)) return false;
+    head.field(field.name, field.value);
+  });
+  if (!has_type && (chunked_ || content_length.value_or(0) != 0)) {
+    head.raw("Content-Type: ").raw(server_->app().default_content_type);
+    head.raw(server_->app().default_content_type.find("charset=") == std::string_view::npos
+                 ? "; charset=UTF-8\r\n"
+                 : "\r\n");
   }
-  return false;
+  if (chunked_) {
+    head.chunked();
+  } else if (content_length) {
+    head.content_length(*content_length);
+  }
+  if (!keep_alive_) {
+    head.connection_close();
+  } else if (parser_.version_minor() == 0) {
+    head.connection_keep_alive();
+  }
+  const Result<std::string_view> bytes = head.finish();
+  if (!bytes) return false;
+  out_size_ += static_cast<std::uint32_t>(bytes->size());
+  return true;
 }
 
 // Whether something of the response must be sent before the next one can be begun.
@@ -427,17 +429,25 @@ bool Exchange::more_body() noexcept {
   return sending_ != Sending::nothing;
 }
 
+// Writes what there is room for.
+void Exchange::put(std::string_view bytes) noexcept {
+  if (!bytes.empty()) std::memcpy(out_room().data(), bytes.data(), bytes.size());
+  out_size_ += static_cast<std::uint32_t>(bytes.size());
+}
+
 void Exchange::append(std::string_view bytes) noexcept {
   body_bytes_ += bytes.size();
   if (bytes.size() <= out_room().size()) {
-    std::memcpy(out_room().data(), bytes.data(), bytes.size());
-    out_size_ += static_cast<std::uint32_t>(bytes.size());
+    put(bytes);
   } else {
     pending_ = bytes;
   }
 }
 
-bool Exchange::wants_piece() const noexcept { return sending_ == Sending::generator && pending_.empty(); }
+// Not before there is room for the head of a chunk.
+bool Exchange::wants_piece() const noexcept {
+  return sending_ == Sending::generator && pending_.empty() && out_.size() - out_size_ >= kMaxChunkHead;
+}
 
 std::coroutine_handle<> Exchange::next_piece() noexcept {
   dispatch_->response().generator().promise().clear();
@@ -463,26 +473,18 @@ void Exchange::append_piece() noexcept {
   const std::string_view piece = *generator.promise().value();
   if (piece.empty()) return;  // an empty chunk would end the body
   body_bytes_ += piece.size();
-  char size_text[kMaxChunkHead];
-  std::string_view chunk_head;
   if (chunked_) {
-    const std::size_t size = write_chunk_head(piece.size(), size_text);
-    chunk_head = {size_text + kMaxChunkHead - size, size};
+    char text[kMaxChunkHead];
+    const std::size_t size = write_chunk_head(piece.size(), text);
+    put({text + kMaxChunkHead - size, size});
+    suffix_ = kChunkEnd;
   }
-  const std::size_t whole = chunk_head.size() + piece.size() + (chunked_ ? kChunkEnd.size() : 0);
-  if (whole > out_room().size() && chunk_head.size() > out_room().size()) return lose_client();
-  std::memcpy(out_room().data(), chunk_head.data(), chunk_head.size());
-  out_size_ += static_cast<std::uint32_t>(chunk_head.size());
-  if (whole - chunk_head.size() > out_room().size()) {
+  if (piece.size() + suffix_.size() > out_room().size()) {
     pending_ = piece;
-    if (chunked_) suffix_ = kChunkEnd;
     return;
   }
-  std::memcpy(out_room().data(), piece.data(), piece.size());
-  out_size_ += static_cast<std::uint32_t>(piece.size());
-  if (!chunked_) return;
-  std::memcpy(out_room().data(), kChunkEnd.data(), kChunkEnd.size());
-  out_size_ += static_cast<std::uint32_t>(kChunkEnd.size());
+  put(piece);
+  put(std::exchange(suffix_, {}));
 }
 
 void Exchange::begin_file_part(std::uint64_t offset, std::uint64_t size) noexcept {
@@ -597,11 +599,8 @@ void Exchange::end_request() noexcept {
   connection_->clear_deadline();
   server_->count_request();
   if (server_->debug()) log_request();
-  result_.reset();
   const std::string_view leftover = body_.leftover();
-  dispatch_.reset();
-  request_.reset();
-  arena_.reset();
+  drop_request();
   if (!leftover.empty()) {
     // The next request's first bytes came with the end of a chunked body.
     std::memmove(head_.data(), leftover.data(), leftover.size());
@@ -613,11 +612,16 @@ void Exchange::end_request() noexcept {
   parser_.reset();
 }
 
-void Exchange::release() noexcept {
+void Exchange::drop_request() noexcept {
   result_.reset();
   dispatch_.reset();
   request_.reset();
+  body_.give_up();  // a later request owes nothing for this one
   arena_.reset();
+}
+
+void Exchange::release() noexcept {
+  drop_request();
   Connection& connection = *std::exchange(connection_, nullptr);
   if (gone_) {
     connection.close(true);
@@ -636,9 +640,11 @@ void Exchange::release() noexcept {
 void Exchange::log_request() noexcept {
   char address[Endpoint::kMaxText];
   FixedText<256> line;
-  line.append(request_->client_addr.format_address(address)).append(" ").append(request_->method).append(" ");
-  line.append(request_->url)
-      .append(" ")
+  // What the client chose is cut, so that the outcome has room.
+  line.append(request_->client_addr.format_address(address)).append(" ");
+  line.append(request_->method.substr(0, 16)).append(" ");
+  line.append(request_->url.substr(0, 128))
+      .append(request_->url.size() > 128 ? "... " : " ")
       .append(dispatch_->response().status_code)
       .append(" ")
       .append(body_bytes_);

@@ -90,6 +90,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   void start_reading(Milliseconds Limits::*timeout) noexcept;
   void start_writing() noexcept;
   void start_handler(std::coroutine_handle<> task) noexcept;
+  void limit_handler() noexcept;
   void wait(Waiting what, std::coroutine_handle<> handle) noexcept;
   void wake(Waiting what) noexcept;
 
@@ -100,16 +101,19 @@ class Exchange final : public ListHook, private Strand::Owner {
   void find_route() noexcept;
   void call(Callable& callable) noexcept;
   void finish_call() noexcept;
-  void begin_response() noexcept;
+  bool begin_response() noexcept;
+  void begin_body() noexcept;
   bool more_body() noexcept;
   bool wants_piece() const noexcept;
   std::coroutine_handle<> next_piece() noexcept;
   void append_piece() noexcept;
+  void put(std::string_view bytes) noexcept;
   void append(std::string_view bytes) noexcept;
   bool tail_pending() const noexcept { return !connection_->tail().empty(); }
   bool leave_tail() noexcept;
   bool holds(std::string_view bytes) const noexcept;
   void end_request() noexcept;
+  void drop_request() noexcept;
   void release() noexcept;
 
   bool wants_keep_alive() const noexcept;

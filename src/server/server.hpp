@@ -68,8 +68,8 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   void on_acceptable() noexcept override;
   void on_exit_requested() noexcept override { shutdown(); }
   void on_timer() noexcept override;
-  Connection* take_connection() noexcept;
-  void pause_accepting(Duration time) noexcept;
+  Connection* take_connection(bool evict) noexcept;
+  void pause_accepting(Error error) noexcept;
   void resume_accepting() noexcept;
   void check_ended() noexcept;
   Connection& connection(std::size_t i) const noexcept;
@@ -82,7 +82,8 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   Listener* listener_ = nullptr;
   alignas(void*) std::byte listener_storage_[kListenerBytes];
   List<Connection> free_;
-  List<Connection> idle_;   // longest idle first
+  List<Connection> fresh_;  // have not sent anything yet
+  List<Connection> idle_;   // between requests, longest idle first
   List<Connection> queue_;  // first come first
   List<Exchange> free_exchanges_;
   Event ended_;
@@ -101,6 +102,7 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   bool running_ = false;
   bool accepting_paused_ = false;   // by an error of accept, until the timer fires
   bool accepting_blocked_ = false;  // no connection is free or idle
+  bool accept_failed_ = false;      // said so in the log
 };
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

@@ -87,7 +87,8 @@ class Transport {
 
   /// Ends the connection: at once and with a reset if `abort`, else in order (bytes taken are still sent, but
   /// a peer whose bytes were not read gets a reset, so drain first). No event but `on_released` comes
-  /// afterwards. True: the object is destroyed and its storage free now; false: `on_released` will tell.
+  /// afterwards. True: the object is destroyed and its storage free now; false: `on_released` will tell, or
+  /// `close(true)` may put an end to the wait: an abort is always done at once.
   virtual bool close(bool abort) noexcept = 0;
 
   virtual Endpoint peer() const noexcept = 0;
