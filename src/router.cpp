@@ -237,10 +237,9 @@ bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch
       continue;
     }
     PathArgs raw;
-    if (entry->directory != nullptr ? !match_prefix(entry->pattern, path, rest)
-                                    : !match_path(entry->pattern, path, raw)) {
-      continue;
-    }
+    // A directory has what lies below its prefix, and the prefix itself.
+    const bool below = entry->directory != nullptr && match_prefix(entry->pattern, path, rest);
+    if (!below && !match_path(entry->pattern, path, raw)) continue;
     DecodedArgs args(raw, *arena_);
     if (args.error() == Error::no_memory) {
       match.out_of_memory = true;

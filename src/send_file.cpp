@@ -439,6 +439,10 @@ Response open_file(Response& wanted, Request& request) noexcept {
 
 Response serve_directory(const StaticDirectory& directory, std::string_view rest, Request& request) noexcept {
   const std::string_view index = directory.options.index;
+  if (rest.empty()) {
+    const bool has_index = !index.empty() && files().open(directory.root, index);
+    return has_index ? add_slash(request) : abort(404);
+  }
   rest.remove_prefix(1);  // the slash after the prefix; another one would make an absolute path
   if (hides_slash(rest)) return abort(404);
   ArenaText name(request.arena(), rest.size() + 1 + index.size());

@@ -20,7 +20,8 @@ struct FileRequest {
 /// 403, 503. Fields that were set on `wanted` are kept.
 Response open_file(Response& wanted, Request& request) noexcept;
 
-/// The same for the file at `rest` (of the request's path, still percent-encoded) in a directory.
+/// The same for the file at `rest` in a directory: what follows its prefix in the request's path, still
+/// percent-encoded, with the slash; "" for the prefix itself, which is sent on to the slash.
 Response serve_directory(const StaticDirectory& directory, std::string_view rest, Request& request) noexcept;
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

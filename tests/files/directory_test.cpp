@@ -62,6 +62,8 @@ TEST_F(Directory, SendsOnToTheSlash) {
   EXPECT_EQ(res.status, 301);
   EXPECT_EQ(res["Location"], "/s/img/?a=1&b=%2F");
   EXPECT_EQ(ask("HEAD", "/s/img").status, 301);
+  EXPECT_EQ(get("/s?a")["Location"], "/s/?a") << "the directory itself";
+  EXPECT_EQ(ask("POST", "/s", {"Content-Length: 0"}).status, 405);
   EXPECT_EQ(get("/s/bare").status, 404) << "there is nothing behind the slash";
 }
 
@@ -87,6 +89,7 @@ TEST_F(Directory, TheIndexCanHaveAnotherNameOrNone) {
   app.static_files("/named", "static", {.index = "start.htm"});
   app.static_files("/none", "static", {.index = ""});
   EXPECT_EQ(get("/named/").body, "start");
+  EXPECT_EQ(get("/none").status, 404);
   EXPECT_EQ(get("/none/").status, 404);
   EXPECT_EQ(get("/none/img").status, 404);
   EXPECT_EQ(get("/none/img/").status, 404);
@@ -155,8 +158,8 @@ TEST_F(Directory, HiddenFilesAreNotServed) {
 }
 
 TEST_F(Directory, AFileHasOneName) {
-  for (const char* path :
-       {"/s//app.js", "/s/./app.js", "/s/img/../app.js", "/s/img//1.png", "/s/img/./1.png"}) {
+  for (const char* path : {"/s//app.js", "/s/./app.js", "/s/img/../app.js", "/s/img//1.png", "/s/img/./1.png",
+                           "/s/img%2f1.png", "/s/img%2F1.png"}) {
     EXPECT_EQ(get(path).status, 404) << path;
   }
 }
