@@ -158,11 +158,16 @@ class Response {
     kind_ = BodyKind::generator;
     if (!generator_) headers_.fail(Error::no_memory);
   }
-  // A local array would be gone before it is sent: use req.format(…) or std::string.
-  template <std::size_t N>
-  Response(char (&)[N], int = 200, std::initializer_list<Header> = {}) = delete;
-  // No body: send `204` instead.
-  Response(std::nullptr_t, int = 200, std::initializer_list<Header> = {}) = delete;
+  template <std::size_t kSize>
+  Response(char (&)[kSize], int = 200, std::initializer_list<Header> = {}) : Response() {
+    static_assert(kSize == 0,
+                  "a local array would be gone before it is sent: use req.format(...) or std::string");
+  }
+  template <typename Null>
+  requires std::same_as<Null, std::nullptr_t> Response(Null, int = 200, std::initializer_list<Header> = {})
+      : Response() {
+    static_assert(!std::same_as<Null, std::nullptr_t>, "nullptr is no body: answer with the status 204");
+  }
 
   Response(Response&& other) noexcept;
   Response& operator=(Response&& other) noexcept;

@@ -1,0 +1,9 @@
+// expect-error: a handler must not return a bool
+#include <microdot/app.hpp>
+
+using namespace microdot;
+
+int main() {
+  App app;
+  app.get("/", [](Request&) { return true; });
+}

@@ -1,0 +1,13 @@
+// expect-error: a handler returns text, a status
+#include <microdot/app.hpp>
+
+using namespace microdot;
+
+struct Reading {
+  double celsius;
+};
+
+int main() {
+  App app;
+  app.get("/", [](Request&) { return Reading{21.5}; });
+}

@@ -1,0 +1,6 @@
+// expect-error: nullptr is no body
+#include <microdot/response.hpp>
+
+using namespace microdot;
+
+Response answer() { return Response(nullptr); }
