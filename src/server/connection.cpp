@@ -93,6 +93,7 @@ void Connection::close_gracefully() noexcept {
   transport_->shutdown_write();
   transport_->set_interest(true, false);
   set_deadline(server_->limits().linger_timeout);
+  server_->now_draining(*this);
 }
 
 void Connection::go_idle() noexcept {

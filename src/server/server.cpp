@@ -180,10 +180,14 @@ void Server::on_acceptable() noexcept {
 
 Connection* Server::take_connection(bool evict) noexcept {
   if (free_.empty() || open_ >= usable_) {
-    // An idle client can come again; a new one can't be served otherwise.
-    if (!evict || idle_.empty()) return nullptr;
-    idle_.front().close(false);
-    if (free_.empty()) return nullptr;
+    // An idle client can come again, and one that drains has its answer; a new one can't be served otherwise.
+    if (!evict) return nullptr;
+    if (!idle_.empty()) {
+      idle_.front().close(false);
+    } else if (!draining_.empty()) {
+      draining_.front().close_politely();
+    }
+    if (free_.empty() || open_ >= usable_) return nullptr;
   }
   return &free_.pop_front();
 }
@@ -210,6 +214,11 @@ void Server::now_idle(Connection& connection) noexcept {
   if (!connection.used()) return fresh_.push_back(connection);
   idle_.push_back(connection);
   resume_accepting();  // it may be evicted for a newcomer
+}
+
+void Server::now_draining(Connection& connection) noexcept {
+  draining_.push_back(connection);
+  resume_accepting();
 }
 
 void Server::resume_accepting() noexcept {

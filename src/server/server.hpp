@@ -54,6 +54,8 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   void refuse_queued(Connection& connection) noexcept;
   /// Became idle.
   void now_idle(Connection& connection) noexcept;
+  /// Was answered for the last time.
+  void now_draining(Connection& connection) noexcept;
   /// Is closed and may be used for another socket.
   void free_connection(Connection& connection) noexcept;
   /// Serves nobody any more.
@@ -84,6 +86,7 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   List<Connection> free_;
   List<Connection> fresh_;  // have not sent anything yet
   List<Connection> idle_;   // between requests, longest idle first
+  List<Connection> draining_;
   List<Connection> queue_;  // first come first
   List<Exchange> free_exchanges_;
   Event ended_;
