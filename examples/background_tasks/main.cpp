@@ -33,8 +33,7 @@ Task<> read_sensor(Station& shared) {
     {
       auto guard = co_await shared.lock.acquire();
       ++shared.low;
-      co_await sleep_for(
-          20ms);  // a slow sensor: meanwhile the server answers, but nobody reads half a reading
+      co_await sleep_for(20ms);  // a slow sensor: others run meanwhile, but nobody reads half a reading
       shared.high = shared.low * 10;
     }
     shared.changed.set();

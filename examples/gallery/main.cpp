@@ -1,5 +1,5 @@
-// A page with forty images, and a sensor that is read every second beside it: gallery [--host H] [--port N]
-// [--root DIR]
+// A page with forty images, and a sensor that is read every second beside it:
+// gallery [--host ADDRESS] [--port NUMBER] [--root DIRECTORY] [--device]
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -18,6 +18,7 @@ struct Options {
   std::string_view host = "127.0.0.1";
   std::uint16_t port = 5000;
   std::string_view root = MICRODOT_EXAMPLE_DIR "/static";
+  bool device = false;  // as little memory as a microcontroller has: 12 connections, 3 requests at a time
 };
 
 // What the sensor task writes and requests read. Both hold the lock meanwhile, so that nobody sees half a
@@ -77,10 +78,14 @@ Task<int> main_task(App& app, Sensor& sensor, const Options& options) {
 }
 
 bool parse(int argc, char** argv, Options& options) {
-  for (int i = 1; i < argc; i += 2) {
+  for (int i = 1; i < argc; ++i) {
     const std::string_view name = argv[i];
-    if (i + 1 == argc) return false;
-    const std::string_view value = argv[i + 1];
+    if (name == "--device") {
+      options.device = true;
+      continue;
+    }
+    if (++i == argc) return false;
+    const std::string_view value = argv[i];
     if (name == "--host") {
       options.host = value;
     } else if (name == "--root") {
@@ -100,11 +105,12 @@ bool parse(int argc, char** argv, Options& options) {
 int main(int argc, char** argv) {
   Options options;
   if (!parse(argc, argv, options)) {
-    std::fprintf(stderr, "usage: gallery [--host ADDRESS] [--port NUMBER] [--root DIRECTORY]\n");
+    std::fprintf(stderr, "usage: gallery [--host ADDRESS] [--port NUMBER] [--root DIRECTORY] [--device]\n");
     return 2;
   }
-  // Ctrl-C does not wait long for downloads that are under way.
-  App app{Limits{.shutdown_timeout = 500ms}};
+  Limits limits = options.device ? Limits::device() : Limits::host();
+  limits.shutdown_timeout = 500ms;  // Ctrl-C does not wait long for downloads that are under way
+  App app{limits};
   Sensor sensor;
   add_routes(app, sensor, options.root);
   return microdot::run(main_task(app, sensor, options));

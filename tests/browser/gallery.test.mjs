@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync } from "node:fs";
+import { readdirSync, readlinkSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import { after, before, test } from "node:test";
@@ -13,6 +13,7 @@ import { chromium } from "playwright-core";
 
 const kImages = 40;
 const kRefreshes = 30;
+const kAborted = 10_000;
 /// Conditions of the network: bytes a second that the browser takes; -1 for no limit.
 const speed = (bytes) => ({ offline: false, latency: 0, downloadThroughput: bytes, uploadThroughput: -1 });
 const kSlow = speed(300 * 1024), kQuick = speed(1536 * 1024), kFree = speed(-1);
@@ -28,7 +29,17 @@ function random() {  // mulberry32
 
 let server, exited, url, descriptorsAtStart, browser;
 
-const descriptors = () => readdirSync(`/proc/${server.pid}/fd`).length;
+/// What the server's open descriptors refer to.
+function descriptors() {
+  const folder = `/proc/${server.pid}/fd`;
+  return readdirSync(folder).flatMap((name) => {
+    try {
+      return [readlinkSync(`${folder}/${name}`).replace(/^socket:.*/, "socket")];
+    } catch {
+      return [];  // closed meanwhile
+    }
+  }).sort().join(" ");
+}
 
 async function until(what, condition, milliseconds = 10_000) {
   const end = Date.now() + milliseconds;
@@ -47,6 +58,10 @@ before(async () => {
   server.stdout.on("data", (data) => (output += data));
   await until(() => `the gallery did not say where it is: ${output}`, () => /http:\/\/\S+/.test(output));
   url = output.match(/http:\/\/\S+/)[0];
+  const sockets = () => descriptors().match(/socket/g).length;
+  const socketsAtStart = sockets();
+  await get("/");  // the server keeps open the directory that it has served
+  await until("a connection stays open", () => sockets() === socketsAtStart);
   descriptorsAtStart = descriptors();
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM,
@@ -246,6 +261,43 @@ test("the sensor goes on while the images load", { timeout: 60_000 }, async () =
   await context.close();
 });
 
+test(`${kAborted} loads that the browser aborts do not harm the next`, { timeout: 300_000 }, async (t) => {
+  const context = await browser.newContext();
+  const { page, wrong } = await open(context);
+  await page.goto(url, { waitUntil: "load" });
+  const aborted = await page.evaluate(async ([total, seed]) => {
+    const urls = [...document.querySelectorAll("main a")].map((link) => link.href);
+    const aborted = { request: 0, head: 0, body: 0 };
+    let started = 0;
+    async function load(number) {  // until the request, the answer's head or some of its body was sent
+      const moment = ["request", "head", "body"][number % 3];
+      const abort = new AbortController();
+      if (moment === "request") setTimeout(() => abort.abort(), number % 4);
+      try {
+        const { body } = await fetch(urls[number % urls.length], { cache: "no-store", signal: abort.signal });
+        const reader = body.getReader();
+        if (moment === "head") abort.abort();
+        await reader.read();
+        if (moment === "body") abort.abort();
+        while (!(await reader.read()).done);
+      } catch (error) {
+        if (error.name !== "AbortError") throw error;
+        ++aborted[moment];
+      }
+    }
+    async function client() {
+      while (aborted.request + aborted.head + aborted.body < total) await load((seed + started++ * 7919) % 120);
+    }
+    await Promise.all(Array.from({ length: 12 }, client));
+    return aborted;
+  }, [kAborted, seed]);
+  t.diagnostic(`aborted after ${JSON.stringify(aborted)}`);
+  await page.reload({ waitUntil: "load" });
+  await seeAllImages(page);
+  assertOnlyTheBrowserAborted(wrong);
+  await context.close();
+});
+
 test("after all this the server is as it was", { timeout: 60_000 }, async () => {
   await browser.close();
   const asked = performance.now();
@@ -257,7 +309,7 @@ test("after all this the server is as it was", { timeout: 60_000 }, async () => 
   const likely = Math.abs(celsius - 21.5) < 20 && humidity >= 0 && humidity <= 100 && readings > 0;
   assert.ok(likely, String(answer.body));
   await until(
-    () => `${descriptors()} open descriptors, ${descriptorsAtStart} at start`,
+    () => `open descriptors: ${descriptors()}; at start: ${descriptorsAtStart}`,
     () => descriptors() === descriptorsAtStart,
   );
 });
