@@ -109,9 +109,10 @@ inline constexpr std::size_t kServerBytes = align_up(58 * sizeof(void*));
 inline constexpr std::size_t kConnectionBytes = align_up(32 * sizeof(void*));
 inline constexpr std::size_t kExchangeBytes = align_up(216 * sizeof(void*));
 inline constexpr std::size_t kHeaderFieldBytes = 8;
-/// The body window: streams need one even if no body is read beforehand.
+/// The body window: streams need one even if no body is read beforehand, and the end of a chunked body has to
+/// be read behind the longest one that is kept.
 constexpr std::size_t body_window_bytes(const Limits& limits) noexcept {
-  return limits.max_body_length > 1024 ? limits.max_body_length : 1024;
+  return (limits.max_body_length > 1024 ? limits.max_body_length : 1024) + 16;
 }
 
 }  // namespace detail

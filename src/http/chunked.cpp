@@ -83,7 +83,7 @@ bool ChunkedDecoder::step_size(char c) noexcept {
   if (left_ >> 60 != 0) return fail(413, "chunk size out of range");
   if (++digits_ > kMaxSizeDigits) return fail(400, "chunk size has too many digits");
   left_ = left_ << 4 | static_cast<unsigned>(digit);
-  return true;
+  return left_ <= limits_.content_bytes - total_ || fail(413, "body too large");
 }
 
 // The byte after the size, or after an extension that may end here.

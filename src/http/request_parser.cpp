@@ -244,6 +244,7 @@ ParseStatus RequestParser::parse_request_line(const char* end) noexcept {
         if (p + digit == end) return incomplete(end);
         if (!is_char(p[digit], kCharHex)) return bad_line(end, "invalid percent-encoding in the target");
       }
+      if (p[1] == '0' && p[2] == '0') return bad_line(end, "NUL in the target");
       p += 3;
     } else if (*p == '?') {
       if (question == nullptr) question = p;

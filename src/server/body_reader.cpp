@@ -8,10 +8,9 @@
 namespace microdot::inline MICRODOT_ABI::detail {
 
 void BodyReader::begin(const RequestParser& head, std::uint64_t max_content, std::size_t max_body) noexcept {
-  decoder_.reset();
+  decoder_ = ChunkedDecoder({.content_bytes = max_content});
   chunked_ = head.chunked();
   remaining_ = head.content_length().value_or(0);
-  max_content_ = max_content;
   max_body_ = std::min(max_body, window_.size());
   collected_ = 0;
   whole_ = unread_ = leftover_ = {};
@@ -76,9 +75,9 @@ Result<std::string_view> BodyReader::read_chunked(std::span<char> room) noexcept
       leftover_ = {room.data() + result.consumed, size - result.consumed};
     }
     if (result.status == ParseStatus::error) {
-      return fail(decoder_.error_status(), decoder_.error_reason(), Error::invalid);
+      const int status = decoder_.error_status();
+      return fail(status, decoder_.error_reason(), status == 413 ? Error::too_large : Error::invalid);
     }
-    if (decoder_.total() > max_content_) return fail(413, "body too large", Error::too_large);
     if (result.status == ParseStatus::complete) state_ = State::complete;
     if (result.produced != 0 || state_ == State::complete)
       return std::string_view(room.data(), result.produced);
@@ -91,28 +90,28 @@ Result<std::string_view> BodyReader::read_some(std::span<char> room) noexcept {
 
 Error BodyReader::collect() noexcept {
   while (state_ == State::collecting) {
-    if (collected_ == max_body_) {
+    if (collected_ > max_body_) {
       // Chunked, and larger than what is kept: the handler gets it as a stream.
-      unread_ = {window_.data(), collected_};
       state_ = State::streaming;
-      return Error::none;
+      break;
     }
     // Bytes that came with the head stay there if they are the whole body.
     if (!chunked_ && collected_ == 0 && exchange_->peek_buffered().size() >= remaining_) {
       whole_ = exchange_->take_buffered(static_cast<std::size_t>(remaining_));
+      unread_ = whole_;
       remaining_ = 0;
       owes_continue_ = false;
       state_ = State::complete;
-      break;
+      return Error::none;
     }
-    std::span<char> room = window_.subspan(collected_, max_body_ - collected_);
+    std::span<char> room = window_.subspan(collected_);
     const Result<std::string_view> part = read_some(room);
     if (!part) return part.error();
     if (part->data() != room.data()) std::memcpy(room.data(), part->data(), part->size());
     collected_ += part->size();
-    if (state_ == State::complete) whole_ = {window_.data(), collected_};
   }
-  unread_ = whole_;
+  if (collected_ != 0) unread_ = {window_.data(), collected_};
+  if (state_ == State::complete && collected_ <= max_body_) whole_ = unread_;
   return error_;
 }
 

@@ -88,9 +88,8 @@ class BodyReader {
   Exchange* exchange_;
   std::span<char> window_;
   ChunkedDecoder decoder_;
-  std::uint64_t remaining_ = 0;    // of a body with Content-Length
-  std::uint64_t max_content_ = 0;  // for chunked bodies
-  std::size_t collected_ = 0;      // bytes of the window that hold the body's start
+  std::uint64_t remaining_ = 0;  // of a body with Content-Length
+  std::size_t collected_ = 0;    // bytes of the window that hold the body's start
   std::size_t max_body_ = 0;
   std::string_view whole_;
   std::string_view unread_;  // collected, to be given by `next` first

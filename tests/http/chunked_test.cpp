@@ -115,6 +115,16 @@ TEST(ChunkedDecoder, ExtensionsAreBounded) {
   EXPECT_EQ(decode_pieces(many, {0}, {}).error, 400);
 }
 
+TEST(ChunkedDecoder, ContentIsBoundedWhenItIsAnnounced) {  // RFC 9110 15.5.14
+  const ChunkedLimits limits{.content_bytes = 10};
+  EXPECT_EQ(decode("4\r\nabcd\r\n6\r\nefghij\r\n0\r\n\r\n", limits).content, "abcdefghij");
+  EXPECT_EQ(decode("b", limits).error, 413);
+  EXPECT_EQ(decode("000b", limits).error, 413);
+  const Decoded second = decode("4\r\nabcd\r\n7", limits);
+  EXPECT_EQ(second.error, 413);
+  EXPECT_EQ(second.content, "abcd");
+}
+
 TEST(ChunkedDecoder, Trailers) {  // RFC 9112 7.1.2, RFC 9110 6.5.1
   EXPECT_EQ(decode("0\r\nX-Sum: 1\r\nY:\r\n\r\n").status, ParseStatus::complete);
   EXPECT_EQ(decode("1\r\nx\r\n0\r\nA-Very-Long-Trailer-Name-Indeed: z\r\n\r\nNEXT").content, "x");

@@ -9,10 +9,12 @@
 
 namespace microdot::inline MICRODOT_ABI {
 
-/// What a chunked body may cost beside its data.
+/// What a chunked body may cost.
 struct ChunkedLimits {
   std::uint16_t extension_bytes = 256;  ///< Extensions of one chunk. Above: 400.
   std::uint16_t trailer_bytes = 2048;   ///< The whole trailer section. Above: 431.
+  /// All content. Above: 413, as soon as the size of a chunk says so.
+  std::uint64_t content_bytes = ~std::uint64_t{0};
 };
 
 /// What one call of `ChunkedDecoder::decode` did.

@@ -38,7 +38,7 @@ struct RequestParserLimits {
 /// Transfer-Encoding, and
 ///   Transfer-Encoding in HTTP/1.0. Codings before a final chunked get 501; any other final coding gets 400.
 /// - In the target, bytes that browsers leave as they are (`| ^ { } [ ]` and backquote, in the query also a
-///   backslash) are accepted; controls, non-ASCII bytes, `" # < >` and bad percent-encoding are 400.
+///   backslash) are accepted; controls, non-ASCII bytes, `" # < >`, bad percent-encoding and `%00` are 400.
 /// - Up to four empty lines before the request line are skipped. Bare LF is never a line end.
 /// - Expect other than 100-continue gets 417.
 class RequestParser {

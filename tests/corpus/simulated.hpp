@@ -1,0 +1,68 @@
+#pragma once
+// The reference application on the simulator, and what must be true of it between two connections.
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+#include <microdot/base/arena.hpp>
+#include <microdot/testing/test_client.hpp>
+
+#include "corpus_app.hpp"
+
+namespace corpus {
+
+class Simulated {
+ public:
+  explicit Simulated(const microdot::Limits& its_limits = limits(),
+                     const microdot::TestClientOptions& options = {})
+      : reference_(its_limits), server_(reference_.app, options), pool_used_(microdot::task_pool().used()) {}
+
+  microdot::App& app() { return reference_.app; }
+  std::size_t calls() const { return reference_.calls; }
+  std::string log() { return std::string(server_.sim().log_text()); }
+  microdot::SimClient connect() { return server_.sim().connect(reference_.app.port()); }
+  microdot::TimePoint now() { return server_.sim().clock().now(); }
+
+  /// Turns the loop until `done()`, for `kPatience` of virtual time at the most; whether it was done.
+  template <typename Done>
+  bool until(Done done) {
+    const microdot::TimePoint end = now() + kPatience;
+    while (!done()) {
+      if (now() >= end) return false;
+      server_.loop().turn(kTurn);
+    }
+    return true;
+  }
+
+  /// Turns the loop until nothing moves any more; only timers would go on.
+  void settle() {
+    for (int quiet = 0; quiet < 4; ++quiet) {
+      if (!server_.sim().idle()) quiet = 0;
+      server_.loop().turn(kTurn);
+    }
+  }
+
+  /// With all clients gone: what of them is still there; empty if nothing.
+  std::string leftovers() {
+    until([&] { return app().stats().connections == 0; });
+    const microdot::Stats stats = app().stats();
+    if (stats.connections != 0) return std::to_string(stats.connections) + " connections are left";
+    if (stats.exchanges != 0) return std::to_string(stats.exchanges) + " exchanges are still busy";
+    if (stats.queued != 0) return "somebody is still queued";
+    if (server_.sim().open_transports() != 0) return "a transport is still open";
+    const std::size_t used = microdot::task_pool().used();
+    if (used != pool_used_) return "the task pool has " + std::to_string(used) + " bytes in use";
+    return {};
+  }
+
+ private:
+  static constexpr auto kTurn = std::chrono::milliseconds(1);
+  static constexpr auto kPatience = std::chrono::seconds(5);  // shorter than every limit of the server
+
+  ReferenceApp reference_;
+  microdot::TestClient server_;
+  std::size_t pool_used_;
+};
+
+}  // namespace corpus
