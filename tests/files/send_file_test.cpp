@@ -240,13 +240,15 @@ TEST_F(SendFile, ErrorsOtherThanMissingFilesAreLoggedByName) {
 
 TEST_F(SendFile, NothingOutsideOfTheRootIsSent) {
   add("dir/test.txt", "foo");
+  add("dir/sub/x.txt", "x");
   add("secret.txt", "secret");
   add("directory/secret.txt", "secret");
   app.get("/<path:p>", [](Request&, std::string_view p) { return send_file(p, {.root = "dir"}); });
   EXPECT_EQ(get("/test.txt").body, "foo");
-  for (const char* path : {"../secret.txt", "%2e%2e/secret.txt", "..%2fsecret.txt", "/secret.txt",
-                           "x/../../secret.txt", "../dir/../secret.txt", "..", ".", "%2fsecret.txt",
-                           "test.txt%00", "..%5csecret.txt", "../directory/secret.txt", "../dir/test.txt"}) {
+  for (const char* path :
+       {"../secret.txt", "%2e%2e/secret.txt", "..%2fsecret.txt", "/secret.txt", "x/../../secret.txt",
+        "../dir/../secret.txt", "..", ".", "%2fsecret.txt", "test.txt%00", "..%5csecret.txt",
+        "../directory/secret.txt", "../dir/test.txt", "sub/../test.txt"}) {
     const Answer res = get(std::string("/") + path);
     EXPECT_THAT(res.status, testing::AnyOf(400, 404)) << path;
     EXPECT_THAT(res.body, testing::Not(HasSubstr("secret"))) << path;
