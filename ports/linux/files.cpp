@@ -90,6 +90,13 @@ int LinuxFiles::open_root(std::string_view root, bool fresh) noexcept {
   return root_.fd;
 }
 
+bool LinuxFiles::root_was_removed() const noexcept {
+  struct stat status;
+  const bool removed = fstat(root_.fd, &status) == 0 && status.st_nlink == 0;
+  errno = ENOENT;  // what the caller was told
+  return removed;
+}
+
 void LinuxFiles::close_root() noexcept {
   if (root_.fd >= 0) ::close(root_.fd);
   root_.fd = -1;
@@ -148,8 +155,7 @@ Result<File> LinuxFiles::open(std::string_view root, std::string_view path) noex
     int directory = open_root(root, false);
     if (directory < 0) return open_error(errno);
     fd = open_beneath(directory, text.get());
-    if (fd < 0 && errno == ENOENT && directory == kept) {
-      // Perhaps the directory was replaced since its descriptor was opened.
+    if (fd < 0 && errno == ENOENT && directory == kept && root_was_removed()) {
       directory = open_root(root, true);
       if (directory < 0) return open_error(errno);
       fd = open_beneath(directory, text.get());

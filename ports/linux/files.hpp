@@ -32,6 +32,8 @@ class LinuxFiles final : public Files {
   };
 
   int open_root(std::string_view root, bool fresh) noexcept;
+  /// The kept descriptor is of a directory that was deleted meanwhile, perhaps to be made anew.
+  bool root_was_removed() const noexcept;
   int open_beneath(int root, const char* path) noexcept;
   Result<File> adopt(int fd) noexcept;
 
