@@ -1,0 +1,382 @@
+/// Bodies of both directions: slow readers, large answers, what is left unread, and who waits for whom.
+
+#include <array>
+
+#include "sim_server.hpp"
+
+namespace microdot_test {
+namespace {
+
+constexpr Limits kLimits{.connections = 9,
+                         .exchanges = 1,
+                         .head_bytes = 512,
+                         .response_bytes = 512,
+                         .arena_bytes = 4096,
+                         .max_content_length = 4096,
+                         .max_body_length = 256,
+                         .linger_timeout = 2s,
+                         .linger_bytes = 10'000};
+
+const std::string& large() {
+  static const std::string text = numbered(10'000'000);
+  return text;
+}
+const std::string& medium() {
+  static const std::string text = numbered(20'000);
+  return text;
+}
+
+class Bodies : public testing::Test {
+ protected:
+  Bodies() : app_(kLimits) {
+    app_.get("/", [](Request&) { return "Hello"; });
+    app_.post("/echo", [](Request& req) { return Response(req.body()); });
+    app_.post("/ignore", [](Request&) { return "ignored"; });
+    app_.post("/refuse", [](Request&) { return abort(403, "no"); });
+    app_.post("/count", [](Request& req) -> Task<Response> {
+      std::size_t size = 0;
+      for (;;) {
+        const auto part = co_await req.stream().next();
+        if (!part) co_return Response(to_string(part.error()), 400);
+        if (part->empty()) break;
+        size += part->size();
+      }
+      co_return Response(req.format("{}", size));
+    });
+    app_.get("/view", [](Request&) { return std::string_view(large()); });
+    app_.get("/owned", [](Request&) { return large(); });
+    app_.get("/file", [](Request&) { return send_file("large.txt"); });
+    app_.get("/generator", [](Request&) -> Generator<std::string_view> {
+      std::string_view rest = large();
+      for (std::size_t size = 1; !rest.empty(); size = size * 7 % 40'009) {
+        co_yield rest.substr(0, size);
+        rest.remove_prefix(std::min(size, rest.size()));
+      }
+    });
+    app_.get("/medium", [](Request&) { return std::string_view(medium()); });
+    app_.get("/medium-file", [](Request&) { return send_file("medium.txt"); });
+  }
+  void add_files(SimServer& server) {
+    server.sim.add_file("large.txt", large());
+    server.sim.add_file("medium.txt", medium(), 1'600'000'000);
+  }
+  App app_;
+};
+
+std::string unchunk(std::string_view bytes) {
+  std::string text;
+  for (;;) {
+    const std::size_t line = bytes.find("\r\n");
+    if (line == std::string_view::npos) return text + " (cut)";
+    const std::size_t size = std::stoul(std::string(bytes.substr(0, line)), nullptr, 16);
+    if (size == 0) return text;
+    text += bytes.substr(line + 2, size);
+    bytes.remove_prefix(line + 2 + size + 2);
+  }
+}
+
+TEST_F(Bodies, OfTenMegabytesReachSlowReadersWholeAndInOrder) {
+  for (const bool refers : {false, true}) {
+    SimServer server(app_, {.refers_to_written_bytes = refers});
+    add_files(server);
+    for (const std::string path : {"/view", "/owned", "/file", "/generator"}) {
+      SimClient client = server.sim.connect(kPort);
+      client.send(get(path));
+      std::string got;
+      got.reserve(large().size() + 200'000);
+      for (std::size_t i = 0; i < 200'000; ++i) {
+        client.set_receive_window(1 + i * 7919 % 30'000);
+        server.loop.turn(Duration{0});
+        server.loop.turn(1ms);
+        got += client.received();
+        client.consume(client.received().size());
+        if (server.stats().connections == 1 && server.stats().exchanges == 0 && server.sim.idle() && i > 10 &&
+            got.size() >= large().size())
+          break;
+      }
+      const std::string_view body = body_of(got);
+      EXPECT_TRUE((path == "/generator" ? unchunk(body) : std::string(body)) == large()) << path << refers;
+      client.close();
+      server.run_for(10ms);
+      server.expect_clean(path);
+    }
+  }
+}
+
+TEST_F(Bodies, StaticBytesAndFilesAreSentWithoutAnExchange) {
+  for (const std::string path : {"/medium", "/medium-file"}) {
+    SimServer server(app_);
+    add_files(server);
+    std::array<SimClient, 8> slow;
+    for (SimClient& client : slow) {
+      client = server.sim.connect(kPort);
+      client.set_receive_window(1000);
+      client.send(get(path));
+    }
+    server.run_for(10ms);
+    EXPECT_EQ(server.stats().exchanges, 0U) << path;
+    EXPECT_EQ(server.stats().queued, 0U) << path;
+    EXPECT_EQ(body_of(server.exchange(get("/"))), "Hello") << path;
+    for (SimClient& client : slow) {
+      std::string got;
+      for (int i = 0; i < 40; ++i) {
+        got += client.received();
+        client.consume(client.received().size());
+        server.run_for(1ms);
+      }
+      EXPECT_EQ(body_of(got), medium()) << path;
+      client.send(get("/"));  // the connection goes on
+      server.settle();
+      EXPECT_EQ(body_of(client.received()), "Hello") << path;
+    }
+    EXPECT_EQ(server.sim.open_files(), 0U);
+  }
+}
+
+TEST_F(Bodies, BytesOfTheRequestsObjectsKeepTheirExchange) {
+  app_.get("/object", [](Request& req) {
+    auto* text = req.g_emplace<std::string>(medium());
+    return std::string_view(*text);
+  });
+  SimServer server(app_);
+  SimClient client = server.sim.connect(kPort);
+  client.set_receive_window(1000);
+  client.send(get("/object"));
+  server.run_for(10ms);
+  EXPECT_EQ(server.stats().exchanges, 1U);
+  std::string got;
+  for (int i = 0; i < 40; ++i) {
+    got += client.received();
+    client.consume(client.received().size());
+    server.run_for(1ms);
+  }
+  EXPECT_EQ(body_of(got), medium());
+}
+
+TEST_F(Bodies, OfAConnectionThatEndsAreWholeToo) {
+  for (const std::string path : {"/medium", "/medium-file"}) {
+    SimServer server(app_);
+    add_files(server);
+    SimClient client = server.sim.connect(kPort);
+    client.set_receive_window(1000);
+    client.send(get(path, "Connection: close\r\n"));
+    std::string got;
+    for (int i = 0; i < 40; ++i) {
+      server.run_for(1ms);
+      got += client.received();
+      client.consume(client.received().size());
+    }
+    EXPECT_EQ(body_of(got), medium()) << path;
+    EXPECT_TRUE(client.ended()) << path;
+    EXPECT_FALSE(client.was_reset()) << path;
+  }
+}
+
+TEST_F(Bodies, RequestsBehindADownloadAreAnsweredAfterIt) {
+  for (const std::string path : {"/medium", "/medium-file"}) {
+    SimServer server(app_);
+    add_files(server);
+    for (const bool at_once : {true, false}) {
+      SimClient client = server.sim.connect(kPort);
+      client.set_receive_window(1000);
+      client.send(get(path) + (at_once ? get("/") : ""));
+      server.settle();
+      if (!at_once) client.send(get("/"));
+      std::string got;
+      for (int i = 0; i < 60; ++i) {
+        server.run_for(1ms);
+        got += client.received();
+        client.consume(client.received().size());
+      }
+      EXPECT_EQ(answers_in(got), 2) << path;
+      EXPECT_THAT(got, testing::EndsWith("\r\n\r\nHello"));
+      EXPECT_EQ(body_of(got).substr(0, medium().size()), medium());
+    }
+  }
+}
+
+TEST_F(Bodies, HeadAndNotModifiedSendNoneAndCloseTheFile) {
+  SimServer server(app_);
+  add_files(server);
+  const std::string whole = server.exchange(get("/medium-file", "Connection: close\r\n"));
+  const std::size_t etag = whole.find("ETag: ");
+  ASSERT_NE(etag, std::string::npos);
+  const std::string tag = whole.substr(etag + 6, whole.find('\r', etag) - etag - 6);
+  SimClient client = server.send("HEAD /medium-file HTTP/1.1\r\nHost: a\r\n\r\n" +
+                                 get("/medium-file", "If-None-Match: " + tag + "\r\n") + get("/"));
+  EXPECT_EQ(answers_in(client.received()), 3);
+  EXPECT_THAT(std::string(client.received()), testing::HasSubstr("Content-Length: 20000\r\n"));
+  EXPECT_THAT(std::string(client.received()), testing::HasSubstr("HTTP/1.1 304 "));
+  EXPECT_THAT(std::string(client.received()), testing::EndsWith("\r\n\r\nHello"));
+  EXPECT_LT(client.received().size(), 1500U);
+  EXPECT_EQ(server.sim.open_files(), 0U);
+}
+
+TEST_F(Bodies, StreamsWithLargeHeadsFitInTheirTurn) {
+  static const std::string kFill(420, 'f');
+  for (std::size_t size = 300; size <= kFill.size(); ++size) {
+    App app(kLimits);
+    app.get("/", [size](Request&) {
+      struct Body {
+        static Generator<std::string_view> pieces() {
+          co_yield "one ";
+          co_yield "two";
+        }
+      };
+      Response response(Body::pieces());
+      response.header("X", std::string_view(kFill).substr(0, size));
+      return response;
+    });
+    SimServer server(app);
+    const std::string got = server.exchange(get("/"));
+    if (status_of(got) != 200) {
+      EXPECT_EQ(status_of(got), 500) << size;  // a head that is too large for the buffer
+      EXPECT_GT(size, 350U);
+      continue;
+    }
+    EXPECT_EQ(unchunk(body_of(got)), "one two") << size;
+  }
+}
+
+TEST_F(Bodies, ThatAreTooLargeAreDrainedSoThatTheAnswerArrives) {
+  SimServer server(app_);
+  const std::string request = post("/echo", std::string(9000, 'x'));
+  SimClient client = server.send(request);
+  EXPECT_EQ(status_of(client.received()), 413);
+  EXPECT_TRUE(client.ended());
+  EXPECT_FALSE(client.was_reset());
+  EXPECT_EQ(client.unread(), 0U);
+  client.close();
+  server.settle();
+  server.expect_clean("after the client's end");
+}
+
+TEST_F(Bodies, AreDrainedNoFurtherThanTheBound) {
+  SimServer server(app_);
+  SimClient client = server.sim.connect(kPort);
+  client.set_segment_size(1000);
+  client.send(post("/echo", std::string(100'000, 'x')));
+  server.run_for(100ms);
+  EXPECT_EQ(status_of(client.received()), 413);
+  EXPECT_FALSE(client.was_reset());  // it has time to read the answer
+  EXPECT_GT(client.unread(), 85'000U);
+  server.run_for(3s);
+  EXPECT_TRUE(client.was_reset());
+  server.expect_clean("after the linger timeout");
+}
+
+TEST_F(Bodies, ThatAHandlerIgnoresEndTheConnectionUnlessTheyAreThereAlready) {
+  SimServer server(app_);
+  SimClient small = server.send(post("/ignore", "small") + get("/"));
+  EXPECT_EQ(answers_in(small.received()), 2);
+  SimClient large_one = server.send(post("/ignore", std::string(2000, 'x')) + get("/"));
+  EXPECT_EQ(answers_in(large_one.received()), 1);
+  EXPECT_THAT(std::string(large_one.received()), testing::HasSubstr("Connection: close"));
+  EXPECT_TRUE(large_one.ended());
+  EXPECT_FALSE(large_one.was_reset());
+}
+
+TEST_F(Bodies, AnEndThatTheServerChoosesDoesNotResetWhatTheClientSentMeanwhile) {
+  Limits limits = kLimits;
+  limits.connections = 1;
+  App app(limits);
+  app.get("/sleep", [](Request&) -> Task<Response> {
+    co_await sleep_for(1s);
+    co_return Response("slept");
+  });
+  SimServer server(app);
+  SimClient client = server.send(get("/sleep"));
+  client.send(get("/sleep"));  // stays with TCP
+  server.run_for(100ms);
+  app.shutdown();  // so that the answer ends the connection
+  server.run_for(1s);
+  EXPECT_EQ(body_of(client.received()), "slept");
+  EXPECT_TRUE(client.ended());
+  EXPECT_FALSE(client.was_reset());
+}
+
+// Expect: 100-continue (RFC 9110 10.1.1)
+
+constexpr std::string_view kExpect = "Expect: 100-continue\r\n";
+constexpr std::string_view kGoOn = "HTTP/1.1 100 Continue\r\n\r\n";
+
+TEST_F(Bodies, AClientThatWaitsIsToldToGoOn) {
+  for (const std::string path : {"/echo", "/count"}) {
+    for (const std::size_t size : {10U, 1000U}) {
+      if (path == "/echo" && size > 256) continue;
+      SimServer server(app_);
+      const std::string body(size, 'x');
+      const std::string request = post(path, body, kExpect);
+      SimClient client = server.send(std::string_view(request).substr(0, request.size() - size));
+      EXPECT_EQ(client.received(), kGoOn) << path;
+      client.send(body);
+      server.settle();
+      const std::string_view answer = client.received().substr(kGoOn.size());
+      EXPECT_EQ(body_of(answer), path == "/echo" ? body : std::to_string(size)) << path;
+      client.send(get("/"));
+      server.settle();
+      EXPECT_EQ(answers_in(client.received()), 3);
+    }
+  }
+}
+
+TEST_F(Bodies, AClientThatDoesNotWaitIsNotTold) {
+  SimServer server(app_);
+  EXPECT_EQ(body_of(server.exchange(post("/echo", "body", kExpect))), "body");
+  EXPECT_EQ(body_of(server.exchange(post("/count", "body", kExpect))), "4");
+}
+
+TEST_F(Bodies, AnOldClientIsNeverToldToGoOn) {
+  SimServer server(app_);
+  SimClient client = server.send("POST /echo HTTP/1.0\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(client.received(), "");
+  client.send("body");
+  server.settle();
+  EXPECT_EQ(body_of(client.received()), "body");
+}
+
+TEST_F(Bodies, ARefusalComesInsteadOfTheBody) {
+  SimServer server(app_);
+  // Too large; a route that there is not; a handler that refuses.
+  for (const auto& [path, size, status] :
+       {std::tuple("/echo", 9000, 413), std::tuple("/none", 1000, 404), std::tuple("/refuse", 1000, 403)}) {
+    const std::string head = std::string("POST ") + path +
+                             " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(size) + "\r\n" +
+                             std::string(kExpect) + "\r\n";
+    SimClient client = server.send(head);
+    EXPECT_EQ(status_of(client.received()), status);
+    EXPECT_THAT(std::string(client.received()), testing::HasSubstr("Connection: close"));
+    EXPECT_TRUE(client.ended());
+    // The next one on the same exchange owes nothing to that.
+    SimClient next = server.send("");
+    server.run_for(10ms);
+    next.send("GET / HT");
+    server.settle();
+    EXPECT_EQ(next.received(), "");
+    next.send("TP/1.1\r\nHost: a\r\n\r\n");
+    server.settle();
+    EXPECT_EQ(body_of(next.received()), "Hello");
+  }
+}
+
+TEST_F(Bodies, AnAnswerThatHasBegunIsNotInterruptedByGoOn) {
+  app_.post("/both", [](Request& req) -> Generator<std::string_view> {
+    co_yield "begun ";
+    for (;;) {
+      const auto part = co_await req.stream().next();
+      if (!part || part->empty()) break;
+    }
+    co_yield "read";
+  });
+  SimServer server(app_);
+  const std::string request = post("/both", std::string(1000, 'x'), kExpect);
+  SimClient client = server.send(std::string_view(request).substr(0, request.size() - 1000));
+  EXPECT_EQ(answers_in(client.received()), 1);
+  client.send(std::string(1000, 'x'));
+  server.settle();
+  EXPECT_EQ(unchunk(body_of(client.received())), "begun read");
+  EXPECT_EQ(answers_in(client.received()), 1);
+}
+
+}  // namespace
+}  // namespace microdot_test

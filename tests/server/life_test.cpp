@@ -1,0 +1,433 @@
+/// From start to shutdown, again and again; and starts that can't succeed.
+
+#include "sim_server.hpp"
+
+namespace microdot_test {
+namespace {
+
+constexpr Limits kLimits{.connections = 4,
+                         .exchanges = 2,
+                         .head_bytes = 512,
+                         .response_bytes = 512,
+                         .arena_bytes = 4096,
+                         .shutdown_timeout = 5s};
+
+void add_routes(App& app) {
+  app.get("/", [](Request&) { return "Hello"; });
+  app.get("/sleep/<int:seconds>", [](Request&, int seconds) -> Task<Response> {
+    co_await sleep_for(std::chrono::seconds(seconds));
+    co_return Response("slept");
+  });
+}
+
+class Life : public testing::Test {
+ protected:
+  Life() : app_(kLimits) { add_routes(app_); }
+  App app_;
+};
+
+TEST_F(Life, StartsAndEndsAHundredTimes) {
+  SimPort sim;
+  Loop loop(sim);
+  const std::size_t pool = task_pool().used();
+  for (int i = 0; i < 100; ++i) {
+    ServerRun run(app_, loop, {.host = "", .port = kPort});
+    loop.turn(Duration{0});
+    ASSERT_TRUE(app_.running());
+    EXPECT_EQ(app_.port(), kPort);
+    SimClient client = sim.connect(kPort);
+    client.send(get("/"));
+    for (int k = 0; k < 10; ++k) loop.turn(Duration{0});
+    EXPECT_EQ(body_of(client.received()), "Hello");
+    EXPECT_EQ(app_.stats().requests, 1U);  // of this run
+    app_.shutdown();
+    EXPECT_FALSE(app_.running());
+    for (int k = 0; k < 10 && !run.done(); ++k) loop.turn(Duration{0});
+    ASSERT_TRUE(run.done());
+    EXPECT_TRUE(run.result());
+    EXPECT_TRUE(client.ended());
+    EXPECT_EQ(app_.stats().connections, 0U);
+  }
+  EXPECT_EQ(sim.open_transports(), 0U);
+  EXPECT_EQ(task_pool().used(), pool);
+}
+
+StaticApp<kLimits> static_app;
+
+TEST_F(Life, AnAppOfStaticMemoryDoesTheSame) {
+  add_routes(static_app);
+  for (int i = 0; i < 100; ++i) {
+    SimServer server(static_app);
+    EXPECT_EQ(body_of(server.exchange(get("/"))), "Hello");
+  }
+}
+
+TEST_F(Life, TwoAppsShareALoop) {
+  App other(kLimits);
+  other.get("/", [](Request&) { return "other"; });
+  SimServer server(app_);
+  ServerRun run(other, server.loop, {.host = "", .port = 81});
+  server.settle();
+  SimClient client = server.sim.connect(81);
+  client.send(get("/"));
+  server.settle();
+  EXPECT_EQ(body_of(client.received()), "other");
+  EXPECT_EQ(body_of(server.exchange(get("/"))), "Hello");
+  other.shutdown();
+  server.settle();
+  EXPECT_TRUE(run.done());
+  EXPECT_EQ(body_of(server.exchange(get("/"))), "Hello");
+}
+
+TEST_F(Life, AnAppThatRunsDoesNotStartAgain) {
+  SimServer server(app_);
+  ServerRun run(app_, server.loop, {.host = "", .port = 81});
+  server.settle();
+  ASSERT_TRUE(run.done());
+  EXPECT_EQ(run.result().error(), Error::invalid);
+  EXPECT_THAT(server.log(), testing::HasSubstr("runs already"));
+  EXPECT_EQ(body_of(server.exchange(get("/"))), "Hello");  // the first goes on
+}
+
+/// Starts `app`, which fails; gives what the log says.
+std::string failed_start(App& app, SimPort& sim, const ServerOptions& options = {.host = "", .port = kPort}) {
+  sim.clear_log();
+  Loop loop(sim);
+  ServerRun run(app, loop, options);
+  for (int i = 0; i < 5; ++i) loop.turn(Duration{0});
+  EXPECT_TRUE(run.done());
+  EXPECT_FALSE(app.running());
+  if (run.done()) {
+    EXPECT_FALSE(run.result());
+  }
+  EXPECT_EQ(sim.open_transports(), 0U);
+  return std::string(sim.log_text());
+}
+
+void expect_start(App& app, SimPort& sim) {
+  Loop loop(sim);
+  ServerRun run(app, loop, {.host = "", .port = kPort});
+  for (int i = 0; i < 5; ++i) loop.turn(Duration{0});
+  EXPECT_TRUE(app.running());
+  app.shutdown();
+  for (int i = 0; i < 5; ++i) loop.turn(Duration{0});
+  EXPECT_TRUE(run.done());
+}
+
+TEST_F(Life, APortThatIsTakenIsNamedAndTheNextStartWorks) {
+  App other(kLimits);
+  SimPort sim;
+  {
+    Loop loop(sim);
+    ServerRun run(other, loop, {.host = "", .port = kPort});
+    loop.turn(Duration{0});
+    EXPECT_THAT(failed_start(app_, sim),
+                testing::AllOf(testing::HasSubstr(":80"), testing::HasSubstr("in use")));
+    other.shutdown();
+    for (int i = 0; i < 5; ++i) loop.turn(Duration{0});
+  }
+  expect_start(app_, sim);
+}
+
+TEST_F(Life, AHostThatIsNoneIsNamed) {
+  SimPort sim;
+  EXPECT_THAT(failed_start(app_, sim, {.host = "no.such.host", .port = kPort}),
+              testing::HasSubstr("no.such.host"));
+  expect_start(app_, sim);
+}
+
+TEST_F(Life, AStaticDirectoryThatIsMissingIsNamed) {
+  App app(kLimits);
+  app.static_files("/static", "not-there");
+  SimPort sim;
+  EXPECT_THAT(failed_start(app, sim), testing::HasSubstr("not-there"));
+  sim.add_file("not-there/a.txt", "now it is");
+  expect_start(app, sim);
+}
+
+TEST_F(Life, ALimitThatIsOutOfRangeIsNamed) {
+  Limits limits = kLimits;
+  limits.head_bytes = 70'000;
+  App app(limits);
+  SimPort sim;
+  EXPECT_THAT(failed_start(app, sim), testing::HasSubstr("Limits::head_bytes"));
+  limits = kLimits;
+  limits.exchanges = 0;
+  App none(limits);
+  EXPECT_THAT(failed_start(none, sim), testing::HasSubstr("Limits::exchanges"));
+}
+
+TEST_F(Life, ARouteThatCanNotWorkIsNamed) {
+  SimPort sim;
+  App app(kLimits);
+  app.get(runtime("no-slash"), [](Request&) { return ""; });
+  EXPECT_THAT(failed_start(app, sim), testing::HasSubstr("no-slash"));
+}
+
+TEST_F(Life, AListenerThatTheSystemRefusesIsAnError) {
+  struct Faults final : SimFaults {
+    Error on_listen(std::uint16_t) noexcept override { return error; }
+    Error error = Error::permission;
+  } faults;
+  SimPort sim({.faults = &faults});
+  EXPECT_THAT(failed_start(app_, sim), testing::HasSubstr(to_string(Error::permission)));
+  faults.error = Error::none;
+  expect_start(app_, sim);
+}
+
+// Shutdown
+
+TEST_F(Life, ShutdownClosesIdleConnectionsAtOnceAndLetsActiveOnesFinish) {
+  SimServer server(app_);
+  SimClient idle = server.send(get("/"));
+  SimClient silent = server.send("");
+  SimClient active = server.send(get("/sleep/3"));
+  app_.shutdown();
+  server.settle();
+  EXPECT_TRUE(idle.ended());
+  EXPECT_TRUE(silent.ended());
+  EXPECT_FALSE(active.closed());
+  SimClient late = server.sim.connect(kPort);
+  server.settle();
+  EXPECT_TRUE(late.was_reset());
+  EXPECT_FALSE(server.done());
+  server.run_for(4s);
+  EXPECT_EQ(body_of(active.received()), "slept");
+  EXPECT_THAT(std::string(active.received()), testing::HasSubstr("Connection: close"));
+  EXPECT_TRUE(active.ended());
+  active.close();
+  server.settle();
+  EXPECT_TRUE(server.done());
+}
+
+TEST_F(Life, ShutdownServesTheQueueAndEndsWhatIsLeftAtItsDeadline) {
+  SimServer server(app_);
+  SimClient quick = server.send(get("/sleep/1"));
+  SimClient slow = server.send(get("/sleep/100"));
+  SimClient queued = server.send(get("/"));
+  SimClient half = server.sim.connect(kPort);
+  half.send("GET / HT");
+  server.settle();
+  app_.shutdown();
+  server.run_for(4900ms);
+  EXPECT_EQ(status_of(quick.received()), 200);
+  EXPECT_EQ(status_of(queued.received()), 200);
+  EXPECT_FALSE(server.done());
+  server.run_for(200ms);
+  EXPECT_TRUE(server.done());
+  EXPECT_TRUE(slow.was_reset());
+  EXPECT_TRUE(half.was_reset());
+}
+
+TEST_F(Life, AHandlerMayShutTheServerDown) {
+  app_.post("/shutdown", [](Request& req) {
+    req.app.shutdown();
+    return "The server is shutting down...";
+  });
+  SimServer server(app_);
+  SimClient client = server.send(post("/shutdown", ""));
+  EXPECT_EQ(body_of(client.received()), "The server is shutting down...");
+  client.close();
+  server.settle();
+  EXPECT_TRUE(server.done());
+}
+
+TEST_F(Life, ShutdownLetsStreamsAndDownloadsFinish) {
+  static const std::string kLarge = numbered(50'000);
+  app_.get("/stream", [](Request&) -> Generator<std::string_view> {
+    for (int i = 0; i < 3; ++i) {
+      co_yield "x";
+      co_await sleep_for(1s);
+    }
+  });
+  app_.get("/file", [](Request&) { return send_file("large.txt"); });
+  for (const bool refers : {false, true}) {
+    SimServer server(app_, {.refers_to_written_bytes = refers});
+    server.sim.add_file("large.txt", kLarge);
+    SimClient stream = server.send(get("/stream"));
+    SimClient file = server.sim.connect(kPort);
+    file.set_receive_window(1000);
+    file.send(get("/file"));
+    server.settle();
+    app_.shutdown();
+    std::string got;
+    for (int i = 0; i < 60; ++i) {
+      got += file.received();
+      file.consume(file.received().size());
+      server.run_for(50ms);
+    }
+    got += file.received();
+    EXPECT_EQ(body_of(got), kLarge);
+    EXPECT_THAT(std::string(stream.received()), testing::EndsWith("0\r\n\r\n"));
+    stream.close();
+    file.close();
+    server.run_for(100ms);
+    EXPECT_TRUE(server.done());
+  }
+}
+
+TEST_F(Life, TheDeadlineOfShutdownEndsStreamsDownloadsAndPeersThatReadNothing) {
+  static const std::string kLarge = numbered(50'000);
+  int alive = 0;
+  app_.get("/stream", [&alive](Request& req) -> Generator<std::string_view> {
+    ++alive;
+    req.on_end([&alive] { --alive; });
+    for (;;) {
+      co_yield "x";
+      co_await sleep_for(1s);
+    }
+  });
+  app_.get("/file", [](Request&) { return send_file("large.txt"); });
+  app_.get("/view", [](Request&) { return std::string_view(kLarge); });
+  for (const bool refers : {false, true}) {
+    SimServer server(app_, {.refers_to_written_bytes = refers});
+    server.sim.add_file("large.txt", kLarge);
+    SimClient stream = server.send(get("/stream"));
+    std::vector<SimClient> clients;
+    for (const char* path : {"/file", "/view", "/"}) {
+      clients.push_back(server.sim.connect(kPort));
+      clients.back().set_receive_window(20);
+      clients.back().send(get(path, "Connection: close\r\n"));
+    }
+    server.settle();
+    app_.shutdown();
+    server.run_for(4900ms);
+    EXPECT_FALSE(server.done());
+    server.run_for(200ms);
+    EXPECT_TRUE(server.done());
+    EXPECT_TRUE(stream.was_reset());
+    EXPECT_EQ(alive, 0);
+    EXPECT_EQ(server.sim.open_transports(), 0U);
+    EXPECT_EQ(server.sim.open_files(), 0U);
+  }
+}
+
+TEST_F(Life, CancellingTheTaskEndsEverythingAtOnce) {
+  int ended = 0;
+  app_.get("/hang", [&ended](Request& req) -> Task<Response> {
+    req.on_end([&ended] { ++ended; });
+    co_await sleep_for(1h);
+    co_return Response("");
+  });
+  for (const bool refers : {false, true}) {
+    ended = 0;
+    SimServer server(app_, {.refers_to_written_bytes = refers});
+    SimClient idle = server.send(get("/"));
+    SimClient active = server.send(get("/hang"));
+    SimClient half = server.send("GET");
+    SimClient unread = server.sim.connect(kPort);
+    unread.set_receive_window(1);
+    unread.send(get("/"));
+    server.settle();
+    server.cancel();
+    EXPECT_FALSE(app_.running());
+    EXPECT_EQ(ended, 1);
+    EXPECT_EQ(server.sim.open_transports(), 0U);
+    server.settle();
+    EXPECT_TRUE(active.was_reset());
+    EXPECT_TRUE(idle.closed());
+  }
+  SimServer again(app_);
+  EXPECT_EQ(body_of(again.exchange(get("/"))), "Hello");
+}
+
+// Programs
+
+TEST_F(Life, TheFirstExitSignalEndsTheProgramGracefully) {
+  SimPort sim;
+  SimClient client;
+  bool told = false;
+  const auto program = [&]() -> Task<> {
+    auto server = create_task(app_.start_server({.host = "", .port = kPort}));
+    co_await sleep_for(10ms);
+    client = sim.connect(kPort);
+    client.send(get("/sleep/2"));
+    co_await sleep_for(10ms);
+    sim.raise_exit_signal();
+    co_await sleep_for(10ms);
+    told = static_cast<bool>(exit_requested());
+    co_await server;
+  };
+  EXPECT_EQ(microdot::run(program(), sim), 0);
+  EXPECT_TRUE(told);
+  EXPECT_EQ(body_of(client.received()), "slept");
+  client = {};
+  EXPECT_EQ(microdot::run(app_.start_server({.host = "no.such.host", .port = kPort}), sim), 1);
+}
+
+TEST_F(Life, TheSecondExitSignalEndsItAtOnce) {
+  SimPort sim;
+  SimClient client;
+  int ended = 0;
+  app_.get("/hang", [&ended](Request& req) -> Task<Response> {
+    req.on_end([&ended] { ++ended; });
+    co_await sleep_for(1h);
+    co_return Response("");
+  });
+  const auto program = [&]() -> Task<> {
+    create_task(app_.start_server({.host = "", .port = kPort}));
+    co_await sleep_for(10ms);
+    client = sim.connect(kPort);
+    client.send(get("/hang"));
+    co_await sleep_for(10ms);
+    sim.raise_exit_signal();
+    co_await sleep_for(10ms);
+    sim.raise_exit_signal();
+    co_await sleep_for(1h);
+  };
+  EXPECT_EQ(microdot::run(program(), sim), 130);
+  EXPECT_EQ(ended, 1);
+  EXPECT_EQ(sim.open_transports(), 0U);
+  client = {};
+}
+
+TEST_F(Life, AProgramThatEndsWhileRequestsRunEndsThem) {
+  SimPort sim;
+  SimClient client;
+  int ended = 0;
+  app_.get("/hang", [&ended](Request& req) -> Task<Response> {
+    req.on_end([&ended] { ++ended; });
+    co_await sleep_for(1h);
+    co_return Response("");
+  });
+  const auto program = [&]() -> Task<int> {
+    create_task(app_.start_server({.host = "", .port = kPort}));
+    co_await sleep_for(10ms);
+    client = sim.connect(kPort);
+    client.send(get("/hang"));
+    co_await sleep_for(10ms);
+    co_return 7;
+  };
+  EXPECT_EQ(microdot::run(program(), sim), 7);
+  EXPECT_EQ(ended, 1);
+  EXPECT_EQ(sim.open_transports(), 0U);
+  client = {};
+}
+
+// What the log says
+
+TEST_F(Life, DebugLogsOneLineForEachRequest) {
+  app_.post("/echo", [](Request& req) { return Response(req.body(), 201); });
+  SimServer server(app_, {}, {.host = "", .port = kPort, .debug = true});
+  server.sim.clear_log();
+  server.exchange(get("/?q=1") + post("/echo", "12345") + get("/none"));
+  EXPECT_EQ(server.log(),
+            "127.0.0.1 GET /?q=1 200 5\n127.0.0.1 POST /echo 201 5\n127.0.0.1 GET /none 404 9\n");
+  server.sim.clear_log();
+  server.exchange("GET / HTTP/1.1\r\nHost : a\r\n\r\n");
+  EXPECT_THAT(server.log(), testing::AllOf(testing::HasSubstr("bad request"), testing::HasSubstr("400")));
+  server.sim.clear_log();
+  server.exchange(get("/" + std::string(300, 'x')));
+  EXPECT_THAT(server.log(), testing::EndsWith(" 404 9\n"));  // the outcome has room
+}
+
+TEST_F(Life, WithoutDebugRequestsAreNotLogged) {
+  SimServer server(app_);
+  server.sim.clear_log();
+  server.exchange(get("/"));
+  server.exchange("bad\r\n\r\n");
+  EXPECT_EQ(server.log(), "");
+}
+
+}  // namespace
+}  // namespace microdot_test
