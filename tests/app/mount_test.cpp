@@ -21,7 +21,7 @@ auto noting(const char* what) {
 /// A hook that adds `what` to the field X-After.
 auto marking(const char* what) {
   return [what](Request& req, Response& res) {
-    res.header("X-After", req.format("{}{} ", res.headers()["X-After"], what));
+    res.header("X-After", req.format("{}<{}>", res.headers()["X-After"], what));
   };
 }
 
@@ -47,10 +47,10 @@ TEST(Mount, HooksAndErrorHandlersServeTheWholeApp) {
   auto res = client.get("/app");
   EXPECT_EQ(res.status_code, 404);
   EXPECT_EQ(res.text, "404");
-  EXPECT_EQ(res.headers["X-After"], "errorafter");
+  EXPECT_EQ(res.headers["X-After"], "<errorafter>");
   res = client.get("/sub/app");
   EXPECT_EQ(res.text, "before at /sub route /app");
-  EXPECT_EQ(res.headers["X-After"], "after");
+  EXPECT_EQ(res.headers["X-After"], "<after>");
   EXPECT_EQ(client.get("/own").text, "before at  route /own");
 }
 
@@ -79,13 +79,13 @@ TEST(Mount, LocalHooksServeTheirOwnRoutesOnly) {
   TestClient client(app);
   auto res = client.get("/foo");
   EXPECT_EQ(res.text, "app one at  route /foo");
-  EXPECT_EQ(res.headers["X-After"], "one app");
+  EXPECT_EQ(res.headers["X-After"], "<one><app>");
   res = client.get("/sub/bar");
   EXPECT_EQ(res.text, "app two at /sub route /bar");
-  EXPECT_EQ(res.headers["X-After"], "two app");
+  EXPECT_EQ(res.headers["X-After"], "<two><app>");
   res = client.get("/conflict");
   EXPECT_EQ(res.text, "conflict in one");
-  EXPECT_EQ(res.headers["X-After"], "error-one");
+  EXPECT_EQ(res.headers["X-After"], "<error-one>");
   EXPECT_EQ(client.get("/conflict-of-app").text, "conflict in app");
   // Of a path that is two's, but not with this method.
   res = client.post("/sub/bar");
@@ -114,7 +114,7 @@ TEST(Mount, Nested) {
   TestClient client(app);
   auto res = client.get("/a/b/inner/7?x=1");
   EXPECT_EQ(res.text, "app middle inner at /a/b/inner route /<int:n> 7");
-  EXPECT_EQ(res.headers["X-After"], "inner middle");
+  EXPECT_EQ(res.headers["X-After"], "<inner><middle>");
   EXPECT_EQ(client.get("/a/b/").text, "app middle at /a/b route /");
   EXPECT_EQ(client.get("/").text, "app at  route /");
   EXPECT_EQ(client.get("/a/b").status_code, 404);
