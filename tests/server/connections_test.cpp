@@ -367,7 +367,7 @@ TEST_F(Connections, OfAShortSystemAreUsedAsFarAsTheyGo) {
   EXPECT_EQ(status_of(f.received()), 200);
 }
 
-TEST_F(Connections, EarlierAnswersDoNotWaitForASlowHandlerBehindThem) {
+TEST_F(Connections, EarlierAnswersDoNotWaitForALongHandlerBehindThem) {
   SimServer server(app_);
   SimClient client = server.send(get("/") + get("/sleep/30"));
   server.run_for(1s);

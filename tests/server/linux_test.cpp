@@ -1,0 +1,445 @@
+/// The server on real sockets.
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "sim_server.hpp"
+
+namespace microdot_test {
+namespace {
+
+int open_descriptors() {
+  DIR* directory = opendir("/proc/self/fd");
+  int count = -1;  // its own
+  while (const dirent* entry = readdir(directory)) count += entry->d_name[0] != '.';
+  closedir(directory);
+  return count;
+}
+
+/// A blocking client socket.
+class Socket {
+ public:
+  explicit Socket(std::uint16_t port, const char* host = "127.0.0.1") {
+    if (std::string_view(host).find(':') != std::string_view::npos) {
+      sockaddr_in6 address{};
+      address.sin6_family = AF_INET6;
+      address.sin6_port = htons(port);
+      inet_pton(AF_INET6, host, &address.sin6_addr);
+      fd_ = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      connected_ = connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    } else {
+      sockaddr_in address{};
+      address.sin_family = AF_INET;
+      address.sin_port = htons(port);
+      inet_pton(AF_INET, host, &address.sin_addr);
+      fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      connected_ = connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    }
+    const timeval limit{20, 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  }
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+  ~Socket() { close(fd_); }
+
+  bool connected() const { return connected_; }
+  bool send_all(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t size = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (size <= 0) return false;
+      bytes.remove_prefix(static_cast<std::size_t>(size));
+    }
+    return true;
+  }
+  /// Up to the end of the connection; `error_` tells how that came.
+  std::string read_all() {
+    std::string text;
+    char bytes[65536];
+    for (;;) {
+      const ssize_t size = recv(fd_, bytes, sizeof bytes, 0);
+      if (size <= 0) {
+        error_ = size < 0 ? errno : 0;
+        return text;
+      }
+      text.append(bytes, static_cast<std::size_t>(size));
+    }
+  }
+  std::string read_until(std::string_view end) {
+    std::string text;
+    char byte;
+    while (!text.ends_with(end) && recv(fd_, &byte, 1, 0) == 1) text += byte;
+    return text;
+  }
+  int error() const { return error_; }
+  void end() { shutdown(fd_, SHUT_WR); }
+  void reset() {
+    const linger now{1, 0};
+    setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  }
+
+ private:
+  int fd_ = -1;
+  bool connected_ = false;
+  int error_ = 0;
+};
+
+/// Runs an App on the system's port in a thread of its own.
+class Running {
+ public:
+  explicit Running(App& app, std::string_view host = "127.0.0.1") {
+    std::atomic<bool> ready{false};
+    thread_ = std::thread([&app, &ready, host, this] {
+      const auto program = [&]() -> Task<int> {
+        loop_ = &Loop::current();
+        auto server = create_task(app.start_server({.host = host, .port = 0}));
+        while (!app.running() && !server.done()) co_await sleep_for(1ms);
+        port_ = app.port();
+        app_ = &app;
+        ready = true;
+        ready.notify_all();
+        co_await server;
+        co_return 0;
+      };
+      result_ = microdot::run(program());
+      if (!ready.exchange(true)) ready.notify_all();
+    });
+    ready.wait(false);
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() { stop(); }
+  void stop() {
+    if (!thread_.joinable()) return;
+    if (app_ != nullptr) loop_->post([app = app_] { app->shutdown(); });
+    thread_.join();
+    EXPECT_EQ(result_, 0);
+  }
+  /// What the server says, asked in its own thread.
+  Stats stats() {
+    Stats stats;
+    std::atomic<bool> done{false};
+    loop_->post([&stats, &done, app = app_] {
+      stats = app->stats();
+      done = true;
+      done.notify_all();
+    });
+    done.wait(false);
+    return stats;
+  }
+  /// Waits until no connection is left.
+  Stats settle() {
+    Stats now = stats();
+    for (int i = 0; i < 2000 && now.connections != 0; ++i) {
+      poll(nullptr, 0, 5);
+      now = stats();
+    }
+    return now;
+  }
+  std::uint16_t port() const { return port_; }
+
+ private:
+  std::thread thread_;
+  Loop* loop_ = nullptr;
+  App* app_ = nullptr;
+  std::uint16_t port_ = 0;
+  int result_ = -1;
+};
+
+constexpr Limits kLimits{.connections = 64, .exchanges = 4, .linger_bytes = 4 * 1024 * 1024};
+
+class Sockets : public testing::Test {
+ protected:
+  Sockets() : app_(kLimits) {
+    app_.get("/", [](Request&) { return "Hello"; });
+    app_.post("/echo", [](Request& req) { return Response(req.body()); });
+    app_.get("/file", [this](Request&) { return send_file(file_); });
+    app_.get("/view", [](Request&) { return std::string_view(large()); });
+    app_.get("/owned", [](Request&) { return large(); });
+    app_.get("/generator", [](Request&) -> Generator<std::string_view> {
+      std::string_view rest = large();
+      while (!rest.empty()) {
+        co_yield rest.substr(0, 50'000);
+        rest.remove_prefix(std::min<std::size_t>(50'000, rest.size()));
+      }
+    });
+    std::ofstream(file_) << large();
+  }
+  ~Sockets() override { std::filesystem::remove(file_); }
+  static const std::string& large() {
+    static const std::string text = numbered(10'000'000);
+    return text;
+  }
+  std::string file_ = testing::TempDir() + "microdot_server_" + std::to_string(getpid()) + ".txt";
+  App app_;
+};
+
+TEST_F(Sockets, StartAndEndAHundredTimesWithoutALeak) {
+  int descriptors = 0;
+  for (int i = 0; i < 100; ++i) {
+    {
+      Running server(app_);
+      ASSERT_NE(server.port(), 0);
+      Socket client(server.port());
+      ASSERT_TRUE(client.send_all(get("/")));
+      EXPECT_EQ(status_of(client.read_until("Hello")), 200);
+    }
+    if (i == 2) descriptors = open_descriptors();
+  }
+  EXPECT_EQ(open_descriptors(), descriptors);
+}
+
+TEST_F(Sockets, ServeBothFamiliesAndReportThePortTheyGot) {
+  const struct {
+    const char* listen;
+    bool v4;
+    bool v6;
+  } kCases[] = {{"", true, true},           {"::", true, true},   {"0.0.0.0", true, false},
+                {"127.0.0.1", true, false}, {"::1", false, true}, {"localhost", true, false}};
+  for (const auto& at : kCases) {
+    Running server(app_, at.listen);
+    ASSERT_NE(server.port(), 0) << at.listen;
+    Socket v4(server.port(), "127.0.0.1");
+    EXPECT_EQ(v4.connected(), at.v4) << at.listen;
+    Socket v6(server.port(), "::1");
+    if (std::string_view(at.listen) != "localhost") {
+      EXPECT_EQ(v6.connected(), at.v6) << at.listen;
+    }
+    for (Socket* client : {&v4, &v6}) {
+      if (!client->connected()) continue;
+      client->send_all(get("/", "Connection: close\r\n"));
+      EXPECT_EQ(body_of(client->read_all()), "Hello") << at.listen;
+    }
+  }
+}
+
+TEST_F(Sockets, AnAnswerIsReadAlthoughTheBodyWasNot) {
+  Running server(app_);
+  for (const std::size_t size : {100'000U, 1'000'000U}) {
+    Socket client(server.port());
+    EXPECT_TRUE(client.send_all(post("/echo", std::string(size, 'x'))));
+    EXPECT_EQ(status_of(client.read_all()), 413);
+    EXPECT_EQ(client.error(), 0) << size;  // no ECONNRESET
+  }
+  EXPECT_EQ(server.settle().connections, 0U);
+}
+
+TEST_F(Sockets, LargeBodiesArriveWhole) {
+  Running server(app_);
+  for (const char* path : {"/file", "/view", "/owned"}) {
+    Socket client(server.port());
+    client.send_all(get(path) + get("/", "Connection: close\r\n"));
+    const std::string got = client.read_all();
+    EXPECT_TRUE(body_of(got).substr(0, large().size()) == large()) << path;
+    EXPECT_TRUE(got.ends_with("\r\n\r\nHello")) << path;
+  }
+  Socket client(server.port());
+  client.send_all(get("/generator", "Connection: close\r\n"));
+  EXPECT_TRUE(client.read_all().ends_with("\r\n0\r\n\r\n"));
+}
+
+TEST_F(Sockets, DownloadsDoNotHoldTheExchanges) {
+  Running server(app_);
+  std::vector<std::unique_ptr<Socket>> slow;
+  for (int i = 0; i < 12; ++i) {
+    slow.push_back(std::make_unique<Socket>(server.port()));
+    slow.back()->send_all(get(i % 2 == 0 ? "/file" : "/view"));
+    slow.back()->read_until("\r\n\r\n");
+  }
+  for (int i = 0; i < 400 && server.stats().exchanges != 0; ++i) poll(nullptr, 0, 5);
+  EXPECT_EQ(server.stats().exchanges, 0U);
+  Socket client(server.port());
+  client.send_all(get("/", "Connection: close\r\n"));
+  EXPECT_EQ(body_of(client.read_all()), "Hello");
+}
+
+TEST_F(Sockets, AHalfClosedClientGetsItsAnswer) {
+  Running server(app_);
+  Socket client(server.port());
+  client.send_all(get("/view"));
+  client.end();
+  EXPECT_TRUE(body_of(client.read_all()) == large());
+  EXPECT_EQ(client.error(), 0);
+}
+
+// A browser that is refreshed in the middle of loading, again and again.
+TEST_F(Sockets, SlowTenThousandAbortedLoadsLeakNoDescriptor) {
+  Running server(app_);
+  {
+    Socket warm(server.port());
+    warm.send_all(get("/file", "Connection: close\r\n"));
+    warm.read_all();
+  }
+  server.settle();
+  const int before = open_descriptors();
+  const char* const paths[] = {"/file", "/view", "/owned", "/generator", "/"};
+  for (int i = 0; i < 10'000; ++i) {
+    Socket client(server.port());
+    ASSERT_TRUE(client.connected());
+    client.send_all(get(paths[i % 5]));
+    if (i % 3 == 0) {
+      char byte;
+      (void)byte;
+      client.read_until("\r\n");
+    }
+    if (i % 2 == 0) client.reset();
+  }
+  const Stats stats = server.settle();
+  EXPECT_EQ(stats.connections, 0U);
+  EXPECT_EQ(stats.exchanges, 0U);
+  EXPECT_EQ(stats.accepted, 10'001U);
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+/// Runs `f` in a child process; gives its exit code, or minus the signal that ended it.
+template <typename F>
+int in_child(F f) {
+  const pid_t child = fork();
+  if (child == 0) _exit(f());
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+TEST_F(Sockets, TheDescriptorLimitIsRaisedAtStart) {
+  EXPECT_EQ(in_child([] {
+              rlimit limit{};
+              getrlimit(RLIMIT_NOFILE, &limit);
+              if (limit.rlim_max < 500) return 0;
+              limit.rlim_cur = 64;
+              setrlimit(RLIMIT_NOFILE, &limit);
+              App app(Limits{.connections = 300, .exchanges = 2});
+              app.get("/", [](Request&) { return "Hello"; });
+              int served = 0;
+              {
+                Running server(app);
+                std::vector<std::unique_ptr<Socket>> clients;
+                for (int i = 0; i < 100; ++i) {
+                  clients.push_back(std::make_unique<Socket>(server.port()));
+                  clients.back()->send_all(get("/"));
+                  served += status_of(clients.back()->read_until("Hello")) == 200;
+                }
+                clients.clear();
+              }
+              getrlimit(RLIMIT_NOFILE, &limit);
+              return served == 100 && limit.rlim_cur >= 300 ? 0 : 1;
+            }),
+            0);
+}
+
+TEST_F(Sockets, ADescriptorLimitThatIsTooLowIsNamedAndKept) {
+  const std::string log = testing::TempDir() + "microdot_log_" + std::to_string(getpid());
+  EXPECT_EQ(in_child([&] {
+              const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+              dup2(fd, 1);
+              dup2(fd, 2);
+              const rlimit limit{64, 64};
+              setrlimit(RLIMIT_NOFILE, &limit);
+              App app(Limits{.connections = 300, .exchanges = 2});
+              app.get("/", [](Request&) { return "Hello"; });
+              Running server(app);
+              int served = 0;
+              for (int i = 0; i < 200; ++i) {  // far more than there are descriptors, one at a time
+                Socket client(server.port());
+                client.send_all(get("/"));
+                served += status_of(client.read_until("Hello")) == 200;
+              }
+              return served == 200 ? 0 : 1;
+            }),
+            0);
+  std::ifstream file(log);
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  EXPECT_THAT(text, testing::HasSubstr("Limits::connections = 300"));
+  std::filesystem::remove(log);
+}
+
+TEST_F(Sockets, TheFirstSignalAnswersWhatIsInFlightAndTheSecondEndsAtOnce) {
+  for (const bool second : {false, true}) {
+    EXPECT_EQ(in_child([second] {
+                App app(kLimits);
+                bool seen = false;
+                app.get("/slow", [&seen](Request&) -> Task<Response> {
+                  while (!exit_requested()) co_await sleep_for(5ms);
+                  seen = true;
+                  co_await sleep_for(100ms);
+                  co_return Response("finished");
+                });
+                std::atomic<std::uint16_t> port{0};
+                bool answered = false;
+                std::thread client([&] {
+                  while (port == 0) poll(nullptr, 0, 1);
+                  Socket socket(port);
+                  socket.send_all(get("/slow"));
+                  poll(nullptr, 0, 50);
+                  kill(getpid(), SIGTERM);
+                  poll(nullptr, 0, 50);
+                  if (second) kill(getpid(), SIGINT);
+                  answered = body_of(socket.read_all()) == "finished";
+                });
+                const auto program = [&]() -> Task<> {
+                  create_task([&]() -> Task<> {
+                    while (!app.running()) co_await sleep_for(1ms);
+                    port = app.port();
+                  });
+                  co_await app.start_server({.host = "127.0.0.1", .port = 0});
+                };
+                const int result = microdot::run(program());
+                client.join();
+                if (second) return result == 130 && !answered ? 0 : 1;
+                return result == 0 && seen && answered ? 0 : 2;
+              }),
+              0)
+        << second;
+  }
+}
+
+TEST_F(Sockets, RunMayBeCalledAgain) {
+  EXPECT_EQ(
+      in_child([] {
+        App app(kLimits);
+        app.get("/end", [](Request& req) {
+          req.app.shutdown();
+          return "end";
+        });
+        for (int i = 0; i < 2; ++i) {
+          std::thread client([&app] {
+            // Nobody but the server's thread may ask the App, so try until it is there.
+            for (int k = 0; k < 500; ++k) {
+              Socket socket(static_cast<std::uint16_t>(20'000 + getpid() % 10'000));
+              if (socket.connected() && socket.send_all(get("/end")) && body_of(socket.read_all()) == "end")
+                return;
+              poll(nullptr, 0, 10);
+            }
+          });
+          const int result =
+              app.run({.host = "127.0.0.1", .port = static_cast<std::uint16_t>(20'000 + getpid() % 10'000)});
+          client.join();
+          if (result != 0) return 1;
+        }
+        return 0;
+      }),
+      0);
+}
+
+TEST_F(Sockets, ServingAsksNothingOfTheHeap) {
+  const std::filesystem::path program =
+      std::filesystem::read_symlink("/proc/self/exe").parent_path() / "no_heap_server";
+  ASSERT_TRUE(std::filesystem::exists(program));
+  EXPECT_EQ(std::system(program.c_str()), 0);
+}
+
+}  // namespace
+}  // namespace microdot_test
