@@ -210,10 +210,11 @@ Options parse(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
+  const bool two_cores = bench::pin_to_core(1);
   const Directory directory;
   const bench::Child ours(
       "microdot", [&](auto ready) { _exit(microdot::run(serve(directory.path(), ready)) == 0 ? 0 : 1); });
-  if (!bench::pin_to_core(1)) std::puts("Server and client share one core: compare nothing but CPU time.");
+  if (!two_cores) std::puts("Server and client share one core: compare nothing but CPU time.");
   std::printf("CPU time for a request, medians of %d × %g s; %d connections\n", options.rounds,
               options.seconds, options.connections);
   std::printf("%-28s %8s %8s %6s  %-6s %8s %8s %10s %10s\n", "", "ceiling", "microdot", "", "", "ceiling",

@@ -38,10 +38,13 @@ inline double seconds(clockid_t clock = CLOCK_MONOTONIC) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
-/// Keeps this process on the n-th of the cores that it may use. False if there are fewer.
+/// Keeps this process on the n-th of the cores that the program was started on. False if there are fewer.
 inline bool pin_to_core(int n) {
-  cpu_set_t allowed;
-  check(sched_getaffinity(0, sizeof allowed, &allowed), "sched_getaffinity");
+  static const cpu_set_t allowed = [] {
+    cpu_set_t set;
+    check(sched_getaffinity(0, sizeof set, &set), "sched_getaffinity");
+    return set;
+  }();
   for (int core = 0; core < CPU_SETSIZE; ++core) {
     if (!CPU_ISSET(core, &allowed) || n-- != 0) continue;
     cpu_set_t one;
@@ -97,7 +100,7 @@ class Child {
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
   ~Child() {
-    kill(pid_, SIGKILL);
+    kill(pid_, SIGTERM);
     waitpid(pid_, nullptr, 0);
   }
 
