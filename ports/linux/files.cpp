@@ -84,17 +84,21 @@ int LinuxFiles::open_root(std::string_view root, bool fresh) noexcept {
   close_root();
   const PathText text(root);
   root_.fd = open_plain(AT_FDCWD, text.get(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  const bool kept = root.size() <= sizeof root_.name;
+  struct stat status;
+  const bool known = root_.fd >= 0 && fstat(root_.fd, &status) == 0;
+  root_.inode = known ? status.st_ino : 0;
+  const bool kept = known && root.size() <= sizeof root_.name;
   root_.size = kept ? root.copy(root_.name, root.size()) : 0;
   root_.opened = kept ? now : -1;
   return root_.fd;
 }
 
-bool LinuxFiles::root_was_removed() const noexcept {
+bool LinuxFiles::root_was_replaced(std::string_view root) const noexcept {
+  const PathText text(root);
   struct stat status;
-  const bool removed = fstat(root_.fd, &status) == 0 && status.st_nlink == 0;
+  const bool same = stat(text.get(), &status) == 0 && status.st_ino == root_.inode;
   errno = ENOENT;  // what the caller was told
-  return removed;
+  return !same;
 }
 
 void LinuxFiles::close_root() noexcept {
@@ -155,7 +159,7 @@ Result<File> LinuxFiles::open(std::string_view root, std::string_view path) noex
     int directory = open_root(root, false);
     if (directory < 0) return open_error(errno);
     fd = open_beneath(directory, text.get());
-    if (fd < 0 && errno == ENOENT && directory == kept && root_was_removed()) {
+    if (fd < 0 && errno == ENOENT && directory == kept && root_was_replaced(root)) {
       directory = open_root(root, true);
       if (directory < 0) return open_error(errno);
       fd = open_beneath(directory, text.get());

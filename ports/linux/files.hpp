@@ -27,13 +27,14 @@ class LinuxFiles final : public Files {
   struct Root {
     int fd = -1;
     std::int64_t opened = 0;  ///< Seconds.
+    std::uint64_t inode = 0;
     std::size_t size = 0;
     char name[240] = {};
   };
 
   int open_root(std::string_view root, bool fresh) noexcept;
-  /// The kept descriptor is of a directory that was deleted meanwhile, perhaps to be made anew.
-  bool root_was_removed() const noexcept;
+  /// The kept descriptor is of another directory than `root` names now.
+  bool root_was_replaced(std::string_view root) const noexcept;
   int open_beneath(int root, const char* path) noexcept;
   Result<File> adopt(int fd) noexcept;
 
