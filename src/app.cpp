@@ -61,7 +61,10 @@ Task<Result<void>> App::start_server(ServerOptions options) {
   co_return Result<void>();
 }
 
-int App::run(ServerOptions options) { return microdot::run(start_server(options)); }
+int App::run(ServerOptions options) {
+  announces_ = true;
+  return microdot::run(start_server(options));
+}
 
 void App::shutdown() noexcept {
   if (server_ != nullptr) server_->shutdown();

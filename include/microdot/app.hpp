@@ -53,8 +53,9 @@ class App : public Router {
   /// Serves until `shutdown`. Gives an error if it could not start, and says why in the log: a port that is
   /// taken, a static directory that is missing, a route that can't work. May be called again afterwards.
   Task<Result<void>> start_server(ServerOptions options = {});
-  /// Runs the server alone, until it is shut down: by `shutdown` or the first SIGINT or SIGTERM, gracefully.
-  /// Returns 0, or 1 if it could not start. Blocks; beside other tasks use `start_server` and `run`.
+  /// Runs the server alone and says where in the log, until it is shut down: by `shutdown` or the first
+  /// SIGINT or SIGTERM, gracefully. Returns 0, or 1 if it could not start. Blocks; beside other tasks use
+  /// `start_server` and `run`.
   int run(ServerOptions options = {});
   /// Ends the server gracefully: it accepts no more connections, closes idle ones at once, lets requests in
   /// flight finish until `Limits::shutdown_timeout`, then ends them. Returns at once; may be called by a
@@ -84,6 +85,7 @@ class App : public Router {
   void (*release_)(std::byte* block) noexcept = nullptr;
   std::byte* (*acquire_)(std::size_t size) noexcept = nullptr;
   detail::Server* server_ = nullptr;
+  bool announces_ = false;  // the address, in the log, when the server starts
 };
 
 /// An App whose memory is a part of itself: nothing comes from the heap.

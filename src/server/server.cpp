@@ -106,6 +106,14 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
   port_ = listener_->local().port;
   loop_->exit_listeners().push_back(*this);
   running_ = true;
+  if (app_->announces_) {
+    const bool is_ipv6 = options.host.find(':') != std::string_view::npos;
+    line.append("serving http://")
+        .append(is_ipv6 ? "[" : "")
+        .append(options.host.empty() ? "*" : options.host);
+    line.append(is_ipv6 ? "]:" : ":").append(port_);
+    port.log().write(LogLevel::info, line.view());
+  }
   if (loop_->exit_requested()) shutdown();  // asked before there was a server to tell
   return {};
 }

@@ -13,7 +13,7 @@ import { chromium } from "playwright-core";
 
 const kImages = 40;
 const kRefreshes = 30;
-const kAborted = 10_000;
+const kAborted = Number(process.env.ABORTED ?? 1_000);
 /// Conditions of the network: bytes a second that the browser takes; -1 for no limit.
 const speed = (bytes) => ({ offline: false, latency: 0, downloadThroughput: bytes, uploadThroughput: -1 });
 const kSlow = speed(300 * 1024), kQuick = speed(1536 * 1024), kFree = speed(-1);
