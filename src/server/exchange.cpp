@@ -55,7 +55,8 @@ void Exchange::assign(Connection& connection) noexcept {
   filled_ = start_ = consumed_ = 0;
   out_size_ = out_sent_ = 0;
   pending_ = suffix_ = {};
-  gone_ = linger_ = false;
+  gone_ = false;
+  linger_ = true;
   keep_alive_ = true;
   parser_.reset();
   wake(Waiting::connection);
@@ -212,11 +213,10 @@ void Exchange::refuse_head(Error error) noexcept {
     status = 408;
   } else {
     // Closed, or idle for too long: nobody waits for an answer.
-    if (error != Error::timeout) linger_ = false;
+    if (error == Error::closed) linger_ = false;
     if (error != Error::closed && error != Error::timeout) lose_client();
     return;
   }
-  linger_ = true;
   const std::string_view answer = constant_response(status);
   if (answer.size() > out_room().size()) return lose_client();
   put(answer);
@@ -308,7 +308,6 @@ bool Exchange::begin_response() noexcept {
     if (status == 500) server_->loop().port().log().write(LogLevel::error, "a response field is not valid");
     response = Response(error_text(status), status);
   }
-  if (!body_.complete()) linger_ = true;
   body_.continue_sent();  // the final answer stands for it (RFC 9110 10.1.1)
   if (refusal_ != 0 && refusal_ != 405) keep_alive_ = false;
   keep_alive_ = wants_keep_alive();
@@ -335,8 +334,6 @@ bool Exchange::begin_response() noexcept {
                                        "a response head is larger than Limits::response_bytes");
     if (!write_head(response.body().size())) lose_client();
   }
-  // A client that did not ask for the end may have sent more already.
-  if (!keep_alive_ && (parser_.keep_alive() || !peek_buffered().empty())) linger_ = true;
   if (!gone_) begin_body();
   return true;
 }

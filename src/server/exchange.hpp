@@ -157,7 +157,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   Waiting waiting_ = Waiting::nothing;
   Sending sending_ = Sending::nothing;
   bool gone_ = false;        // the client went, or can't be answered as promised
-  bool linger_ = false;      // the client may still be sending: drain before closing
+  bool linger_ = true;       // the client may still be sending (RFC 9112 9.6): drain before closing
   bool keep_alive_ = false;  // after this response
   bool chunked_ = false;     // the response is
   bool sendfile_ = true;     // the transport takes files

@@ -75,8 +75,14 @@ class Play {
       sent_ += size;
       bytes.remove_prefix(size);
     }
-    client_.send(bytes);
     sent_ += bytes.size();
+    // The simulator keeps each piece in order: not too many of them at once.
+    while (cut_.every != 0 && bytes.size() > kPiecesAtOnce * cut_.every) {
+      client_.send(bytes.substr(0, kPiecesAtOnce * cut_.every));
+      bytes.remove_prefix(kPiecesAtOnce * cut_.every);
+      server_.settle();
+    }
+    client_.send(bytes);
   }
 
   std::string outcome() const {
@@ -91,6 +97,8 @@ class Play {
     }
     return {};
   }
+
+  static constexpr std::size_t kPiecesAtOnce = 256;
 
   const Case& case_;
   Cut cut_;

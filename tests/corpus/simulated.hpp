@@ -14,9 +14,13 @@ namespace corpus {
 
 class Simulated {
  public:
-  explicit Simulated(const microdot::Limits& its_limits = limits(),
-                     const microdot::TestClientOptions& options = {})
-      : reference_(its_limits), server_(reference_.app, options), pool_used_(microdot::task_pool().used()) {}
+  /// `prepare` may add hooks before the server starts.
+  explicit Simulated(
+      const microdot::Limits& its_limits = limits(), const microdot::TestClientOptions& options = {},
+      void (*prepare)(microdot::App&) = [](microdot::App&) {})
+      : reference_(its_limits),
+        server_((prepare(reference_.app), reference_.app), options),
+        pool_used_(microdot::task_pool().used()) {}
 
   microdot::App& app() { return reference_.app; }
   std::size_t calls() const { return reference_.calls; }
@@ -42,6 +46,21 @@ class Simulated {
       server_.loop().turn(kTurn);
     }
   }
+
+  /// Reads all that comes until nothing does, the client's receive window at a time.
+  std::string read(microdot::SimClient& client) {
+    std::string all;
+    do {
+      settle();
+      all += client.received();
+      const std::size_t size = client.received().size();
+      client.consume(size);
+      if (size == 0) return all;
+    } while (true);
+  }
+
+  /// Lets time pass for the server's timeouts.
+  void pass(microdot::Duration time) { server_.run_for(time); }
 
   /// With all clients gone: what of them is still there; empty if nothing.
   std::string leftovers() {
