@@ -134,7 +134,7 @@ class Request {
   T* g_emplace(Args&&... arguments) {
     static_assert(alignof(T) <= Arena::kAlignment, "over-aligned objects are not supported");
     struct Entry final : GlobalEntry {
-      explicit Entry(Args&&... values) : value(std::forward<Args>(values)...) {}
+      explicit Entry(Args&&... values) : value(make_value<T>(std::forward<Args>(values)...)) {}
       void run() override { this->~Entry(); }
       T value;
     };
@@ -229,6 +229,15 @@ class Request {
     T* object;
   };
 
+  // Aggregates too.
+  template <typename T, typename... Args>
+  static T make_value(Args&&... values) {
+    if constexpr (std::is_constructible_v<T, Args...>) {
+      return T(std::forward<Args>(values)...);
+    } else {
+      return T{std::forward<Args>(values)...};
+    }
+  }
   template <typename T>
   static const void* type_key() noexcept {
     static constexpr char kKey = 0;

@@ -55,10 +55,10 @@ TEST(RequestBody, UpToItsLimitIsKept) {
   App app{kSmall};
   add_routes(app);
   TestClient client(app);
-  for (const std::size_t size : {0, 1, 100, 2047, 2048}) {
+  for (const std::size_t size : {0U, 1U, 100U, 2047U, 2048U}) {
     EXPECT_EQ(client.post("/body", bytes(size)).text, bytes(size)) << size;
   }
-  for (const std::size_t size : {2049, 4095, 4096}) {
+  for (const std::size_t size : {2049U, 4095U, 4096U}) {
     EXPECT_EQ(client.post("/size", bytes(size)).text, "0/" + std::to_string(size));
   }
   const std::string binary("\0\xff\r\n\r\n\x80", 7);
@@ -82,7 +82,7 @@ TEST(RequestBody, IsGivenByTheStreamWhateverItsSize) {
   App app{kSmall};
   add_routes(app);
   TestClient client(app);
-  for (const std::size_t size : {0, 1, 511, 512, 513, 2047, 2048, 2049, 4096}) {
+  for (const std::size_t size : {0U, 1U, 511U, 512U, 513U, 2047U, 2048U, 2049U, 4096U}) {
     for (const char* url : {"/stream/512", "/stream/7"}) {
       EXPECT_EQ(client.post(url, bytes(size)).text, bytes(size)) << size << url;
     }
@@ -101,10 +101,10 @@ TEST(RequestBody, Chunked) {
     EXPECT_NE(next, std::string::npos) << path << size << "/" << chunk;
     return answer.substr(head, next - head);
   };
-  for (const std::size_t size : {0, 1, 500, 2047}) {
+  for (const std::size_t size : {0U, 1U, 500U, 2047U}) {
     EXPECT_EQ(post("/body", size, 100), bytes(size)) << size;
   }
-  for (const std::size_t size : {1, 2047, 2048, 2049, 3000, 4096}) {
+  for (const std::size_t size : {1U, 2047U, 2048U, 2049U, 3000U, 4096U}) {
     EXPECT_EQ(post("/stream/512", size, 1000), bytes(size)) << size;
     EXPECT_EQ(post("/stream/11", size, 13), bytes(size)) << size;
   }

@@ -7,7 +7,11 @@
 namespace {
 
 Task<> abort_deep(int depth, int status) {
-  if (depth == 0) co_await abort(status, "from below");
+  if (depth == 0) {
+    co_await abort(status, "from below");
+    ADD_FAILURE() << "went on after abort";
+    co_return;
+  }
   co_await sleep_for(1ms);
   co_await abort_deep(depth - 1, status);
   ADD_FAILURE() << "went on after abort";
