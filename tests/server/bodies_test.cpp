@@ -295,6 +295,26 @@ TEST_F(Bodies, AnEndThatTheServerChoosesDoesNotResetWhatTheClientSentMeanwhile) 
   EXPECT_FALSE(client.was_reset());
 }
 
+TEST_F(Bodies, ADownloadThatOutlastsTheServerIsNotCutByARequestBehindIt) {
+  SimServer server(app_);
+  SimClient client = server.sim.connect(kPort);
+  client.set_receive_window(1000);
+  client.send(get("/medium"));
+  server.run_for(1ms);
+  client.send(get("/"));  // stays with TCP
+  server.run_for(1ms);
+  app_.shutdown();
+  std::string got;
+  for (int i = 0; i < 60; ++i) {
+    server.run_for(1ms);
+    got += client.received();
+    client.consume(client.received().size());
+  }
+  EXPECT_EQ(body_of(got), medium());
+  EXPECT_TRUE(client.ended());
+  EXPECT_FALSE(client.was_reset());
+}
+
 // Expect: 100-continue (RFC 9110 10.1.1)
 
 constexpr std::string_view kExpect = "Expect: 100-continue\r\n";

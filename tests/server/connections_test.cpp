@@ -297,6 +297,27 @@ TEST_F(Connections, BeyondTheLimitWaitInTheBacklogUntilOneIsDone) {
   for (const SimClient& client : busy) EXPECT_EQ(status_of(client.received()), 200);
 }
 
+TEST_F(Connections, ANewcomerIsServedAsSoonAsAnotherHasBecomeIdle) {
+  static const std::string kLarge = numbered(5000);
+  app_.get("/view", [](Request&) { return std::string_view(kLarge); });
+  SimServer server(app_);
+  std::array<SimClient, 4> clients;  // their answers promise to keep the connection
+  for (SimClient& client : clients) {
+    client = server.sim.connect(kPort);
+    client.set_receive_window(1000);
+    client.send(get("/view"));
+    server.settle();
+  }
+  SimClient newcomer = server.send(get("/"));
+  EXPECT_EQ(newcomer.received(), "");
+  clients[2].set_receive_window(SIZE_MAX);
+  clients[2].consume(1);
+  server.run_for(1ms);
+  EXPECT_EQ(status_of(newcomer.received()), 200);
+  EXPECT_TRUE(clients[2].ended());
+  for (const std::size_t i : {0U, 1U, 3U}) EXPECT_FALSE(clients[i].closed());
+}
+
 TEST_F(Connections, ManyMoreThanTheLimitAreAllServed) {
   SimServer server(app_);
   std::vector<SimClient> clients(200);

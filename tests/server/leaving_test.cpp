@@ -244,6 +244,26 @@ TEST_F(Leaving, AHandlerThatWasToldDoesNotHoldItsExchangeForever) {
   EXPECT_EQ(alive, 0);
 }
 
+TEST_F(Leaving, TheNextClientIsNotToldToGoOnInstead) {
+  app_.post("/wait", [](Request&) -> Task<Response> {
+    co_await sleep_for(1h);
+    co_return Response("");
+  });
+  SimServer server(app_);
+  for (int i = 0; i < 2; ++i) {  // both exchanges
+    SimClient client =
+        server.send(post("/wait", std::string(1000, 'x'), "Expect: 100-continue\r\n").substr(0, 90));
+    EXPECT_EQ(server.stats().exchanges, 1U);
+    client.reset();
+    server.settle();
+    SimClient next = server.send("GET / HT");
+    EXPECT_EQ(next.received(), "");
+    next.send("TP/1.1\r\nHost: a\r\n\r\n");
+    server.settle();
+    EXPECT_EQ(body_of(next.received()), "Hello");
+  }
+}
+
 TEST_F(Leaving, ABranchThatStoppedReadingIsForgotten) {
   Limits limits = kSmall;
   limits.arena_bytes = 16 * 1024;

@@ -331,6 +331,34 @@ TEST_F(Life, CancellingTheTaskEndsEverythingAtOnce) {
   EXPECT_EQ(body_of(again.exchange(get("/"))), "Hello");
 }
 
+TEST_F(Life, TheSystemHoldsNothingOfAServerThatHasEnded) {
+  // Answers that are under way, and that the port refers to, on connections that are closed already.
+  struct Faults final : SimFaults {
+    Duration delay(unsigned, SimDirection direction) noexcept override {
+      return direction == SimDirection::to_client ? Duration(1h) : Duration(0);
+    }
+  } faults;
+  for (const bool cancel : {false, true}) {
+    SimServer server(app_, {.refers_to_written_bytes = true, .faults = &faults});
+    SimClient a = server.send(get("/sleep/100"));
+    SimClient b = server.send(get("/sleep/100"));
+    SimClient refused = server.send(get("/"));
+    server.run_for(11s);
+    EXPECT_EQ(server.stats().refused, 1U);
+    refused.shutdown_write();
+    server.settle();
+    EXPECT_EQ(server.stats().connections, 3U);  // not released yet
+    if (cancel) {
+      server.cancel();
+    } else {
+      app_.shutdown();
+      server.run_for(6s);
+      EXPECT_TRUE(server.done());
+    }
+    EXPECT_EQ(server.sim.open_transports(), 0U);
+  }
+}
+
 // Programs
 
 TEST_F(Life, TheFirstExitSignalEndsTheProgramGracefully) {
