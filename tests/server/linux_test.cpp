@@ -101,23 +101,22 @@ class Socket {
 class Running {
  public:
   explicit Running(App& app, std::string_view host = "127.0.0.1") {
-    std::atomic<bool> ready{false};
-    thread_ = std::thread([&app, &ready, host, this] {
+    thread_ = std::thread([&app, host, this] {
       const auto program = [&]() -> Task<int> {
         loop_ = &Loop::current();
         auto server = create_task(app.start_server({.host = host, .port = 0}));
         while (!app.running() && !server.done()) co_await sleep_for(1ms);
         port_ = app.port();
         app_ = &app;
-        ready = true;
-        ready.notify_all();
+        ready_ = true;
+        ready_.notify_all();
         co_await server;
         co_return 0;
       };
       result_ = microdot::run(program());
-      if (!ready.exchange(true)) ready.notify_all();
+      if (!ready_.exchange(true)) ready_.notify_all();
     });
-    ready.wait(false);
+    ready_.wait(false);
   }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
@@ -152,6 +151,7 @@ class Running {
   std::uint16_t port() const { return port_; }
 
  private:
+  std::atomic<bool> ready_{false};
   std::thread thread_;
   Loop* loop_ = nullptr;
   App* app_ = nullptr;
@@ -340,7 +340,7 @@ TEST_F(Sockets, TheDescriptorLimitIsRaisedAtStart) {
             0);
 }
 
-TEST_F(Sockets, ADescriptorLimitThatIsTooLowIsNamedAndKept) {
+TEST_F(Sockets, ALimitOfAllThreadsDescriptorsThatIsTooLowIsNamedAndKept) {
   const std::string log = testing::TempDir() + "microdot_log_" + std::to_string(getpid());
   EXPECT_EQ(in_child([&] {
               const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
