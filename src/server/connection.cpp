@@ -27,20 +27,25 @@ Task<> Exchange::serve() {
         if (const Error error = co_await ReadBody(*this); error != Error::none) refuse_body(error);
       }
       find_route();
-      while (Callable* callable = gone_ ? nullptr : dispatch_->next()) {
-        call(*callable);
-        if (result_->pending()) {
-          co_await RunTask(*this, result_->task());
-          finish_call();
+      do {
+        while (Callable* callable = gone_ ? nullptr : dispatch_->next()) {
+          call(*callable);
+          if (result_->pending()) {
+            co_await RunTask(*this, result_->task());
+            finish_call();
+          }
+          dispatch_->take(*result_);
         }
-        dispatch_->take(*result_);
-      }
+        // The head leaves with a stream's first piece, so that one which fails before it is an error like any
+        // other.
+        if (begins_stream()) co_await NextPiece(*this);
+      } while (stream_failed());
       if (gone_) break;
 
       while (!begin_response()) co_await Flush(*this);
       while (more_body()) {
         if (wants_piece()) {
-          co_await NextPiece(*this);
+          if (!std::exchange(piece_ready_, false)) co_await NextPiece(*this);
           append_piece();
         }
         co_await Flush(*this);

@@ -189,6 +189,17 @@ void Dispatch::thrown() noexcept {
   fail(500, {}, true);
 }
 
+void Dispatch::stream_threw(std::exception_ptr exception) noexcept {
+  try {
+    std::rethrow_exception(std::move(exception));
+  } catch (const Abort& abort) {
+    fail(abort.status_code(), abort.reason());
+  } catch (...) {
+    thrown();
+    thrown_ = false;  // there is no call to take a result from
+  }
+}
+
 void Dispatch::log_exception(const std::exception_ptr& exception) noexcept {
   try {
     std::rethrow_exception(exception);

@@ -33,7 +33,11 @@ class Dispatch {
   /// Goes on with what the call gave.
   void take(CallResult& result) noexcept;
 
+  /// The response is a stream that was stopped before its first piece: answer with an error instead.
+  void stream_stopped(const Stop& stop) noexcept { fail(stop.status != 0 ? stop.status : 503, stop.reason); }
 #if MICRODOT_EXCEPTIONS
+  /// Likewise, if it threw.
+  void stream_threw(std::exception_ptr exception) noexcept;
   /// One line about an exception that a handler let out.
   void log_exception(const std::exception_ptr& exception) noexcept;
 #endif

@@ -293,6 +293,30 @@ void Exchange::finish_call() noexcept {
   }
 }
 
+bool Exchange::begins_stream() noexcept {
+  const Response& response = dispatch_->response();
+  piece_ready_ = !gone_ && response.body_kind() == Response::BodyKind::generator &&
+                 parser_.method() != Method::head && !has_no_content(response.status_code);
+  return piece_ready_;
+}
+
+bool Exchange::stream_failed() noexcept {
+  if (!piece_ready_ || gone_) return false;
+  connection_->clear_deadline();
+  if (stop_.cause != Stop::Cause::none) {
+    dispatch_->stream_stopped(stop_);
+    return true;
+  }
+#if MICRODOT_EXCEPTIONS
+  const auto generator = dispatch_->response().generator();
+  if (generator.done() && generator.promise().exception()) {
+    dispatch_->stream_threw(generator.promise().exception());
+    return true;
+  }
+#endif
+  return false;
+}
+
 // Response → bytes
 
 bool Exchange::wants_keep_alive() const noexcept {

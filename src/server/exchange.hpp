@@ -104,6 +104,8 @@ class Exchange final : public ListHook, private Strand::Owner {
   bool begin_response() noexcept;
   void begin_body() noexcept;
   bool more_body() noexcept;
+  bool begins_stream() noexcept;
+  bool stream_failed() noexcept;
   bool wants_piece() const noexcept;
   std::coroutine_handle<> next_piece() noexcept;
   void append_piece() noexcept;
@@ -156,11 +158,12 @@ class Exchange final : public ListHook, private Strand::Owner {
   int refusal_ = 0;  // the status that a request is refused with before it is routed
   Waiting waiting_ = Waiting::nothing;
   Sending sending_ = Sending::nothing;
-  bool gone_ = false;        // the client went, or can't be answered as promised
-  bool linger_ = true;       // the client may still be sending (RFC 9112 9.6): drain before closing
-  bool keep_alive_ = false;  // after this response
-  bool chunked_ = false;     // the response is
-  bool sendfile_ = true;     // the transport takes files
+  bool gone_ = false;         // the client went, or can't be answered as promised
+  bool linger_ = true;        // the client may still be sending (RFC 9112 9.6): drain before closing
+  bool keep_alive_ = false;   // after this response
+  bool chunked_ = false;      // the response is
+  bool piece_ready_ = false;  // the stream's next piece, or its end, has come already
+  bool sendfile_ = true;      // the transport takes files
 };
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

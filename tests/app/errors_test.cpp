@@ -360,4 +360,49 @@ TEST(Exceptions, AGeneratorThatThrowsCutsItsAnswerShort) {
   EXPECT_EQ(client.get("/missing").status_code, 404);
 }
 
+TEST(Exceptions, AGeneratorThatThrowsBeforeItsFirstPieceIsAnErrorLikeAnyOther) {
+  App app;
+  app.get("/", [](Request&) -> Generator<std::string_view> {
+    co_await sleep_for(1s);
+    throw std::range_error("too soon");
+    co_yield "never";
+  });
+  app.get("/abort", [](Request&) -> Generator<std::string_view> {
+    throw abort(403, "not for you");
+    co_yield "never";
+  });
+  TestClient client(app);
+  auto res = client.get("/");
+  EXPECT_EQ(res.status_code, 500);
+  EXPECT_EQ(res.text, "Internal server error");
+  EXPECT_TRUE(logged(client, "too soon"));
+  app.errorhandler<std::range_error>([](Request&, const std::range_error& error) {
+    return Response(std::string(error.what()), 422);
+  });
+  res = client.get("/");
+  EXPECT_EQ(res.status_code, 422);
+  EXPECT_EQ(res.text, "too soon");
+  res = client.get("/abort");
+  EXPECT_EQ(res.status_code, 403);
+  EXPECT_EQ(res.text, "not for you");
+}
+
 #endif
+
+TEST(Errors, AGeneratorMayAbortBeforeItsFirstPiece) {
+  App app;
+  int after_errors = 0;
+  app.after_error_request([&after_errors](Request&, Response&) { ++after_errors; });
+  app.get("/", [](Request& req) -> Generator<std::string_view> {
+    co_await sleep_for(1s);
+    if (req.args["name"].empty()) co_await abort(400, "name is missing");
+    co_yield req.args["name"];
+  });
+  TestClient client(app);
+  auto res = client.get("/");
+  EXPECT_EQ(res.status_code, 400);
+  EXPECT_EQ(res.text, "name is missing");
+  EXPECT_EQ(after_errors, 1);
+  EXPECT_EQ(client.get("/?name=susan").text, "susan");
+  EXPECT_EQ(client.head("/").status_code, 200);  // a HEAD runs no generator
+}
