@@ -174,52 +174,51 @@ namespace detail {
 
 namespace {
 
-/// Path arguments without percent-encoding. What had to be copied is given back unless the route is taken.
+/// Takes the percent-encoding out of path arguments. What had to be copied is given back unless the route is
+/// taken.
 class DecodedArgs {
  public:
-  DecodedArgs(const PathArgs& raw, Arena& arena) noexcept : raw_(raw), values_(raw) {
-    for (std::size_t i = 0; i < raw.count && error_ == Error::none; ++i) {
-      if (raw.values[i].find('%') != std::string_view::npos) error_ = decode(values_.values[i], arena);
+  DecodedArgs(PathArgs& args, Arena& arena) noexcept : args_(args) {
+    for (std::size_t i = 0; i < args.count && error_ == Error::none; ++i) {
+      if (args.values[i].find('%') != std::string_view::npos) error_ = decode(i, arena);
     }
   }
   DecodedArgs(const DecodedArgs&) = delete;
   DecodedArgs& operator=(const DecodedArgs&) = delete;
   ~DecodedArgs() {
-    for (std::size_t i = values_.count; i-- > 0;) {
-      const char* text = values_.values[i].data();
-      if (text != raw_.values[i].data()) Arena::free(const_cast<char*>(text));
+    for (std::size_t i = args_.count; copied_ != 0 && i-- > 0;) {
+      if ((copied_ & 1U << i) != 0) Arena::free(const_cast<char*>(args_.values[i].data()));
     }
   }
 
   Error error() const noexcept { return error_; }
-  const PathArgs& values() const noexcept { return values_; }
-  PathArgs keep() noexcept { return std::exchange(values_, PathArgs{}); }
+  void keep() noexcept { copied_ = 0; }
 
  private:
-  static Error decode(std::string_view& value, Arena& arena) noexcept {
+  Error decode(std::size_t i, Arena& arena) noexcept {
+    std::string_view& value = args_.values[i];
     auto* memory = static_cast<char*>(arena.allocate(value.size()));
     if (memory == nullptr) return Error::no_memory;
+    copied_ |= 1U << i;
     const Result<std::string_view> decoded = percent_decode(value, {memory, value.size()});
     value = decoded ? *decoded : std::string_view(memory, 0);
     return decoded.error();
   }
 
-  const PathArgs& raw_;
-  PathArgs values_;
+  PathArgs& args_;
+  unsigned copied_ = 0;  // a bit for each value that lies in the arena
   Error error_ = Error::none;
 };
 
 }  // namespace
 
-RouteMatch RouteFinder::find(const Router& app) noexcept {
-  RouteMatch match;
+void RouteFinder::find(const Router& app, RouteMatch& match) noexcept {
   if (!search(app, path_, match, 0)) {
     // The path is known, but not with this method: whoever knows it handles the error.
     match.routers = method_mismatch_.routers;
     match.depth = method_mismatch_.depth;
     if (match.depth == 0) match.routers[match.depth++] = &app;
   }
-  return match;
 }
 
 bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch& match,
@@ -236,17 +235,18 @@ bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch
       match.depth = static_cast<std::uint8_t>(depth + 1);
       continue;
     }
-    PathArgs raw;
+    PathArgs& args = match.args;
+    args.count = 0;
     // A directory has what lies below its prefix, and the prefix itself.
     const bool below = entry->directory != nullptr && match_prefix(entry->pattern, path, rest);
-    if (!below && !match_path(entry->pattern, path, raw)) continue;
-    DecodedArgs args(raw, *arena_);
-    if (args.error() == Error::no_memory) {
+    if (!below && !match_path(entry->pattern, path, args)) continue;
+    DecodedArgs decoded(args, *arena_);
+    if (decoded.error() == Error::no_memory) {
       match.out_of_memory = true;
       return true;
     }
-    if (raw.count != 0 && (args.error() != Error::none || !entry->accepts(entry->pattern, args.values()) ||
-                           !entry->regex.matches(args.values()))) {
+    if (args.count != 0 && (decoded.error() != Error::none || !entry->accepts(entry->pattern, args) ||
+                            !entry->regex.matches(args))) {
       continue;
     }
     match.allowed.add(entry->methods);
@@ -257,7 +257,7 @@ bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch
       continue;
     }
     match.entry = entry;
-    match.args = args.keep();
+    decoded.keep();
     match.rest = rest;
     match.prefix = path_.substr(0, path_.size() - path.size());
     return true;

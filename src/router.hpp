@@ -53,7 +53,8 @@ class RouteFinder {
  public:
   RouteFinder(Method method, std::string_view path, Arena& arena) noexcept
       : method_(method), path_(path), arena_(&arena) {}
-  RouteMatch find(const Router& app) noexcept;
+  /// `match` is as it was made.
+  void find(const Router& app, RouteMatch& match) noexcept;
 
  private:
   bool search(const Router& router, std::string_view path, RouteMatch& match, std::uint8_t depth) noexcept;

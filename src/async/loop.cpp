@@ -73,6 +73,12 @@ void Strand::stop_outermost(const Stop& reason) noexcept {
   outermost->stop(reason);
 }
 
+void Strand::run_now() noexcept {
+  if (state_ != State::ready || current_strand != nullptr) return;
+  unlink();
+  run();
+}
+
 void Strand::run() noexcept {
   if (stop_.cause == Stop::Cause::none) {
     state_ = State::running;

@@ -13,16 +13,6 @@ bool is_valid_field_name(std::string_view name) noexcept {
 
 bool is_valid_field_value(std::string_view value) noexcept { return all_chars(value, kCharField); }
 
-void ResponseHead::put(std::string_view text) noexcept {
-  std::memcpy(p_, text.data(), text.size());
-  p_ += text.size();
-}
-
-ResponseHead& ResponseHead::raw(std::string_view lines) noexcept {
-  if (!lines.empty() && fits(lines.size())) put(lines);
-  return *this;
-}
-
 ResponseHead& ResponseHead::status(int code, std::string_view reason) noexcept {
   if (reason.empty()) {
     const std::string_view line = status_line(code);

@@ -22,7 +22,7 @@ std::string_view error_text(int status) noexcept {
 
 void Dispatch::route() noexcept {
   RouteFinder finder(method_, request_->path, request_->arena());
-  match_ = finder.find(*app_);
+  finder.find(*app_, match_);
   if (match_.out_of_memory) return fail(503, {});
   if (match_.entry == nullptr) return no_route();
   request_->route = match_.entry->pattern;

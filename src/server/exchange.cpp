@@ -409,7 +409,7 @@ bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept 
       if (equals_ignore_case(field.value, "close")) keep_alive_ = false;
       return;
     }
-    head.field(field.name, field.value);
+    head.raw(field.name).raw(": ").raw(field.value).raw("\r\n");  // checked when they were set
   });
   if (!has_type && (chunked_ || content_length.value_or(0) != 0)) {
     head.raw("Content-Type: ").raw(server_->app().default_content_type);

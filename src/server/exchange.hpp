@@ -48,6 +48,8 @@ class Exchange final : public ListHook, private Strand::Owner {
 
   /// Serves the requests of a readable connection.
   void assign(Connection& connection) noexcept;
+  /// Serves at once what can be served without waiting.
+  void run_now() noexcept { strand_.run_now(); }
 
   // What happens to its connection meanwhile.
   void on_readable() noexcept;

@@ -241,7 +241,11 @@ bool Server::short_of_connections() const noexcept { return accepting_paused_ ||
 
 void Server::want_exchange(Connection& connection) noexcept {
   connection.unlink();
-  if (!free_exchanges_.empty()) return free_exchanges_.pop_front().assign(connection);
+  if (!free_exchanges_.empty()) {
+    Exchange& exchange = free_exchanges_.pop_front();
+    exchange.assign(connection);
+    return exchange.run_now();  // one exchange, whose memory is in the cache, serves many connections
+  }
   connection.set_state(Connection::State::queued);
   connection.transport().set_interest(false, false);
   connection.set_deadline(limits().queue_timeout);

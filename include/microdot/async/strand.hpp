@@ -85,6 +85,9 @@ class Strand : public ListHook, private Timer {
 
   /// Makes a waiting strand ready; does nothing otherwise.
   void wake() noexcept;
+  /// Runs it without waiting for its turn, if it is ready and called from an event of the port: so that one
+  /// event is dealt with, and its memory is free again, before the next one.
+  void run_now() noexcept;
   /// Hands over what it waited for (a permit) and wakes it. The awaiter must `take_grant`.
   void grant() noexcept {
     granted_ = true;

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 
@@ -32,7 +33,10 @@ class ResponseHead {
   /// The status line, first of all. Without `reason` the registered phrase is used.
   ResponseHead& status(int code, std::string_view reason = {}) noexcept;
   /// Lines that are known to be right, each with its CRLF: constants and the cached Date line.
-  ResponseHead& raw(std::string_view lines) noexcept;
+  ResponseHead& raw(std::string_view lines) noexcept {
+    if (!lines.empty() && fits(lines.size())) put(lines);
+    return *this;
+  }
   /// Any field; name and value are checked.
   ResponseHead& field(std::string_view name, std::string_view value) noexcept;
   ResponseHead& field(std::string_view name, std::uint64_t value) noexcept;
@@ -59,7 +63,10 @@ class ResponseHead {
     error_ = Error::too_large;
     return false;
   }
-  void put(std::string_view text) noexcept;
+  void put(std::string_view text) noexcept {
+    std::memcpy(p_, text.data(), text.size());
+    p_ += text.size();
+  }
 
   char* begin_;
   char* p_;
