@@ -129,6 +129,7 @@ void Server::shutdown() noexcept {
   disarm();
   while (!idle_.empty()) idle_.front().close(false);
   while (!fresh_.empty()) fresh_.front().close(false);
+  while (!draining_.empty()) draining_.front().close_politely();
   loop_->timers().arm(*this, loop_->now() + Duration(limits().shutdown_timeout));
   check_ended();
 }
