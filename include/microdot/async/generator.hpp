@@ -49,30 +49,12 @@ class GeneratorPromise : public PromiseBase {
 /// A yielded value must stay valid until the consumer asks for the next one: literals, and locals of the
 /// generator.
 template <typename T>
-class [[nodiscard]] Generator {
+class [[nodiscard]] Generator : public detail::FrameOwner<detail::GeneratorPromise<T>> {
  public:
   using promise_type = detail::GeneratorPromise<T>;
   using value_type = T;
 
-  Generator() noexcept = default;
-  explicit Generator(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
-  Generator(Generator&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-  Generator& operator=(Generator&& other) noexcept {
-    if (this != &other) {
-      destroy();
-      handle_ = std::exchange(other.handle_, nullptr);
-    }
-    return *this;
-  }
-  ~Generator() { destroy(); }
-
-  /// False if the frame found no room, and after a move.
-  bool valid() const noexcept { return static_cast<bool>(handle_); }
-  void destroy() noexcept {
-    if (handle_) std::exchange(handle_, nullptr).destroy();
-  }
-  /// Gives up the frame, for those who keep it without its type.
-  std::coroutine_handle<promise_type> release() noexcept { return std::exchange(handle_, nullptr); }
+  using detail::FrameOwner<promise_type>::FrameOwner;
 
   class Next {
    public:
@@ -102,10 +84,7 @@ class [[nodiscard]] Generator {
     std::coroutine_handle<promise_type> handle_;
   };
   /// `const T* value = co_await generator.next();` runs the generator to its next value; null at its end.
-  Next next() const noexcept { return Next(handle_); }
-
- private:
-  std::coroutine_handle<promise_type> handle_;
+  Next next() const noexcept { return Next(this->handle_); }
 };
 
 namespace detail {

@@ -103,6 +103,36 @@ class TaskPromise<void> : public PromiseBase {
   void take() { rethrow_if_failed(); }
 };
 
+/// Owns a coroutine's frame: what tasks and generators share.
+template <typename Promise>
+class FrameOwner {
+ public:
+  FrameOwner() noexcept = default;
+  explicit FrameOwner(std::coroutine_handle<Promise> handle) noexcept : handle_(handle) {}
+  FrameOwner(FrameOwner&& other) noexcept : handle_(other.release()) {}
+  FrameOwner& operator=(FrameOwner&& other) noexcept {
+    if (this != &other) {
+      destroy();
+      handle_ = other.release();
+    }
+    return *this;
+  }
+  ~FrameOwner() { destroy(); }
+
+  /// False if the frame found no room, and after a move.
+  bool valid() const noexcept { return static_cast<bool>(handle_); }
+  std::coroutine_handle<Promise> handle() const noexcept { return handle_; }
+  /// Destroys the coroutine now.
+  void destroy() noexcept {
+    if (handle_) release().destroy();
+  }
+  /// Gives up the frame, for those who keep it without its type.
+  std::coroutine_handle<Promise> release() noexcept { return std::exchange(handle_, nullptr); }
+
+ protected:
+  std::coroutine_handle<Promise> handle_;
+};
+
 }  // namespace detail
 
 /// A coroutine that starts when it is awaited and gives a `T` (Python's `async def`). Owns its frame:
@@ -115,36 +145,16 @@ class TaskPromise<void> : public PromiseBase {
 /// Parameters of a coroutine taken by reference must outlive it, as everywhere in C++. A lambda with captures
 /// that is a coroutine must outlive it too: hand it to `create_task(f, args…)`, which keeps it.
 template <typename T>
-class [[nodiscard]] Task {
+class [[nodiscard]] Task : public detail::FrameOwner<detail::TaskPromise<T>> {
  public:
   using promise_type = detail::TaskPromise<T>;
   using value_type = T;
 
-  Task() noexcept = default;
-  explicit Task(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
-  Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-  Task& operator=(Task&& other) noexcept {
-    if (this != &other) {
-      destroy();
-      handle_ = std::exchange(other.handle_, nullptr);
-    }
-    return *this;
-  }
-  ~Task() { destroy(); }
+  using detail::FrameOwner<promise_type>::FrameOwner;
 
-  /// False for a task whose frame found no room, and after a move.
-  bool valid() const noexcept { return static_cast<bool>(handle_); }
-  std::coroutine_handle<promise_type> handle() const noexcept { return handle_; }
-  bool done() const noexcept { return handle_ && handle_.done(); }
+  bool done() const noexcept { return this->handle_ && this->handle_.done(); }
   /// The result of a task that is done; throws what the coroutine threw.
-  T take() { return handle_.promise().take(); }
-  /// Destroys the coroutine now.
-  void destroy() noexcept {
-    if (handle_) std::exchange(handle_, nullptr).destroy();
-  }
-
-  /// Gives up the frame, for those who keep it without its type.
-  std::coroutine_handle<promise_type> release() noexcept { return std::exchange(handle_, nullptr); }
+  T take() { return this->handle_.promise().take(); }
 
   class Awaiter {
    public:
@@ -167,10 +177,7 @@ class [[nodiscard]] Task {
   };
   /// Runs the coroutine to its end; the task must stay alive meanwhile (as a temporary of the full expression
   /// does).
-  Awaiter operator co_await() const noexcept { return Awaiter(handle_); }
-
- private:
-  std::coroutine_handle<promise_type> handle_;
+  Awaiter operator co_await() const noexcept { return Awaiter(this->handle_); }
 };
 
 namespace detail {
