@@ -1,0 +1,310 @@
+/// The second half of an exchange: from the response to bytes on their way.
+
+#include <algorithm>
+#include <cstring>
+
+#include <microdot/http/chunked.hpp>
+#include <microdot/http/response_writer.hpp>
+#include <microdot/http/status.hpp>
+
+#include "exchange.hpp"
+#include "server.hpp"
+
+namespace microdot::inline MICRODOT_ABI::detail {
+
+bool Exchange::wants_keep_alive() const noexcept {
+  return keep_alive_ && body_.complete() && !server_->shutting_down() && !server_->short_of_connections();
+}
+
+// Writes the head, and the body if it is small. False if there is no room behind earlier answers.
+bool Exchange::begin_response() noexcept {
+  if (gone_) return true;
+  Response& response = dispatch_->response();
+  if (response.error() != Error::none) {
+    const int status = response.error() == Error::no_memory ? 503 : 500;
+    if (status == 500) server_->loop().port().log().write(LogLevel::error, "a response field is not valid");
+    response = Response(error_text(status), status);
+  }
+  body_.continue_sent();  // the final answer stands for it (RFC 9110 10.1.1)
+  if (refusal_ != 0 && refusal_ != 405) keep_alive_ = false;
+  keep_alive_ = wants_keep_alive();
+
+  std::optional<std::uint64_t> length;
+  switch (response.body_kind()) {
+    case Response::BodyKind::generator:
+      chunked_ = parser_.version_minor() != 0;
+      if (!chunked_) keep_alive_ = false;
+      break;
+    case Response::BodyKind::file:
+    case Response::BodyKind::source: length = response.file_size(); break;
+    default: length = response.body().size(); break;
+  }
+  if (has_no_content(response.status_code)) {
+    length.reset();
+    chunked_ = false;
+  }
+  if (!write_head(length)) {
+    if (out_size_ != 0) return false;
+    response = Response(error_text(500), 500);
+    chunked_ = false;
+    server_->loop().port().log().write(LogLevel::error,
+                                       "a response head is larger than Limits::response_bytes");
+    if (!write_head(response.body().size())) lose_client();
+  }
+  if (!gone_) begin_body();
+  return true;
+}
+
+void Exchange::begin_body() noexcept {
+  Response& response = dispatch_->response();
+  if (parser_.method() == Method::head || has_no_content(response.status_code)) return;
+  switch (response.body_kind()) {
+    case Response::BodyKind::generator: sending_ = Sending::generator; return;
+    case Response::BodyKind::source: sending_ = Sending::source; return;
+    case Response::BodyKind::file: return begin_file_part(response.file_offset(), response.file_size());
+    default: break;
+  }
+  const std::string_view body = response.body();
+  body_bytes_ = body.size();
+  if (body.size() <= out_room().size()) {
+    put(body);
+  } else if (response.body_kind() == Response::BodyKind::view && !holds(body) && !request_->has_objects()) {
+    // Static: sent from where it lies, without the exchange if that takes long.
+    connection_->tail().bytes = body;
+  } else {
+    pending_ = body;
+  }
+}
+
+bool Exchange::holds(std::string_view bytes) const noexcept {
+  const auto within = [&](const void* begin, std::size_t size) {
+    const auto at = reinterpret_cast<std::uintptr_t>(bytes.data());
+    const auto start = reinterpret_cast<std::uintptr_t>(begin);
+    return at >= start && at < start + size;
+  };
+  // The parts of an exchange's memory lie behind it, in one piece.
+  return within(this, server_->limits().exchange_memory());
+}
+
+bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept {
+  Response& response = dispatch_->response();
+  ResponseHead head(out_room());
+  head.status(response.status_code);
+  head.raw(server_->date_line());
+  bool has_type = false;
+  response.headers().for_each([&](const Header& field) {
+    if (equals_ignore_case(field.name, "Content-Type")) has_type = true;
+    // The framing is ours (RFC 9112 6).
+    if (equals_ignore_case(field.name, "Content-Length") ||
+        equals_ignore_case(field.name, "Transfer-Encoding"))
+      return;
+    if (equals_ignore_case(field.name, "Connection")) {
+      if (equals_ignore_case(field.value, "close")) keep_alive_ = false;
+      return;
+    }
+    head.raw(field.name).raw(": ").raw(field.value).raw("\r\n");  // checked when they were set
+  });
+  if (!has_type && (chunked_ || content_length.value_or(0) != 0)) {
+    head.raw("Content-Type: ").raw(server_->app().default_content_type);
+    head.raw(server_->app().default_content_type.find("charset=") == std::string_view::npos
+                 ? "; charset=UTF-8\r\n"
+                 : "\r\n");
+  }
+  if (chunked_) {
+    head.chunked();
+  } else if (content_length) {
+    head.content_length(*content_length);
+  }
+  if (!keep_alive_) {
+    head.connection_close();
+  } else if (parser_.version_minor() == 0) {
+    head.connection_keep_alive();
+  }
+  const Result<std::string_view> bytes = head.finish();
+  if (!bytes) return false;
+  out_size_ += static_cast<std::uint32_t>(bytes->size());
+  return true;
+}
+
+// Whether something of the response must be sent before the next one can be begun.
+bool Exchange::more_body() noexcept {
+  if (gone_) return false;
+  if (!pending_.empty() || tail_pending()) return true;
+  if (sending_ == Sending::source) {
+    BodyPiece piece;
+    if (!dispatch_->response().source()->next(piece)) {
+      sending_ = Sending::nothing;
+      return out_size_ != 0;
+    }
+    append(piece.bytes);
+    if (piece.file_size != 0) begin_file_part(piece.file_offset, piece.file_size);
+    return true;
+  }
+  return sending_ != Sending::nothing;
+}
+
+// Writes what there is room for.
+void Exchange::put(std::string_view bytes) noexcept {
+  if (!bytes.empty()) std::memcpy(out_room().data(), bytes.data(), bytes.size());
+  out_size_ += static_cast<std::uint32_t>(bytes.size());
+}
+
+void Exchange::append(std::string_view bytes) noexcept {
+  body_bytes_ += bytes.size();
+  if (bytes.size() <= out_room().size()) {
+    put(bytes);
+  } else {
+    pending_ = bytes;
+  }
+}
+
+// Not before there is room for the head of a chunk.
+bool Exchange::wants_piece() const noexcept {
+  return sending_ == Sending::generator && pending_.empty() && out_.size() - out_size_ >= kMaxChunkHead;
+}
+
+std::coroutine_handle<> Exchange::next_piece() noexcept {
+  dispatch_->response().generator().promise().clear();
+  return dispatch_->response().generator();
+}
+
+void Exchange::append_piece() noexcept {
+  connection_->clear_deadline();
+  const auto generator = dispatch_->response().generator();
+  if (stop_.cause != Stop::Cause::none) return lose_client();
+  if (generator.done()) {
+    sending_ = Sending::nothing;
+#if MICRODOT_EXCEPTIONS
+    if (generator.promise().exception()) {
+      // The head is out: only an answer cut short tells the client.
+      dispatch_->log_exception(generator.promise().exception());
+      return lose_client();
+    }
+#endif
+    if (chunked_) append(kLastChunk);
+    return;
+  }
+  const std::string_view piece = *generator.promise().value();
+  if (piece.empty()) return;  // an empty chunk would end the body
+  body_bytes_ += piece.size();
+  if (chunked_) {
+    char text[kMaxChunkHead];
+    const std::size_t size = write_chunk_head(piece.size(), text);
+    put({text + kMaxChunkHead - size, size});
+    suffix_ = kChunkEnd;
+  }
+  if (piece.size() + suffix_.size() > out_room().size()) {
+    pending_ = piece;
+    return;
+  }
+  put(piece);
+  put(std::exchange(suffix_, {}));
+}
+
+void Exchange::begin_file_part(std::uint64_t offset, std::uint64_t size) noexcept {
+  body_bytes_ += size;
+  const File& file = dispatch_->response().file();
+  if (pending_.empty() && size <= out_room().size()) {
+    // Small enough to go with the head, in one write; not past bytes that wait beside the buffer.
+    std::size_t have = 0;
+    while (have < size) {
+      const Result<std::size_t> read = file.read(offset + have, out_room().subspan(have, size - have));
+      if (!read || *read == 0) return lose_client();
+      have += *read;
+    }
+    out_size_ += static_cast<std::uint32_t>(size);
+    return;
+  }
+  Tail& tail = connection_->tail();
+  tail.file_offset = offset;
+  tail.file_size = size;
+  tail.file = std::move(dispatch_->response().file());
+}
+
+Error Exchange::try_flush() noexcept {
+  if (gone_) return Error::closed;
+  for (;;) {
+    ConstBuffer pieces[4];
+    std::size_t count = 0;
+    if (out_sent_ != out_size_) pieces[count++] = {out_.data() + out_sent_, out_size_ - out_sent_};
+    if (!pending_.empty()) pieces[count++] = {pending_.data(), pending_.size()};
+    if (!suffix_.empty()) pieces[count++] = {suffix_.data(), suffix_.size()};
+    if (count == 0) break;
+    // Static bytes go with what is before them as far as the client takes them.
+    std::string_view& tail = connection_->tail().bytes;
+    if (!tail.empty()) pieces[count++] = {tail.data(), tail.size()};
+    const Result<std::size_t> sent =
+        connection_->transport().write({pieces, count}, connection_->tail().file_size != 0);
+    if (!sent) {
+      if (sent.error() != Error::would_block) lose_client();
+      return sent.error();
+    }
+    std::size_t left = *sent;
+    const std::size_t of_out = std::min<std::size_t>(left, out_size_ - out_sent_);
+    out_sent_ += static_cast<std::uint32_t>(of_out);
+    left -= of_out;
+    const std::size_t of_pending = std::min(left, pending_.size());
+    pending_.remove_prefix(of_pending);
+    left -= of_pending;
+    const std::size_t of_suffix = std::min(left, suffix_.size());
+    suffix_.remove_prefix(of_suffix);
+    tail.remove_prefix(left - of_suffix);
+  }
+  if (!connection_->transport().drained()) return Error::would_block;
+  out_size_ = out_sent_ = 0;
+  return Error::none;
+}
+
+Error Exchange::try_tail() noexcept {
+  for (;;) {
+    if (gone_) return Error::closed;
+    if (out_size_ != 0) {
+      const Error error = try_flush();
+      if (error != Error::none) return error;
+    }
+    Tail& tail = connection_->tail();
+    Error error = sendfile_ || tail.file_size == 0 ? connection_->send_tail() : Error::unsupported;
+    if (error == Error::unsupported) {
+      sendfile_ = false;
+      const std::span<char> room = out_room().first(
+          static_cast<std::size_t>(std::min<std::uint64_t>(out_room().size(), tail.file_size)));
+      const Result<std::size_t> read = tail.file.read(tail.file_offset, room);
+      if (!read || *read == 0) {
+        lose_client();
+        return Error::closed;
+      }
+      out_size_ = static_cast<std::uint32_t>(*read);
+      tail.file_offset += *read;
+      tail.file_size -= *read;
+      continue;
+    }
+    if (error == Error::none) {
+      // The file may have further parts to be sent.
+      if (sending_ == Sending::source) dispatch_->response().file() = std::move(tail.file);
+      tail.clear();
+    } else if (error != Error::would_block) {
+      lose_client();
+    }
+    return error;
+  }
+}
+
+// What is left of the response needs no exchange: static bytes, or a file that the transport takes. Then
+// somebody else may have it while they are sent.
+bool Exchange::leave_tail() noexcept {
+  if (gone_ || sending_ != Sending::nothing || !peek_buffered().empty() || !body_.leftover().empty())
+    return false;
+  if (!sendfile_ && connection_->tail().file_size != 0) return false;
+  const Error error = connection_->send_tail();
+  if (error == Error::would_block) return true;
+  if (error == Error::unsupported) sendfile_ = false;
+  if (error == Error::closed || error == Error::io) lose_client();
+  return false;
+}
+
+void Exchange::start_writing() noexcept {
+  connection_->transport().set_interest(false, true);
+  connection_->set_deadline(server_->limits().write_timeout);
+}
+
+}  // namespace microdot::inline MICRODOT_ABI::detail
