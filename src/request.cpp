@@ -49,6 +49,8 @@ Request::~Request() {
 
 std::string_view Request::body() const noexcept { return body_->whole(); }
 
+bool Request::body_kept() const noexcept { return body_->kept(); }
+
 const MultiDict* Request::form() noexcept {
   constexpr std::string_view kForm = "application/x-www-form-urlencoded";
   const std::string_view type = content_type.substr(0, content_type.find(';'));
@@ -56,7 +58,7 @@ const MultiDict* Request::form() noexcept {
   if (!equals_ignore_case(type.substr(0, end + 1), kForm)) return nullptr;
   if (!form_parsed_) {
     form_parsed_ = true;
-    if (body().empty() && content_length != 0) fail(413);  // too large to be kept
+    if (!body_kept()) fail(413);
     form_ = parse_pairs(body(), 413);
   }
   return &form_;

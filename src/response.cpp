@@ -210,6 +210,12 @@ Response send_file(std::string_view path, const SendFileOptions& options) noexce
 
 // Abort
 
+std::string_view Abort::keep(std::string_view reason) noexcept {
+  Arena& arena = current_arena();
+  // The task pool is never reset: what is copied there would stay.
+  return &arena == &task_pool() ? std::string_view{} : arena.copy(reason);
+}
+
 Abort::operator Response() const noexcept {
   Response response(reason_, status_);
   response.mark_aborted();
@@ -218,7 +224,8 @@ Abort::operator Response() const noexcept {
 
 void Abort::await_suspend(std::coroutine_handle<> handle) const noexcept {
   Strand& strand = Strand::running();
-  // A request's frames go before its answer is made; a task's frames, and the reason in them, outlive the report.
+  // A request's frames go before its answer is made; a task's frames, and the reason in them, outlive the
+  // report.
   const std::string_view reason = &strand.arena() == &task_pool() ? reason_ : strand.arena().copy(reason_);
   strand.park(handle);
   strand.stop_outermost(

@@ -201,7 +201,7 @@ class DecodedArgs {
     if (memory == nullptr) return Error::no_memory;
     copied_ |= 1U << i;
     const Result<std::string_view> decoded = percent_decode(value, {memory, value.size()});
-    value = decoded ? *decoded : std::string_view(memory, 0);
+    value = {memory, decoded ? decoded->size() : 0};
     return decoded.error();
   }
 

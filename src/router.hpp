@@ -38,11 +38,11 @@ inline constexpr std::size_t kMaxMountDepth = 6;
 
 /// What was found for a request.
 struct RouteMatch {
-  const RouteEntry* entry = nullptr;                    // null: 404 or 405
-  MethodSet allowed;                                    // methods that the path has
-  PathArgs args;                                        // decoded
-  std::string_view prefix;                              // of the path, before the route's own pattern
-  std::string_view rest;                                // of the path, below a directory's prefix; "" for the prefix itself
+  const RouteEntry* entry = nullptr;  // null: 404 or 405
+  MethodSet allowed;                  // methods that the path has
+  PathArgs args;                      // decoded
+  std::string_view prefix;            // of the path, before the route's own pattern
+  std::string_view rest;              // of the path, below a directory's prefix; "" for the prefix itself
   std::array<const Router*, kMaxMountDepth> routers{};  // from the app to the router that has the route
   std::uint8_t depth = 0;
   bool out_of_memory = false;  // decoded arguments found no room

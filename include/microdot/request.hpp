@@ -105,6 +105,8 @@ class Request {
   /// The body, if it was small enough to be read before the handler ran (see `Limits::max_body_length`); else
   /// "".
   std::string_view body() const noexcept;
+  /// False if the body is so large that only `stream()` gives it.
+  bool body_kept() const noexcept;
   RequestStream stream() const noexcept { return RequestStream(*body_); }
   /// The fields of an application/x-www-form-urlencoded body; null if the request has none.
   const MultiDict* form() noexcept;

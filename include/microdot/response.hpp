@@ -287,6 +287,10 @@ Response send_file(std::string_view path, const SendFileOptions& options = {}) n
 class Abort {
  public:
   explicit Abort(int status, std::string_view reason = {}) noexcept : status_(status), reason_(reason) {}
+  /// The text is copied into the request's memory; without room for it the reason is the status's own.
+  template <typename String>
+  requires std::same_as<String, std::string> Abort(int status, const String& reason)
+  noexcept : status_(status), reason_(keep(reason)) {}
   int status_code() const noexcept { return status_; }
   std::string_view reason() const noexcept { return reason_; }
   operator Response() const noexcept;
@@ -296,6 +300,8 @@ class Abort {
   void await_resume() const noexcept {}
 
  private:
+  static std::string_view keep(std::string_view reason) noexcept;
+
   int status_;
   std::string_view reason_;
 };
@@ -303,5 +309,8 @@ class Abort {
 [[nodiscard]] inline Abort abort(int status, std::string_view reason = {}) noexcept {
   return Abort(status, reason);
 }
+template <typename String>
+requires std::same_as<String, std::string>
+[[nodiscard]] Abort abort(int status, const String& reason) noexcept { return Abort(status, reason); }
 
 }  // namespace microdot::inline MICRODOT_ABI

@@ -43,7 +43,7 @@ Result<std::size_t> SimTransport::write(std::span<const ConstBuffer> pieces, boo
   std::size_t offered = 0;
   for (const ConstBuffer& piece : pieces) offered += piece.size;
   const auto admitted = admit(offered);
-  if (!admitted) return admitted;
+  if (!admitted) return admitted.error();
   auto& way = connection_.to_client;
   std::size_t taken = 0;
   for (const ConstBuffer& piece : pieces) {

@@ -25,6 +25,7 @@ void BodyReader::begin(const RequestParser& head, std::uint64_t max_content, std
   } else {
     state_ = State::streaming;
   }
+  kept_ = state_ != State::streaming;
 }
 
 Error BodyReader::fail(int status, std::string_view reason, Error error) noexcept {
@@ -93,6 +94,7 @@ Error BodyReader::collect() noexcept {
     if (collected_ > max_body_) {
       // Chunked, and larger than what is kept: the handler gets it as a stream.
       state_ = State::streaming;
+      kept_ = false;
       break;
     }
     // Bytes that came with the head stay there if they are the whole body.

@@ -31,6 +31,8 @@ class BodyReader {
   /// Reads on towards the whole body; `none` when it is complete or has turned out too large to be kept,
   /// `would_block`, or what went wrong.
   Error collect() noexcept;
+  /// The whole body is there; false if it is so large that it comes as a stream.
+  bool kept() const noexcept { return kept_; }
   /// The whole body; "" if it was not kept.
   std::string_view whole() const noexcept { return whole_; }
 
@@ -101,6 +103,7 @@ class BodyReader {
   State state_ = State::complete;
   Error error_ = Error::none;
   bool chunked_ = false;
+  bool kept_ = true;
   bool owes_continue_ = false;
 };
 

@@ -3,6 +3,8 @@
 
 #include "connection.hpp"
 
+#include <algorithm>
+
 #include "exchange.hpp"
 #include "serve_awaiters.hpp"
 #include "server.hpp"
@@ -10,6 +12,12 @@
 namespace microdot::inline MICRODOT_ABI::detail {
 
 static_assert(sizeof(Connection) <= kConnectionBytes);
+
+namespace {
+
+constexpr std::size_t kTailBytesAtOnce = 256 * 1024;
+
+}  // namespace
 
 // bytes → parser → request → route → hooks → handler → response → writer → bytes → keep-alive or close
 
@@ -120,10 +128,12 @@ void Connection::go_tail(bool keep_alive, bool linger) noexcept {
 }
 
 Error Connection::send_tail() noexcept {
-  while (!tail_.empty()) {
+  // A client that takes everything at once leaves the loop to others in between.
+  std::size_t budget = kTailBytesAtOnce;
+  while (!tail_.empty() && budget != 0) {
     Result<std::size_t> sent = Error::unsupported;
     if (!tail_.bytes.empty()) {
-      const ConstBuffer piece{tail_.bytes.data(), tail_.bytes.size()};
+      const ConstBuffer piece{tail_.bytes.data(), std::min(tail_.bytes.size(), budget)};
       sent = transport_->write({&piece, 1}, tail_.file_size != 0);
       if (sent) tail_.bytes.remove_prefix(*sent);
     } else if (const std::span<const char> data = tail_.file.data(); !data.empty()) {
@@ -131,7 +141,9 @@ Error Connection::send_tail() noexcept {
       tail_.file_size = 0;
       continue;
     } else {
-      sent = transport_->write_file(tail_.file, tail_.file_offset, static_cast<std::size_t>(tail_.file_size));
+      sent =
+          transport_->write_file(tail_.file, tail_.file_offset,
+                                 static_cast<std::size_t>(std::min<std::uint64_t>(tail_.file_size, budget)));
       if (sent) {
         // A file that has become shorter can't be answered as promised any more.
         if (*sent == 0) return Error::closed;
@@ -140,7 +152,9 @@ Error Connection::send_tail() noexcept {
       }
     }
     if (!sent) return sent.error();
+    budget -= *sent;
   }
+  if (!tail_.empty()) return Error::would_block;
   return transport_->drained() ? Error::none : Error::would_block;
 }
 

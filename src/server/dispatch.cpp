@@ -242,6 +242,14 @@ void Dispatch::settle(Response&& response) noexcept {
 
 // A response that lacks a field, or has one that would break the message, is not sent.
 void Dispatch::check_response() noexcept {
+  const int status = response_.status_code;
+  if (status < 200 || status > 999) {
+    // An interim status would be taken for one, and what follows for the answer to this request.
+    FixedText<64> text;
+    log(text.append("a handler may not answer with status ").append(status).view());
+    return fail(500, {});
+  }
+  if (status == 205) response_.set_body({});  // RFC 9110 15.3.6
   switch (response_.error()) {
     case Error::none: return;
     case Error::no_memory: return fail(503, {});

@@ -57,6 +57,7 @@ void Exchange::assign(Connection& connection) noexcept {
   filled_ = start_ = consumed_ = 0;
   out_size_ = out_sent_ = 0;
   pending_ = suffix_ = {};
+  may_read_ = true;
   gone_ = false;
   linger_ = true;
   keep_alive_ = true;
@@ -78,6 +79,7 @@ void Exchange::wake(Waiting what) noexcept {
 // Events of the connection
 
 void Exchange::on_readable() noexcept {
+  may_read_ = true;
   switch (waiting_) {
     case Waiting::head:
       if (try_head() != Error::would_block) wake(Waiting::head);
@@ -105,6 +107,7 @@ void Exchange::on_writable() noexcept {
     // Earlier answers, or "100 Continue": they don't wait for what comes next.
     const bool blocked = try_flush() == Error::would_block;
     if (gone_) return on_gone();
+    if (!blocked && body_.owes_continue()) return on_readable();  // there is room for it now
     const bool reads = waiting_ == Waiting::head || waiting_ == Waiting::body || body_.waited_for();
     return connection_->transport().set_interest(reads, blocked);
   }
@@ -161,10 +164,13 @@ std::string_view Exchange::take_buffered(std::size_t size) noexcept {
 Result<std::size_t> Exchange::read_transport(std::span<char> room) noexcept {
   if (gone_) return Error::closed;
   if (body_.owes_continue()) {
-    if (out_room().size() >= kContinue.size()) {
-      put(kContinue);
-      body_.continue_sent();
+    if (out_room().size() < kContinue.size()) {
+      const Error error = try_flush();
+      if (error == Error::would_block) connection_->transport().set_interest(true, true);
+      if (error != Error::none) return error;
     }
+    put(kContinue);
+    body_.continue_sent();
   }
   // What the client waits for before it sends more must not wait here.
   if (out_size_ != out_sent_) {
@@ -192,11 +198,23 @@ Error Exchange::try_head() noexcept {
       start_ = consumed_ = 0;
       continue;
     }
+    // One read for each time the client's bytes were announced: a client that never stops sending leaves the
+    // loop to others in between.
+    if (!std::exchange(may_read_, false)) return error_ = flush_before_waiting();
     const Result<std::size_t> size = read_transport(head_.subspan(filled_));
     if (!size) return error_ = size.error();
     if (*size == 0) return error_ = Error::closed;
     filled_ += static_cast<std::uint32_t>(*size);
   }
+}
+
+Error Exchange::flush_before_waiting() noexcept {
+  if (gone_) return Error::closed;
+  if (out_size_ != out_sent_) {
+    const Error error = try_flush();
+    if (error != Error::none && error != Error::would_block) return error;
+  }
+  return Error::would_block;
 }
 
 Error Exchange::try_body() noexcept { return error_ = body_.collect(); }

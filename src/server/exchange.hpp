@@ -85,6 +85,7 @@ class Exchange final : public ListHook, private Strand::Owner {
 
   // Their attempts; `would_block` means: wait. The last outcome of reading is in `error_`.
   Error try_head() noexcept;
+  Error flush_before_waiting() noexcept;
   Error try_body() noexcept;
   Error try_flush() noexcept;
   Error try_tail() noexcept;
@@ -160,6 +161,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   int refusal_ = 0;  // the status that a request is refused with before it is routed
   Waiting waiting_ = Waiting::nothing;
   Sending sending_ = Sending::nothing;
+  bool may_read_ = false;     // more of a head, before the next event
   bool gone_ = false;         // the client went, or can't be answered as promised
   bool linger_ = true;        // the client may still be sending (RFC 9112 9.6): drain before closing
   bool keep_alive_ = false;   // after this response

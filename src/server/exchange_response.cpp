@@ -94,9 +94,9 @@ bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept 
   bool has_type = false;
   response.headers().for_each([&](const Header& field) {
     if (equals_ignore_case(field.name, "Content-Type")) has_type = true;
-    // The framing is ours (RFC 9112 6).
+    // The framing is ours (RFC 9112 6), and so is the time.
     if (equals_ignore_case(field.name, "Content-Length") ||
-        equals_ignore_case(field.name, "Transfer-Encoding"))
+        equals_ignore_case(field.name, "Transfer-Encoding") || equals_ignore_case(field.name, "Date"))
       return;
     if (equals_ignore_case(field.name, "Connection")) {
       if (equals_ignore_case(field.value, "close")) keep_alive_ = false;

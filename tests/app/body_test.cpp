@@ -233,3 +233,36 @@ TEST(RequestBody, Expect100ContinueIsAnsweredWhenTheBodyIsWanted) {
   client.run_for(1s);
   EXPECT_EQ(large.received().substr(0, 12), "HTTP/1.1 413");
 }
+
+TEST(Body, AFormThatIsTooLargeToBeKeptIsRefusedHoweverItIsSent) {
+  Limits limits;
+  limits.max_body_length = 1024;
+  App app(limits);
+  app.post("/", [](Request& req) { return std::string((*req.form())["a"]); });
+  TestClient client(app);
+  const std::string form = "a=" + std::string(1998, 'x');
+  const Header type{"Content-Type", "application/x-www-form-urlencoded"};
+  EXPECT_EQ(client.post("/", form, {type}).status_code, 413);
+  const std::string chunked = "7d0\r\n" + form + "\r\n0\r\n\r\n";
+  EXPECT_EQ(client.post("/", chunked, {type, {"Transfer-Encoding", "chunked"}}).status_code, 413);
+  EXPECT_EQ(client.post("/", "a=b", {type}).text, "b");
+}
+
+TEST(Body, ContinueIsSentHoweverFullTheResponseBufferIs) {
+  App app;
+  std::size_t size = 0;
+  app.get("/", [&size](Request& req) { return req.copy(std::string(size, 'x')); });
+  app.post("/", [](Request& req) { return Response(req.body()); });
+  TestClient client(app);
+  for (size = 3900; size < 4000; ++size) {
+    SimClient socket = client.sim().connect(80);
+    socket.send(
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+        "Content-Length: 2\r\nConnection: close\r\n\r\n");
+    client.run_for(1s);
+    ASSERT_TRUE(socket.received().ends_with("HTTP/1.1 100 Continue\r\n\r\n")) << size;
+    socket.send("ok");
+    client.run_for(1s);
+    ASSERT_TRUE(socket.received().ends_with("\r\n\r\nok")) << size;
+  }
+}

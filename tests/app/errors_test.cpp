@@ -376,9 +376,8 @@ TEST(Exceptions, AGeneratorThatThrowsBeforeItsFirstPieceIsAnErrorLikeAnyOther) {
   EXPECT_EQ(res.status_code, 500);
   EXPECT_EQ(res.text, "Internal server error");
   EXPECT_TRUE(logged(client, "too soon"));
-  app.errorhandler<std::range_error>([](Request&, const std::range_error& error) {
-    return Response(std::string(error.what()), 422);
-  });
+  app.errorhandler<std::range_error>(
+      [](Request&, const std::range_error& error) { return Response(std::string(error.what()), 422); });
   res = client.get("/");
   EXPECT_EQ(res.status_code, 422);
   EXPECT_EQ(res.text, "too soon");
@@ -405,4 +404,40 @@ TEST(Errors, AGeneratorMayAbortBeforeItsFirstPiece) {
   EXPECT_EQ(after_errors, 1);
   EXPECT_EQ(client.get("/?name=susan").text, "susan");
   EXPECT_EQ(client.head("/").status_code, 200);  // a HEAD runs no generator
+}
+
+TEST(Errors, TheReasonOfAnAbortMayBeAStringThatIsGoneAfterwards) {
+  App app;
+  const auto reason = [](Request& req) { return "there is no page called " + std::string(req.args["name"]); };
+  app.get("/return", [&](Request& req) -> Response { return abort(404, reason(req)); });
+  app.get("/await", [&](Request& req) -> Task<Response> {
+    const std::string text = reason(req);
+    co_await abort(404, text);
+    co_return Response("never");
+  });
+#if MICRODOT_EXCEPTIONS
+  app.get("/throw", [&](Request& req) -> Response { throw abort(404, reason(req)); });
+#endif
+  TestClient client(app);
+  for (std::string url : {"/return", "/await", "/throw"}) {
+    if (url == "/throw" && !MICRODOT_EXCEPTIONS) continue;
+    auto res = client.get(url + "?name=something-that-is-long-enough-for-the-heap");
+    EXPECT_EQ(res.status_code, 404) << url;
+    EXPECT_EQ(res.text, "there is no page called something-that-is-long-enough-for-the-heap") << url;
+  }
+}
+
+TEST(Errors, StatusesThatAreNoFinalAnswerAreRefused) {
+  App app;
+  app.get("/<int:status>", [](Request&, int status) { return status; });
+  app.get("/reset", [](Request&) { return Response("form", 205); });
+  TestClient client(app);
+  for (const char* status : {"0", "-5", "99", "100", "101", "199", "1000"}) {
+    EXPECT_EQ(client.get(std::string("/") + status).status_code, 500) << status;
+    EXPECT_TRUE(logged(client, std::string("may not answer with status ") + status)) << status;
+  }
+  EXPECT_EQ(client.get("/200").status_code, 200);
+  auto res = client.get("/reset");
+  EXPECT_EQ(res.status_code, 205);
+  EXPECT_EQ(res.text, "");  // RFC 9110 15.3.6
 }

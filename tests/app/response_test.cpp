@@ -263,3 +263,12 @@ TEST(ResponseConnection, PipelinedRequestsAreAnsweredInOrder) {
   }
   EXPECT_EQ(bodies, "<0><1><2><3><4><5><6><7><8><9>");
 }
+
+TEST(ResponseFields, TheDateIsTheServers) {
+  App app;
+  app.get("/", [](Request&) { return Response("x", 200, {{"Date", "Thu, 01 Jan 1970 00:00:00 GMT"}}); });
+  TestClient client(app);
+  auto res = client.get("/");
+  EXPECT_EQ(res.headers.count("Date"), 1u);
+  EXPECT_EQ(res.headers["Date"], "Tue, 14 Nov 2023 22:13:20 GMT");  // the simulator's clock
+}

@@ -210,7 +210,7 @@ TEST_P(PipeliningTest, AnswersDoNotWaitForAHandlerThatTakesItsTime) {
 }
 
 TEST_P(PipeliningTest, SlowReadersGetAThousandAnswersInOrder) {
-  for (const std::size_t window : {1, 7, 100}) {
+  for (const std::size_t window : std::initializer_list<std::size_t>{1, 7, 100}) {
     Simulated server(small_buffers(), options());
     std::string bytes;
     std::vector<Reply> replies;

@@ -140,17 +140,21 @@ inline std::string parse_body(std::string_view in, bool head, bool closed, Parse
   if (coding.size() + length.size() > 1) return "more than one of Content-Length, Transfer-Encoding";
   if (bodiless && coding.size() + length.size() > 0) return "framing fields where no body can be";
   if (!coding.empty() && coding[0] != "chunked") return "a bad Transfer-Encoding: " + coding[0];
-  const auto size = length.empty() ? std::nullopt : number(length[0]);
-  if (!length.empty() && !size) return "a bad Content-Length: " + length[0];
+  std::size_t size = std::string_view::npos;  // to the end
+  if (!length.empty()) {
+    const auto given = number(length[0]);
+    if (!given) return "a bad Content-Length: " + length[0];
+    size = *given;
+  }
 
   if (bodiless || head || message.status == 304) return {};
   if (!coding.empty()) return parse_chunks(in, message.used, closed, out);
   const std::string_view rest = in.substr(message.used);
-  if (length.empty() ? !closed : rest.size() < *size) {
+  if (length.empty() ? !closed : rest.size() < size) {
     out.message.reset();
     return closed ? "the connection ended inside of a body" : "";
   }
-  message.body = rest.substr(0, size.value_or(rest.size()));
+  message.body = rest.substr(0, size);
   message.used += message.body.size();
   return {};
 }

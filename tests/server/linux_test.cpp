@@ -415,7 +415,7 @@ TEST_F(Sockets, RunMayBeCalledAgain) {
           return "end";
         });
         for (int i = 0; i < 2; ++i) {
-          std::thread client([&app] {
+          std::thread client([] {
             // Nobody but the server's thread may ask the App, so try until it is there.
             for (int k = 0; k < 500; ++k) {
               Socket socket(static_cast<std::uint16_t>(20'000 + getpid() % 10'000));

@@ -69,7 +69,7 @@ class [[nodiscard]] Result {
 
 /// Success, or the `Error` that says why not.
 template <>
-class [[nodiscard]] Result<void> {
+class Result<void> {
  public:
   using value_type = void;
 

@@ -79,7 +79,7 @@ struct RequestJson<void> {
   static nlohmann::json parse(Request& request) {
     if (!is_json_type(request.content_type)) return {};
     const std::string_view body = request.body();
-    if (body.empty() && request.content_length != 0) return refuse_json(request, 413);  // not kept
+    if (!request.body_kept()) return refuse_json(request, 413);
     if (!json_depth_is_bounded(body)) return refuse_json(request, 400);
     nlohmann::json value = nlohmann::json::parse(body, nullptr, false);
     if (value.is_discarded()) return refuse_json(request, 400);
