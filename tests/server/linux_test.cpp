@@ -84,6 +84,11 @@ class Socket {
     while (!text.ends_with(end) && recv(fd_, &byte, 1, 0) == 1) text += byte;
     return text;
   }
+  /// Reads and drops some bytes; false at the end.
+  bool skip() {
+    char bytes[65536];
+    return recv(fd_, bytes, sizeof bytes, 0) > 0;
+  }
   int error() const { return error_; }
   void end() { shutdown(fd_, SHUT_WR); }
   void reset() {
@@ -186,6 +191,55 @@ class Sockets : public testing::Test {
   std::string file_ = testing::TempDir() + "microdot_server_" + std::to_string(getpid()) + ".txt";
   App app_;
 };
+
+TEST_F(Sockets, AClientThatNeverStopsAskingLeavesRoomForOthers) {
+  App app(kLimits);
+  std::uint64_t turn = 0;  // how often another task had its turn
+  std::uint64_t last_turn = 0;
+  unsigned in_a_row = 0;
+  unsigned most_in_a_row = 0;
+  app.get("/begin", [&](Request&) {
+    create_task([&]() -> Task<> {
+      for (;; ++turn) co_await yield();
+    });
+    return "Hello";
+  });
+  app.get("/", [&](Request&) {
+    in_a_row = turn == last_turn ? in_a_row + 1 : 1;
+    last_turn = turn;
+    most_in_a_row = std::max(most_in_a_row, in_a_row);
+    return "Hello";
+  });
+  {
+    Running server(app);
+    Socket begin(server.port());
+    EXPECT_TRUE(begin.send_all(get("/begin")));
+    EXPECT_EQ(status_of(begin.read_until("Hello")), 200);
+    Socket greedy(server.port());
+    std::atomic<bool> stop{false};
+    std::thread asks([&] {
+      std::string requests;
+      for (int i = 0; i < 500; ++i) requests += "GET / HTTP/1.1\r\nHost: a.b.c\r\n\r\n";
+      while (!stop && greedy.send_all(requests)) {
+      }
+      greedy.end();
+    });
+    std::thread reads([&] {
+      while (greedy.skip()) {
+      }
+    });
+    for (int i = 0; i < 20; ++i) {
+      Socket other(server.port());
+      EXPECT_TRUE(other.send_all(get("/")));
+      EXPECT_EQ(status_of(other.read_until("Hello")), 200) << i;
+    }
+    stop = true;
+    asks.join();
+    reads.join();
+  }
+  // A head buffer holds about 256 of the requests; each read of one ends the turn.
+  EXPECT_LT(most_in_a_row, 1000u);
+}
 
 TEST_F(Sockets, StartAndEndAHundredTimesWithoutALeak) {
   int descriptors = 0;
