@@ -192,7 +192,7 @@ class Sockets : public testing::Test {
   App app_;
 };
 
-TEST_F(Sockets, AClientThatNeverStopsAskingLeavesRoomForOthers) {
+TEST_F(Sockets, AClientThatNeverStopsAskingLeavesRoomForOtherThreads) {
   App app(kLimits);
   std::uint64_t turn = 0;  // how often another task had its turn
   std::uint64_t last_turn = 0;
