@@ -133,7 +133,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   void on_stopped(Strand& strand) noexcept override;
 
   /// Where a response's body comes from while it is sent.
-  enum class Sending : std::uint8_t { nothing, generator, source, file };
+  enum class Sending : std::uint8_t { nothing, generator, source };
 
   Server* server_;
   Connection* connection_ = nullptr;
