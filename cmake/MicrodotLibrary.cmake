@@ -15,6 +15,14 @@ if(NOT MICRODOT_SOURCES)
   set(MICRODOT_SOURCES "${PROJECT_BINARY_DIR}/empty.cpp")
 endif()
 
+# What every request goes through, in one translation unit where the compiler optimises: a fifth fewer instructions
+# for a small request, since its many small steps are inlined into each other.
+set_source_files_properties(
+  src/server/connection.cpp src/server/exchange.cpp src/server/exchange_response.cpp src/server/body_reader.cpp
+  src/server/dispatch.cpp src/server/server.cpp src/request.cpp src/response.cpp src/route.cpp src/router.cpp
+  src/http/request_parser.cpp src/http/response_writer.cpp
+  PROPERTIES UNITY_GROUP request)
+
 # microdot_add_library(<target> <name>): the core as <target>, for users microdot::<name>.
 function(microdot_add_library target name)
   add_library(${target} ${MICRODOT_SOURCES})
@@ -32,5 +40,8 @@ function(microdot_add_library target name)
     POSITION_INDEPENDENT_CODE ON
     VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+  if(CMAKE_BUILD_TYPE MATCHES "Rel")  # Release, RelWithDebInfo, MinSizeRel
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+  endif()
   set_property(GLOBAL APPEND PROPERTY MICRODOT_TARGETS ${target})
 endfunction()

@@ -67,7 +67,7 @@ void ResponseHeaders::remove(std::string_view name) noexcept {
   }
 }
 
-void ResponseHeaders::clear() noexcept {
+void ResponseHeaders::free_all() noexcept {
   while (first_ != nullptr) Arena::free(std::exchange(first_, first_->next));
 }
 

@@ -85,6 +85,7 @@ void Router::add_route(std::string_view pattern, bool copy_pattern, const char* 
   entry->methods = methods;
   entry->handler = &handler;
   entry->accepts = accepts;
+  entry->literal = pattern.find_first_of("<%") == std::string_view::npos;
   *last_route_ = entry;
   last_route_ = &entry->next;
 }
@@ -221,6 +222,11 @@ void RouteFinder::find(const Router& app, RouteMatch& match) noexcept {
   }
 }
 
+// Two literals that are the same, byte by byte, need not be taken apart.
+bool RouteFinder::matches(const RouteEntry& entry, std::string_view path, PathArgs& args) const noexcept {
+  return (entry.literal && path == entry.pattern) || match_path(entry.pattern, path, args);
+}
+
 bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch& match,
                          std::uint8_t depth) noexcept {
   match.routers[depth] = &router;
@@ -239,7 +245,7 @@ bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch
     args.count = 0;
     // A directory has what lies below its prefix, and the prefix itself.
     const bool below = entry->directory != nullptr && match_prefix(entry->pattern, path, rest);
-    if (!below && !match_path(entry->pattern, path, args)) continue;
+    if (!below && !matches(*entry, path, args)) continue;
     DecodedArgs decoded(args, *arena_);
     if (decoded.error() == Error::no_memory) {
       match.out_of_memory = true;

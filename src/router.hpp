@@ -24,6 +24,7 @@ struct RouteEntry {
   bool (*accepts)(std::string_view pattern, const PathArgs& args) noexcept = nullptr;
   Router* mounted = nullptr;
   StaticDirectory* directory = nullptr;
+  bool literal = false;  // the pattern has neither components nor percent-encoding
   RouteRegex regex;
 };
 
@@ -58,6 +59,7 @@ class RouteFinder {
 
  private:
   bool search(const Router& router, std::string_view path, RouteMatch& match, std::uint8_t depth) noexcept;
+  bool matches(const RouteEntry& entry, std::string_view path, PathArgs& args) const noexcept;
 
   struct Chain {
     std::array<const Router*, kMaxMountDepth> routers{};

@@ -105,7 +105,7 @@ constexpr std::size_t align_up(std::size_t size) noexcept {
   return (size + alignof(std::max_align_t) - 1) / alignof(std::max_align_t) * alignof(std::max_align_t);
 }
 // Room for the objects themselves; the sources assert that they fit.
-inline constexpr std::size_t kServerBytes = align_up(58 * sizeof(void*));
+inline constexpr std::size_t kServerBytes = align_up(58 * sizeof(void*) + 192);
 inline constexpr std::size_t kConnectionBytes = align_up(32 * sizeof(void*));
 inline constexpr std::size_t kExchangeBytes = align_up(216 * sizeof(void*));
 inline constexpr std::size_t kHeaderFieldBytes = 8;

@@ -46,7 +46,9 @@ class ResponseHeaders {
   /// Adds a field beside others of the same name.
   void add(std::string_view name, std::string_view value) noexcept;
   void remove(std::string_view name) noexcept;
-  void clear() noexcept;
+  void clear() noexcept {
+    if (first_ != nullptr) free_all();
+  }
   bool empty() const noexcept { return first_ == nullptr; }
   /// `no_memory` or `invalid` after the first field that could not be taken.
   Error error() const noexcept { return error_; }
@@ -69,6 +71,8 @@ class ResponseHeaders {
     std::string_view name() const noexcept { return {text(), name_size}; }
     std::string_view value() const noexcept { return {text() + name_size, value_size}; }
   };
+  void free_all() noexcept;
+
   Node* first_ = nullptr;
   Error error_ = Error::none;
 };
@@ -171,7 +175,9 @@ class Response {
 
   Response(Response&& other) noexcept;
   Response& operator=(Response&& other) noexcept;
-  ~Response() { destroy_body(); }
+  ~Response() {
+    if (kind_ != BodyKind::view) destroy_body();
+  }
 
   int status_code;
 

@@ -166,6 +166,7 @@ bool split_host(std::string_view text, std::string_view& host, std::string_view&
 }  // namespace
 
 bool is_valid_host(std::string_view text) noexcept {
+  if (all_chars(text, kCharUnreserved)) return true;  // nearly every name and IPv4 address without a port
   std::string_view host;
   std::string_view port;
   bool has_port = false;

@@ -8,8 +8,8 @@
 namespace microdot::inline MICRODOT_ABI::detail {
 
 void BodyReader::begin(const RequestParser& head, std::uint64_t max_content, std::size_t max_body) noexcept {
-  decoder_ = ChunkedDecoder({.content_bytes = max_content});
   chunked_ = head.chunked();
+  if (chunked_) decoder_ = ChunkedDecoder({.content_bytes = max_content});
   remaining_ = head.content_length().value_or(0);
   max_body_ = std::min(max_body, window_.size());
   collected_ = 0;

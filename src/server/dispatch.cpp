@@ -29,6 +29,7 @@ void Dispatch::route() noexcept {
   request_->url_prefix = match_.prefix;
   context_.path_args = &match_.args;
   context_.pattern = match_.entry->pattern;
+  if (is_empty(&Router::before_)) stage_ = Stage::handler;
 }
 
 void Dispatch::no_route() noexcept {
@@ -61,6 +62,13 @@ void Dispatch::fail(int status, std::string_view reason, bool thrown) noexcept {
   } else {
     stage_ = Stage::after_error;
   }
+}
+
+bool Dispatch::is_empty(CallableList Router::*list) const noexcept {
+  for (std::size_t i = 0; i < match_.depth; ++i) {
+    if ((match_.routers[i]->*list).first() != nullptr) return false;
+  }
+  return true;
 }
 
 // Goes through one list of each router: from the app inwards, or from the route's router outwards.
@@ -227,7 +235,8 @@ void Dispatch::settle(Response&& response) noexcept {
     case Stage::before:
     case Stage::handler:
       walking_ = false;
-      stage_ = Stage::after;
+      stage_ = is_empty(&Router::after_) && request_->after_request_hooks() == nullptr ? Stage::done
+                                                                                       : Stage::after;
       break;
     case Stage::exception:
     case Stage::error:

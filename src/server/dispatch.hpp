@@ -64,6 +64,7 @@ class Dispatch {
   void log(std::string_view what) noexcept;
   void no_route() noexcept;
   void automatic_options() noexcept;
+  bool is_empty(CallableList Router::*list) const noexcept;
   Callable* advance_list(CallableList Router::*list, bool from_app) noexcept;
   Callable* error_handler(int status) const noexcept;
   Callable* exception_handler() const noexcept;

@@ -123,6 +123,7 @@ class Exchange final : public ListHook, private Strand::Owner {
 
   bool wants_keep_alive() const noexcept;
   bool write_head(std::optional<std::uint64_t> content_length) noexcept;
+  bool write_usual_head(std::optional<std::uint64_t> content_length) noexcept;
   void begin_file_part(std::uint64_t offset, std::uint64_t size) noexcept;
   void lose_client() noexcept { gone_ = true; }
   void log_request() noexcept;

@@ -43,7 +43,7 @@ bool Exchange::begin_response() noexcept {
     length.reset();
     chunked_ = false;
   }
-  if (!write_head(length)) {
+  if (!write_usual_head(length) && !write_head(length)) {
     if (out_size_ != 0) return false;
     response = Response(error_text(500), 500);
     chunked_ = false;
@@ -86,6 +86,24 @@ bool Exchange::holds(std::string_view bytes) const noexcept {
   return within(this, server_->limits().exchange_memory());
 }
 
+// The head that most answers have, in one piece. False if this one has another, or there is no room.
+bool Exchange::write_usual_head(std::optional<std::uint64_t> content_length) noexcept {
+  constexpr std::string_view kEnd = "\r\n\r\n";
+  const Response& response = dispatch_->response();
+  if (response.status_code != 200 || !response.headers().empty() || content_length.value_or(0) == 0 ||
+      !keep_alive_ || parser_.version_minor() == 0) {
+    return false;
+  }
+  const std::string_view head = server_->usual_head();
+  if (head.empty() || out_room().size() < head.size() + kMaxDecimal + kEnd.size()) return false;
+  char* const at = out_room().data();
+  std::memcpy(at, head.data(), head.size());
+  const std::size_t digits = write_decimal(at + head.size(), *content_length);
+  std::memcpy(at + head.size() + digits, kEnd.data(), kEnd.size());
+  out_size_ += static_cast<std::uint32_t>(head.size() + digits + kEnd.size());
+  return true;
+}
+
 bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept {
   Response& response = dispatch_->response();
   ResponseHead head(out_room());
@@ -105,10 +123,7 @@ bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept 
     head.raw(field.name).raw(": ").raw(field.value).raw("\r\n");  // checked when they were set
   });
   if (!has_type && (chunked_ || content_length.value_or(0) != 0)) {
-    head.raw("Content-Type: ").raw(server_->app().default_content_type);
-    head.raw(server_->app().default_content_type.find("charset=") == std::string_view::npos
-                 ? "; charset=UTF-8\r\n"
-                 : "\r\n");
+    head.text_type(server_->app().default_content_type);
   }
   if (chunked_) {
     head.chunked();

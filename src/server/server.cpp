@@ -287,6 +287,20 @@ std::string_view Server::date_line() noexcept {
   return unix_seconds_ != 0 ? date_.at(unix_seconds_) : std::string_view{};
 }
 
+std::string_view Server::usual_head() noexcept {
+  const std::string_view date = date_line();
+  const std::string_view type = app_->default_content_type;
+  if (unix_seconds_ != usual_head_second_ || type.data() != usual_head_type_.data() ||
+      type.size() != usual_head_type_.size()) {
+    usual_head_second_ = unix_seconds_;
+    usual_head_type_ = type;
+    ResponseHead head(usual_head_);
+    head.status(200).raw(date).text_type(type).raw("Content-Length: ");
+    usual_head_size_ = head.error() == Error::none ? static_cast<std::uint8_t>(head.size()) : 0;
+  }
+  return {usual_head_, usual_head_size_};
+}
+
 Stats Server::stats() const noexcept {
   Stats stats;
   stats.connections = open_;

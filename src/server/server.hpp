@@ -42,6 +42,9 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   bool shutting_down() const noexcept { return shutting_down_; }
   /// The line "Date: …\r\n", or "" where the time is not known.
   std::string_view date_line() noexcept;
+  /// The head of a plain 200 up to "Content-Length: ", whose value and end are missing; "" where the App's
+  /// default content type is too long to be kept.
+  std::string_view usual_head() noexcept;
   void count_request() noexcept { ++requests_; }
 
   // What connections report.
@@ -93,6 +96,10 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   DateField date_;
   TimePoint date_checked_{};
   std::int64_t unix_seconds_ = 0;
+  std::int64_t usual_head_second_ = -1;
+  std::string_view usual_head_type_;
+  char usual_head_[160];
+  std::uint8_t usual_head_size_ = 0;
   std::uint64_t accepted_ = 0;
   std::uint64_t requests_ = 0;
   std::uint64_t refused_ = 0;

@@ -109,8 +109,9 @@ inline constexpr std::size_t kMaxDecimal = 20;
 
 /// Writes `value` in decimal at `out`, which has room for `kMaxDecimal` bytes. Returns the bytes written.
 inline std::size_t write_decimal(char* out, std::uint64_t value) noexcept {
-  char digits[kMaxDecimal];
-  char* p = digits + kMaxDecimal;
+  std::size_t size = 1;
+  for (std::uint64_t bound = 10; size < kMaxDecimal && value >= bound; bound *= 10) ++size;
+  char* p = out + size;
   // 32-bit division is several times faster on small processors, and most numbers are small.
   while (value > UINT32_MAX) {
     *--p = static_cast<char>('0' + value % 10);
@@ -121,8 +122,6 @@ inline std::size_t write_decimal(char* out, std::uint64_t value) noexcept {
     *--p = static_cast<char>('0' + small % 10);
     small /= 10;
   } while (small != 0);
-  const auto size = static_cast<std::size_t>(digits + kMaxDecimal - p);
-  std::memcpy(out, p, size);
   return size;
 }
 

@@ -41,6 +41,11 @@ class ResponseHead {
   ResponseHead& field(std::string_view name, std::string_view value) noexcept;
   ResponseHead& field(std::string_view name, std::uint64_t value) noexcept;
   ResponseHead& content_type(std::string_view type) noexcept;
+  /// The same for a type that is known to be right, with "charset=UTF-8" where it names none.
+  ResponseHead& text_type(std::string_view type) noexcept {
+    raw("Content-Type: ").raw(type);
+    return raw(type.find("charset=") == std::string_view::npos ? "; charset=UTF-8\r\n" : "\r\n");
+  }
   ResponseHead& content_length(std::uint64_t size) noexcept;
   /// "Transfer-Encoding: chunked".
   ResponseHead& chunked() noexcept { return raw("Transfer-Encoding: chunked\r\n"); }
