@@ -46,12 +46,12 @@ Task<Result<void>> App::start_server(ServerOptions options) {
     co_return Error::invalid;
   }
   if (block_.empty()) {
-    std::byte* block = acquire_(limits_.memory());
+    std::byte* block = acquire_(limits_.server_memory());
     if (block == nullptr) {
       log.write(LogLevel::error, "no memory for the server: see Limits::memory()");
       co_return Error::no_memory;
     }
-    block_ = {block, limits_.memory()};
+    block_ = {block, limits_.server_memory()};
   }
   server_ = detail::Server::create(*this, block_);
   const ServerScope scope(server_);

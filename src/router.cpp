@@ -75,7 +75,7 @@ MethodSet Router::parse_methods(std::string_view pattern,
 }
 
 void Router::add_route(std::string_view pattern, bool copy_pattern, const char* error, MethodSet methods,
-                       detail::Callable& handler, Accepts accepts) noexcept {
+                       detail::Callable& handler, Accepts accepts, const RouteOptions& options) noexcept {
   if (copy_pattern) pattern = keep(pattern);
   if (error != nullptr && error_.reason == nullptr) error_ = {pattern, error};
   void* memory = registry_.allocate(sizeof(RouteEntry));
@@ -85,6 +85,7 @@ void Router::add_route(std::string_view pattern, bool copy_pattern, const char* 
   entry->methods = methods;
   entry->handler = &handler;
   entry->accepts = accepts;
+  entry->max_active = options.max_active;
   entry->literal = pattern.find_first_of("<%") == std::string_view::npos;
   *last_route_ = entry;
   last_route_ = &entry->next;
@@ -151,7 +152,8 @@ void Router::add_exception_handler(detail::ExceptionHandler& handler) noexcept {
 
 RegistrationError Router::prepare(Files& files, std::size_t depth) noexcept {
   if (error_.reason != nullptr) return error_;
-  if (registry_.overflowed()) return {"", "Limits::handler_bytes is too small for the routes and hooks"};
+  if (registry_.overflowed())
+    return {"", "Limits::routes or Limits::handler_bytes is too small for the routes and hooks"};
   for (RouteEntry* entry = routes_; entry != nullptr; entry = entry->next) {
     if (entry->handler != nullptr) {
       if (const char* reason = entry->regex.compile(entry->pattern)) return {entry->pattern, reason};
@@ -231,7 +233,7 @@ bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch
                          std::uint8_t depth) noexcept {
   match.routers[depth] = &router;
   match.depth = static_cast<std::uint8_t>(depth + 1);
-  for (const RouteEntry* entry = router.routes_; entry != nullptr; entry = entry->next) {
+  for (RouteEntry* entry = router.routes_; entry != nullptr; entry = entry->next) {
     std::string_view rest;
     if (entry->mounted != nullptr) {
       if (depth + 1U < kMaxMountDepth && match_prefix(entry->pattern, path, rest) &&

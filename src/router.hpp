@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include <microdot/limits.hpp>
 #include <microdot/router.hpp>
 
 namespace microdot::inline MICRODOT_ABI::detail {
@@ -24,9 +25,13 @@ struct RouteEntry {
   bool (*accepts)(std::string_view pattern, const PathArgs& args) noexcept = nullptr;
   Router* mounted = nullptr;
   StaticDirectory* directory = nullptr;
+  std::uint16_t max_active = 0;  // see RouteOptions
+  std::uint16_t active = 0;
   bool literal = false;  // the pattern has neither components nor percent-encoding
   RouteRegex regex;
 };
+
+static_assert(sizeof(RouteEntry) <= kRouteBytes);
 
 struct ErrorEntry {
   ErrorEntry* next;
@@ -39,11 +44,11 @@ inline constexpr std::size_t kMaxMountDepth = 6;
 
 /// What was found for a request.
 struct RouteMatch {
-  const RouteEntry* entry = nullptr;  // null: 404 or 405
-  MethodSet allowed;                  // methods that the path has
-  PathArgs args;                      // decoded
-  std::string_view prefix;            // of the path, before the route's own pattern
-  std::string_view rest;              // of the path, below a directory's prefix; "" for the prefix itself
+  RouteEntry* entry = nullptr;  // null: 404 or 405
+  MethodSet allowed;            // methods that the path has
+  PathArgs args;                // decoded
+  std::string_view prefix;      // of the path, before the route's own pattern
+  std::string_view rest;        // of the path, below a directory's prefix; "" for the prefix itself
   std::array<const Router*, kMaxMountDepth> routers{};  // from the app to the router that has the route
   std::uint8_t depth = 0;
   bool out_of_memory = false;  // decoded arguments found no room

@@ -8,6 +8,7 @@
 #include <microdot/async/task.hpp>
 #include <microdot/limits.hpp>
 #include <microdot/router.hpp>
+#include <microdot/stats.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
 
@@ -21,17 +22,10 @@ struct ServerOptions {
   std::string_view host = "0.0.0.0";
   std::uint16_t port = 5000;  ///< 0: the system chooses; see `App::port`.
   bool debug = false;         ///< One line in the log for each request.
-};
-
-/// What is in use now, for tests and monitoring.
-struct Stats {
-  std::uint32_t connections = 0;       ///< Accepted sockets.
-  std::uint32_t exchanges = 0;         ///< Requests in flight.
-  std::uint32_t queued = 0;            ///< Connections that wait for an exchange.
-  std::uint64_t accepted = 0;          ///< Connections since the start.
-  std::uint64_t requests = 0;          ///< Answered since the start.
-  std::uint64_t refused = 0;           ///< Answered 503 because an exchange did not come free in time.
-  std::uint32_t arena_high_water = 0;  ///< Most bytes that one request has used of its arena.
+  /// Addresses and networks of reverse proxies, separated by commas: "127.0.0.1, ::1, 10.0.0.0/8". Many
+  /// clients come through each, so what one client may have at most is not asked of them. Must stay valid (a
+  /// literal).
+  std::string_view trusted_proxies = {};
 };
 
 /// A web application: routes, hooks, error handlers, and the server for them.
@@ -88,23 +82,39 @@ class App : public Router {
   bool announces_ = false;  // the address, in the log, when the server starts
 };
 
+namespace detail {
+
+/// Fails to compile with the error's name, which says the field.
+template <LimitsError kError>
+constexpr bool limits_are_valid() noexcept {
+  static_assert(kError == LimitsError::none,
+                "a field of these Limits is out of range: see the name of kError");
+  return true;
+}
+
+}  // namespace detail
+
 /// An App whose memory is a part of itself: nothing comes from the heap.
 ///
 ///     StaticApp<Limits{.connections = 12, .exchanges = 3}> app;
 ///     static_assert(decltype(app)::memory() <= 48 * 1024);
 template <Limits kLimits>
 class StaticApp : public App {
-  static_assert(kLimits.check() == nullptr,
-                "StaticApp: see Limits::check() for the field that is out of range");
+  static_assert(detail::limits_are_valid<kLimits.error()>());
 
  public:
-  StaticApp() noexcept : App(kLimits, block_, registry_) {}
-  /// Bytes of the server's block. Routes and hooks lie beside it, in `kLimits.handler_bytes`.
+  StaticApp() noexcept : App(kLimits, block_, registry_) { static_assert(sizeof(StaticApp) == memory()); }
+  /// Bytes of all this: `sizeof(StaticApp)`. Nothing else is used.
   static constexpr std::size_t memory() noexcept { return kLimits.memory(); }
 
  private:
-  alignas(std::max_align_t) std::byte block_[kLimits.memory()];
-  alignas(std::max_align_t) std::byte registry_[kLimits.handler_bytes];
+  // With what `memory` counts for the App and it does not need.
+  static constexpr std::size_t kBlock =
+      kLimits.server_memory() + detail::kAppBytes - detail::align_up(sizeof(App));
+
+  alignas(std::max_align_t) std::byte block_[kBlock];
+  alignas(std::max_align_t) std::byte registry_[kLimits.registry_memory()];
 };
+static_assert(sizeof(App) <= detail::kAppBytes);
 
 }  // namespace microdot::inline MICRODOT_ABI

@@ -21,34 +21,97 @@ struct Milliseconds {
   friend constexpr bool operator==(Milliseconds, Milliseconds) noexcept = default;
 };
 
-/// Every number that bounds what an App may use. The memory of an App follows from it: see `memory`.
+/// What happens to newcomers when every connection is taken and none is idle.
+enum class WhenFull : std::uint8_t {
+  wait,    ///< They stay in the system's backlog until there is room: nobody sees an error.
+  refuse,  ///< They get a constant 503 with `Retry-After` and are closed: everybody is answered at once.
+};
+
+// Everything that can be wrong with limits: the name that the compiler prints, and the words at run time.
+#define MICRODOT_LIMITS_ERRORS(X)                                                         \
+  X(connections_must_be_at_least_1, "Limits::connections must be at least 1")             \
+  X(connections_must_be_at_most_1_million, "Limits::connections must be at most 1048576") \
+  X(connections_per_client_must_not_exceed_connections,                                   \
+    "Limits::connections_per_client must not exceed connections")                         \
+  X(exchanges_must_be_at_least_1, "Limits::exchanges must be at least 1")                 \
+  X(stream_bytes_must_be_at_least_512, "Limits::stream_bytes must be at least 512")       \
+  X(head_bytes_must_be_from_256_to_65535, "Limits::head_bytes must be from 256 to 65535") \
+  X(header_count_must_be_from_1_to_4096, "Limits::header_count must be from 1 to 4096")   \
+  X(response_bytes_must_be_at_least_256, "Limits::response_bytes must be at least 256")   \
+  X(arena_bytes_must_be_at_least_1024, "Limits::arena_bytes must be at least 1024")       \
+  X(max_readline_must_be_at_least_64, "Limits::max_readline must be at least 64")         \
+  X(max_body_length_must_not_exceed_max_content_length,                                   \
+    "Limits::max_body_length must not exceed max_content_length")                         \
+  X(first_timeout_must_be_positive, "Limits::first_timeout must be positive")             \
+  X(keep_alive_timeout_must_be_positive, "Limits::keep_alive_timeout must be positive")   \
+  X(head_timeout_must_be_positive, "Limits::head_timeout must be positive")               \
+  X(body_timeout_must_be_positive, "Limits::body_timeout must be positive")               \
+  X(write_timeout_must_be_positive, "Limits::write_timeout must be positive")             \
+  X(slow_grace_must_be_positive, "Limits::slow_grace must be positive")                   \
+  X(queue_timeout_must_be_positive, "Limits::queue_timeout must be positive")             \
+  X(handler_timeout_must_not_be_negative, "Limits::handler_timeout must not be negative") \
+  X(linger_timeout_must_not_be_negative, "Limits::linger_timeout must not be negative")   \
+  X(shutdown_timeout_must_not_be_negative, "Limits::shutdown_timeout must not be negative")
+
+/// What is wrong with limits.
+enum class LimitsError : std::uint8_t {
+  none,
+#define MICRODOT_LIMITS_ERROR(name, words) name,
+  MICRODOT_LIMITS_ERRORS(MICRODOT_LIMITS_ERROR)
+#undef MICRODOT_LIMITS_ERROR
+};
+
+/// Every number that bounds what an App may use: a budget that no client can make it exceed. The memory of an
+/// App follows from it: see `memory`.
 ///
 ///     App app{Limits{.connections = 200, .exchanges = 32}};
 ///     StaticApp<Limits{.connections = 12, .exchanges = 3, .head_bytes = 1024, …}> device_app;
+///
+/// Where a cost is named it is that of a 64-bit host; `scripts/sizes` prints what each thing costs.
 struct Limits {
-  // What is there at once. Memory.
-  std::uint32_t connections = 1024;     ///< Accepted sockets, idle ones included.
-  std::uint32_t exchanges = 64;         ///< Requests being read, handled and answered.
+  // ---- What is there at once ----
+  std::uint32_t connections = 1024;  ///< Accepted sockets, idle ones included. About 256 bytes each.
+  std::uint32_t connections_per_client =
+      0;                         ///< Of one client address; 0: three quarters of `connections`.
+                                 ///< As many as `connections`: no cap. A newcomer beyond gets 503.
+  std::uint32_t exchanges = 64;  ///< Requests being read, handled and answered: see `exchange_memory`. From
+                                 ///< two on, no client address ever holds all of them.
+  std::uint32_t streams = 64;    ///< Live streams (WebSocket, Server-Sent Events), apart from exchanges.
+  std::uint32_t stream_bytes = 4096;  ///< Memory of one stream: its windows and its handler's frames.
+  std::uint32_t queue_length = 512;   ///< Connections that wait for an exchange; one more gets 503 at once.
+  std::uint32_t background_tasks = 256;  ///< Running tasks that requests have started with `create_task`; one
+                                         ///< more is refused and reported. They live in the task pool.
+  WhenFull when_full = WhenFull::refuse;  ///< What newcomers meet when every connection is taken.
+
+  // ---- Memory of one exchange: bytes ----
   std::uint32_t head_bytes = 8192;      ///< Request line and header fields; larger: 431. At most 65535.
   std::uint32_t header_count = 64;      ///< Header fields of a request; more: 431. 8 bytes each.
   std::uint32_t response_bytes = 4096;  ///< Response head, and small bodies sent with it in one write.
   std::uint32_t arena_bytes =
       16 * 1024;  ///< Coroutine frames, response fields and formatted text of one request.
 
-  std::uint32_t handler_bytes = 4096;  ///< Routes, hooks and their closures in a `StaticApp`; an `App` takes
-                                       ///< what it needs from the heap, before it starts.
+  // ---- Memory of a StaticApp's routes. An `App` takes what it needs from the heap, before it starts ----
+  std::uint32_t routes = 32;           ///< Routes, mounted routers and static directories.
+  std::uint32_t handler_bytes = 4096;  ///< Handlers and hooks with what they capture, error handlers, texts.
 
-  // Microdot's limits. Bytes.
+  // ---- Microdot's limits: bytes ----
   std::uint64_t max_content_length = 16 * 1024;  ///< Larger request bodies get 413.
   std::uint32_t max_body_length =
       16 * 1024;                      ///< Bodies up to this are read before the handler runs (memory: the
                                       ///< body window has this size); larger ones only by `stream()`.
   std::uint32_t max_readline = 2048;  ///< Longer request lines get 414, longer header lines 431.
 
-  // Times.
+  // ---- Times ----
+  Milliseconds first_timeout =
+      std::chrono::seconds(10);  ///< From the connection to its first byte; then closed.
   Milliseconds head_timeout = std::chrono::seconds(10);   ///< First to last byte of a head; then 408.
   Milliseconds body_timeout = std::chrono::seconds(30);   ///< Without a byte of the body; then 408.
   Milliseconds write_timeout = std::chrono::seconds(30);  ///< Without progress of the answer; then closed.
+  std::uint32_t body_rate = 240;   ///< Bytes a second that a body must make on average after its first
+                                   ///< `body_timeout`, counting the time it is waited for; else 408. 0: any.
+  std::uint32_t write_rate = 240;  ///< The same of the answer, after `write_timeout`; else closed.
+  Milliseconds slow_grace = std::chrono::seconds(2);  ///< While others wait for an exchange, the rates count
+                                                      ///< after this time already, for heads too.
   Milliseconds keep_alive_timeout = std::chrono::seconds(60);  ///< Idle between requests; then closed.
   Milliseconds queue_timeout = std::chrono::seconds(10);       ///< In the queue for an exchange; then 503.
   Milliseconds handler_timeout =
@@ -62,42 +125,87 @@ struct Limits {
 
   /// For servers: the default values.
   static constexpr Limits host() noexcept { return {}; }
-  /// For microcontrollers: an App under 48 KB.
+  /// For microcontrollers: an App under 48 KB. Newcomers wait rather than see an error, and a client's
+  /// address says little (all may come through one), so it has no cap.
   static constexpr Limits device() noexcept {
     Limits limits;
-    limits.connections = 12;
+    limits.connections = limits.connections_per_client = limits.queue_length = 12;
     limits.exchanges = 3;
+    limits.streams = 4;
+    limits.stream_bytes = 1024;
+    limits.background_tasks = 8;
+    limits.when_full = WhenFull::wait;
     limits.head_bytes = 1536;
     limits.header_count = 32;
     limits.response_bytes = 1460;
     limits.arena_bytes = 2048;
+    limits.routes = 24;
+    limits.handler_bytes = 2048;
     limits.max_body_length = 2048;
     limits.max_readline = 1024;
-    limits.keep_alive_timeout = std::chrono::seconds(5);
+    limits.first_timeout = limits.keep_alive_timeout = std::chrono::seconds(5);
     limits.queue_timeout = std::chrono::seconds(15);
     return limits;
   }
 
-  /// Bytes of the one block that an App with these limits lives in, apart from routes and hooks.
+  /// Bytes that a `StaticApp` with these limits has, all in all: the App, its routes and hooks, the server,
+  /// connections, exchanges and streams. It holds nothing else.
   constexpr std::size_t memory() const noexcept;
   /// Bytes of that for one connection.
   static constexpr std::size_t connection_memory() noexcept;
   /// Bytes of that for one exchange.
   constexpr std::size_t exchange_memory() const noexcept;
-  /// Null, or what is wrong, by field name.
+  /// Bytes of that for one stream.
+  constexpr std::size_t stream_memory() const noexcept;
+  /// Bytes of that for routes and hooks.
+  constexpr std::size_t registry_memory() const noexcept;
+  /// Bytes of that for the server: what an `App` takes from the heap when it starts.
+  constexpr std::size_t server_memory() const noexcept;
+
+  /// `connections_per_client`, with what 0 stands for.
+  constexpr std::uint32_t client_cap() const noexcept {
+    return connections_per_client != 0 ? connections_per_client : connections - connections / 4;
+  }
+
+  /// The first thing that is wrong, by the field's name; `none` if nothing is.
+  constexpr LimitsError error() const noexcept {
+    using enum LimitsError;
+    if (connections == 0) return connections_must_be_at_least_1;
+    if (connections > 1024 * 1024) return connections_must_be_at_most_1_million;
+    if (connections_per_client > connections) return connections_per_client_must_not_exceed_connections;
+    if (exchanges == 0) return exchanges_must_be_at_least_1;
+    if (streams != 0 && stream_bytes < 512) return stream_bytes_must_be_at_least_512;
+    if (head_bytes < 256 || head_bytes > 65535) return head_bytes_must_be_from_256_to_65535;
+    if (header_count == 0 || header_count > 4096) return header_count_must_be_from_1_to_4096;
+    if (response_bytes < 256) return response_bytes_must_be_at_least_256;
+    if (arena_bytes < 1024) return arena_bytes_must_be_at_least_1024;
+    if (max_readline < 64) return max_readline_must_be_at_least_64;
+    if (max_body_length > max_content_length) return max_body_length_must_not_exceed_max_content_length;
+    if (first_timeout.count <= 0) return first_timeout_must_be_positive;
+    if (keep_alive_timeout.count <= 0) return keep_alive_timeout_must_be_positive;
+    if (head_timeout.count <= 0) return head_timeout_must_be_positive;
+    if (body_timeout.count <= 0) return body_timeout_must_be_positive;
+    if (write_timeout.count <= 0) return write_timeout_must_be_positive;
+    if (slow_grace.count <= 0) return slow_grace_must_be_positive;
+    if (queue_timeout.count <= 0) return queue_timeout_must_be_positive;
+    if (handler_timeout.count < 0) return handler_timeout_must_not_be_negative;
+    if (linger_timeout.count < 0) return linger_timeout_must_not_be_negative;
+    if (shutdown_timeout.count < 0) return shutdown_timeout_must_not_be_negative;
+    return none;
+  }
+  /// The same in words; null if nothing is wrong.
   constexpr const char* check() const noexcept {
-    if (connections == 0) return "Limits::connections must be at least 1";
-    if (exchanges == 0) return "Limits::exchanges must be at least 1";
-    if (head_bytes < 256 || head_bytes > 65535) return "Limits::head_bytes must be from 256 to 65535";
-    if (header_count == 0 || header_count > 4096) return "Limits::header_count must be from 1 to 4096";
-    if (response_bytes < 256) return "Limits::response_bytes must be at least 256";
-    if (arena_bytes < 1024) return "Limits::arena_bytes must be at least 1024";
-    if (max_readline < 64) return "Limits::max_readline must be at least 64";
-    if (max_body_length > max_content_length)
-      return "Limits::max_body_length must not exceed max_content_length";
+    switch (error()) {
+      case LimitsError::none: return nullptr;
+#define MICRODOT_LIMITS_ERROR(name, words) \
+  case LimitsError::name: return words;
+        MICRODOT_LIMITS_ERRORS(MICRODOT_LIMITS_ERROR)
+#undef MICRODOT_LIMITS_ERROR
+    }
     return nullptr;
   }
 };
+#undef MICRODOT_LIMITS_ERRORS
 
 namespace detail {
 
@@ -105,14 +213,21 @@ constexpr std::size_t align_up(std::size_t size) noexcept {
   return (size + alignof(std::max_align_t) - 1) / alignof(std::max_align_t) * alignof(std::max_align_t);
 }
 // Room for the objects themselves; the sources assert that they fit.
-inline constexpr std::size_t kServerBytes = align_up(58 * sizeof(void*) + 192);
+inline constexpr std::size_t kAppBytes = align_up(56 * sizeof(void*));
+inline constexpr std::size_t kServerBytes = align_up(58 * sizeof(void*) + 512);
 inline constexpr std::size_t kConnectionBytes = align_up(32 * sizeof(void*));
 inline constexpr std::size_t kExchangeBytes = align_up(216 * sizeof(void*));
+inline constexpr std::size_t kStreamBytes = align_up(24 * sizeof(void*));
+inline constexpr std::size_t kRouteBytes = align_up(12 * sizeof(void*));
 inline constexpr std::size_t kHeaderFieldBytes = 8;
 /// The body window: streams need one even if no body is read beforehand, and the end of a chunked body has to
 /// be read behind the longest one that is kept.
 constexpr std::size_t body_window_bytes(const Limits& limits) noexcept {
   return (limits.max_body_length > 1024 ? limits.max_body_length : 1024) + 16;
+}
+/// One more than there are, to tell newcomers that there are no more.
+constexpr std::size_t connection_slots(const Limits& limits) noexcept {
+  return std::size_t{limits.connections} + (limits.when_full == WhenFull::refuse ? 1 : 0);
 }
 
 }  // namespace detail
@@ -125,8 +240,21 @@ constexpr std::size_t Limits::exchange_memory() const noexcept {
          detail::align_up(response_bytes) + detail::align_up(arena_bytes);
 }
 
+constexpr std::size_t Limits::stream_memory() const noexcept {
+  return detail::kStreamBytes + detail::align_up(stream_bytes);
+}
+
+constexpr std::size_t Limits::registry_memory() const noexcept {
+  return routes * detail::kRouteBytes + detail::align_up(handler_bytes);
+}
+
+constexpr std::size_t Limits::server_memory() const noexcept {
+  return detail::kServerBytes + detail::connection_slots(*this) * connection_memory() +
+         exchanges * exchange_memory() + streams * stream_memory();
+}
+
 constexpr std::size_t Limits::memory() const noexcept {
-  return detail::kServerBytes + connections * connection_memory() + exchanges * exchange_memory();
+  return detail::kAppBytes + registry_memory() + server_memory();
 }
 
 }  // namespace microdot::inline MICRODOT_ABI

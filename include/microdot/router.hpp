@@ -104,6 +104,13 @@ class RouteFinder;
 
 }  // namespace detail
 
+/// What one route may use.
+struct RouteOptions {
+  /// Requests that it handles at the same time, until their answers are sent; one more is answered 503 with
+  /// `Retry-After`. 0: as many as there are exchanges.
+  std::uint16_t max_active = 0;
+};
+
 /// Why a route can't be served, for the message at start.
 struct RegistrationError {
   std::string_view subject;  ///< The pattern, prefix or directory.
@@ -129,48 +136,56 @@ class Router {
 
   /// Adds a handler for a pattern and some methods. `handler` is called as `f(req, path arguments…)`; it may
   /// be a coroutine; see `Response` for what it may return. The pattern is checked at compile time against
-  /// its signature.
+  /// its signature. `options` may limit it: `app.get("/camera", handler, {.max_active = 1})`.
   template <typename F>
-  void route(std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, MethodSet methods, F&& handler) {
-    add_handler(pattern, methods, std::forward<F>(handler));
+  void route(std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, MethodSet methods, F&& handler,
+             const RouteOptions& options = {}) {
+    add_handler(pattern, methods, std::forward<F>(handler), options);
   }
   /// Method names as text: `app.route("/both", {"GET", "POST"}, handler)`.
   template <typename F>
   void route(std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern,
-             std::initializer_list<const char*> methods, F&& handler) {
-    add_handler(pattern, parse_methods(pattern.text(), methods), std::forward<F>(handler));
+             std::initializer_list<const char*> methods, F&& handler, const RouteOptions& options = {}) {
+    add_handler(pattern, parse_methods(pattern.text(), methods), std::forward<F>(handler), options);
   }
   /// For GET.
   template <typename F>
   requires(!std::convertible_to<F, MethodSet>) void route(
-      std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, F&& handler) {
-    add_handler(pattern, Method::get, std::forward<F>(handler));
+      std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, F&& handler,
+      const RouteOptions& options = {}) {
+    add_handler(pattern, Method::get, std::forward<F>(handler), options);
   }
   /// For GET, and HEAD with it.
   template <typename F>
-  void get(std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, F&& handler) {
-    add_handler(pattern, Method::get, std::forward<F>(handler));
+  void get(std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, F&& handler,
+           const RouteOptions& options = {}) {
+    add_handler(pattern, Method::get, std::forward<F>(handler), options);
   }
   template <typename F>
-  void post(std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, F&& handler) {
-    add_handler(pattern, Method::post, std::forward<F>(handler));
+  void post(std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, F&& handler,
+            const RouteOptions& options = {}) {
+    add_handler(pattern, Method::post, std::forward<F>(handler), options);
   }
   template <typename F>
-  void put(std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, F&& handler) {
-    add_handler(pattern, Method::put, std::forward<F>(handler));
+  void put(std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, F&& handler,
+           const RouteOptions& options = {}) {
+    add_handler(pattern, Method::put, std::forward<F>(handler), options);
   }
   template <typename F>
-  void patch(std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, F&& handler) {
-    add_handler(pattern, Method::patch, std::forward<F>(handler));
+  void patch(std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, F&& handler,
+             const RouteOptions& options = {}) {
+    add_handler(pattern, Method::patch, std::forward<F>(handler), options);
   }
   template <typename F>
-  void delete_(std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, F&& handler) {
-    add_handler(pattern, Method::delete_, std::forward<F>(handler));
+  void delete_(std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, F&& handler,
+               const RouteOptions& options = {}) {
+    add_handler(pattern, Method::delete_, std::forward<F>(handler), options);
   }
   /// Replaces the automatic answer to OPTIONS.
   template <typename F>
-  void options(std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, F&& handler) {
-    add_handler(pattern, Method::options, std::forward<F>(handler));
+  void options(std::type_identity_t<RoutePattern<std::decay_t<F>>> pattern, F&& handler,
+               const RouteOptions& route_options = {}) {
+    add_handler(pattern, Method::options, std::forward<F>(handler), route_options);
   }
 
   /// Serves the files below directory `root` at `prefix`: `app.static_files("/static", "static", {.max_age =
@@ -232,12 +247,13 @@ class Router {
   friend class detail::Dispatch;
 
   template <typename F>
-  void add_handler(const RoutePattern<std::decay_t<F>>& pattern, MethodSet methods, F&& handler) {
+  void add_handler(const RoutePattern<std::decay_t<F>>& pattern, MethodSet methods, F&& handler,
+                   const RouteOptions& options) {
     using Node = detail::RouteHandlerFor<std::decay_t<F>>;
     Node* node = make<Node>(std::forward<F>(handler));
     if (node == nullptr) return;
     add_route(pattern.text(), pattern.is_runtime(), pattern.error(), methods, *node,
-              HandlerTraits<std::decay_t<F>>::kArgs == 0 ? nullptr : &accepts<std::decay_t<F>>);
+              HandlerTraits<std::decay_t<F>>::kArgs == 0 ? nullptr : &accepts<std::decay_t<F>>, options);
   }
   template <detail::CallKind kKind, typename F>
   void add_hook(detail::CallableList& list, F&& hook) {
@@ -257,7 +273,7 @@ class Router {
   using Accepts = bool (*)(std::string_view pattern, const PathArgs& args) noexcept;
   MethodSet parse_methods(std::string_view pattern, std::initializer_list<const char*> methods) noexcept;
   void add_route(std::string_view pattern, bool copy_pattern, const char* error, MethodSet methods,
-                 detail::Callable& handler, Accepts accepts) noexcept;
+                 detail::Callable& handler, Accepts accepts, const RouteOptions& options) noexcept;
   void add_error(int status, detail::Callable& handler) noexcept;
   std::string_view keep(std::string_view text) noexcept;
 #if MICRODOT_EXCEPTIONS

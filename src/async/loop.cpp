@@ -67,11 +67,7 @@ void Strand::stop(const Stop& reason) noexcept {
   wake();
 }
 
-void Strand::stop_outermost(const Stop& reason) noexcept {
-  Strand* outermost = this;
-  while (outermost->parent_ != nullptr) outermost = outermost->parent_;
-  outermost->stop(reason);
-}
+void Strand::stop_outermost(const Stop& reason) noexcept { outermost().stop(reason); }
 
 void Strand::run_now() noexcept {
   if (state_ != State::ready || current_strand != nullptr) return;

@@ -35,6 +35,8 @@ void TaskNode::set_name(std::string_view name) noexcept {
 void TaskNode::start(Loop& loop) noexcept {
   acquire();  // the loop's own reference, until the task has ended
   loop.tasks().push_back(*this);
+  ++loop.task_counts().all;
+  if (task_limit_ != Strand::kNoTaskLimit) ++loop.task_counts().of_requests;
   strand_.start(loop, root());
 }
 
@@ -67,6 +69,8 @@ void TaskNode::cancel_now() noexcept {
 void TaskNode::end(TaskState state) noexcept {
   state_ = state;
   unlink();
+  --strand_.loop().task_counts().all;
+  if (task_limit_ != Strand::kNoTaskLimit) --strand_.loop().task_counts().of_requests;
   if (!keep_result_ || state == TaskState::canceled) destroy_frames();
   while (!waiters_.empty()) waiters_.front().wake();
   release();
@@ -102,11 +106,17 @@ TaskHandle start_task(TaskNode* node, std::string_view name) noexcept {
   TaskHandle handle(node);
   node->set_name(name);
   Loop* loop = Loop::try_current();
+  Strand* const starter = Strand::current();
+  const std::uint32_t limit =
+      starter != nullptr ? starter->outermost().owner().task_limit() : Strand::kNoTaskLimit;
   if (loop == nullptr) {
     node->fail("no loop runs in this thread");
   } else if (!node->has_frames()) {
     node->fail("no room for it in the task pool");
+  } else if (loop->task_counts().of_requests >= limit) {
+    node->fail("requests have started too many: see Limits::background_tasks");
   } else {
+    node->set_task_limit(limit);
     node->start(*loop);
   }
   return handle;

@@ -33,6 +33,109 @@ struct Run {
   int length = 0;
 };
 
+bool parse_ipv4(std::string_view text, std::uint8_t* bytes) noexcept {
+  for (int i = 0; i < 4; ++i) {
+    const std::size_t size = i < 3 ? text.find('.') : text.size();
+    if (size == 0 || size > 3) return false;  // also where there is no dot
+    unsigned value = 0;
+    for (const char c : text.substr(0, size)) {
+      if (c < '0' || c > '9') return false;
+      value = value * 10 + static_cast<unsigned>(c - '0');
+    }
+    if (value > 255 || (size > 1 && text.front() == '0')) return false;
+    bytes[i] = static_cast<std::uint8_t>(value);
+    text.remove_prefix(i < 3 ? size + 1 : size);
+  }
+  return true;
+}
+
+int hex_digit(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// Groups of up to four hexadecimal digits, one "::" for groups of zeros, and IPv4 in the last 32 bits (RFC
+// 4291 section 2.2).
+bool parse_ipv6(std::string_view text, std::array<std::uint8_t, 16>& address) noexcept {
+  std::uint8_t bytes[16] = {};
+  std::size_t size = 0;
+  std::size_t gap = 17;  // where "::" is
+  if (text.starts_with("::")) {
+    gap = 0;
+    text.remove_prefix(2);
+  } else if (text.empty()) {
+    return false;
+  }
+  while (!text.empty()) {
+    const std::size_t end = text.find(':');
+    const std::string_view group = text.substr(0, end);
+    if (group.find('.') != std::string_view::npos) {
+      if (end != std::string_view::npos || size > 12 || !parse_ipv4(group, bytes + size)) return false;
+      size += 4;
+      break;
+    }
+    if (group.empty() || group.size() > 4 || size > 14) return false;
+    unsigned value = 0;
+    for (const char c : group) {
+      const int digit = hex_digit(c);
+      if (digit < 0) return false;
+      value = value * 16 + static_cast<unsigned>(digit);
+    }
+    bytes[size++] = static_cast<std::uint8_t>(value >> 8);
+    bytes[size++] = static_cast<std::uint8_t>(value);
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+    if (text.starts_with(':')) {
+      if (gap != 17) return false;
+      gap = size;
+      text.remove_prefix(1);
+    } else if (text.empty()) {
+      return false;
+    }
+  }
+  if (gap == 17 ? size != 16 : size > 14) return false;
+  address = {};
+  const std::size_t front = gap == 17 ? size : gap;
+  for (std::size_t i = 0; i < front; ++i) address[i] = bytes[i];
+  for (std::size_t i = front; i < size; ++i) address[16 - size + i] = bytes[i];
+  return true;
+}
+
+// Takes the next of a list of networks: its address, and how many of its bits count.
+bool take_network(std::string_view& list, Endpoint& network, unsigned& bits) noexcept {
+  const std::size_t comma = list.find(',');
+  std::string_view item = list.substr(0, comma);
+  list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
+  while (item.starts_with(' ')) item.remove_prefix(1);
+  while (item.ends_with(' ')) item.remove_suffix(1);
+  const std::size_t slash = item.find('/');
+  network = Endpoint::from_address(item.substr(0, slash));
+  if (network.family == Endpoint::Family::none) return false;
+  bits = network.family == Endpoint::Family::ipv4 ? 32 : 128;
+  if (slash == std::string_view::npos) return true;
+  const std::string_view digits = item.substr(slash + 1);
+  if (digits.empty() || digits.size() > 3) return false;
+  unsigned value = 0;
+  for (const char c : digits) {
+    if (c < '0' || c > '9') return false;
+    value = value * 10 + static_cast<unsigned>(c - '0');
+  }
+  if (value > bits) return false;
+  bits = value;
+  return true;
+}
+
+bool same_bits(const Endpoint& a, const Endpoint& b, unsigned bits) noexcept {
+  if (a.family != b.family) return false;
+  for (std::size_t i = 0; bits != 0; ++i) {
+    const unsigned here = bits < 8 ? bits : 8;
+    if (((a.address[i] ^ b.address[i]) & (0xff00U >> here) & 0xff) != 0) return false;
+    bits -= here;
+  }
+  return true;
+}
+
 /// The first longest run of at least two zero groups (RFC 5952 sections 4.2.2 and 4.2.3).
 Run longest_zero_run(const unsigned (&groups)[8]) noexcept {
   Run best;
@@ -46,6 +149,35 @@ Run longest_zero_run(const unsigned (&groups)[8]) noexcept {
 }
 
 }  // namespace
+
+Endpoint Endpoint::from_address(std::string_view text) noexcept {
+  Endpoint endpoint;
+  if (parse_ipv4(text, endpoint.address.data())) {
+    endpoint.family = Family::ipv4;
+  } else {
+    endpoint.address = {};
+    if (parse_ipv6(text, endpoint.address)) endpoint.family = Family::ipv6;
+  }
+  return endpoint;
+}
+
+bool Endpoint::is_in(std::string_view networks) const noexcept {
+  Endpoint network;
+  unsigned bits = 0;
+  while (!networks.empty()) {
+    if (take_network(networks, network, bits) && same_bits(*this, network, bits)) return true;
+  }
+  return false;
+}
+
+bool is_network_list(std::string_view text) noexcept {
+  Endpoint network;
+  unsigned bits = 0;
+  while (!text.empty()) {
+    if (!take_network(text, network, bits)) return false;
+  }
+  return true;
+}
 
 std::string_view Endpoint::format_address(std::span<char, kMaxText> out) const noexcept {
   TextWriter text{out.data()};

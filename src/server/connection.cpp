@@ -77,7 +77,7 @@ void Connection::open(Transport& transport) noexcept {
   used_ = false;
   drained_ = 0;
   state_ = State::idle;
-  set_deadline(server_->limits().head_timeout);
+  set_deadline(server_->limits().first_timeout);
   server_->now_idle(*this);
 }
 
@@ -124,6 +124,7 @@ void Connection::go_tail(bool keep_alive, bool linger) noexcept {
   keep_alive_ = keep_alive;
   linger_ = linger;
   state_ = State::tail;
+  pace_.restart();
   continue_tail();
 }
 
@@ -153,6 +154,8 @@ Error Connection::send_tail() noexcept {
     }
     if (!sent) return sent.error();
     budget -= *sent;
+    pace_.move(*sent);
+    server_->count_out(*sent);
   }
   if (!tail_.empty()) return Error::would_block;
   return transport_->drained() ? Error::none : Error::would_block;
@@ -164,9 +167,14 @@ void Connection::continue_tail() noexcept {
       tail_.clear();
       if (keep_alive_) return go_idle();
       return linger_ ? close_gracefully() : close(false);
-    case Error::would_block:
+    case Error::would_block: {
+      const Limits& limits = server_->limits();
+      const TimePoint now = server_->loop().now();
+      pace_.begin_wait(now);
+      if (pace_.too_slow(now, limits.write_timeout, limits.write_rate)) return give_up();
       transport_->set_interest(false, true);
-      return set_deadline(server_->limits().write_timeout);
+      return set_deadline(limits.write_timeout);
+    }
     default: return close(true);
   }
 }
@@ -207,10 +215,15 @@ void Connection::on_timer() noexcept {
     case State::queued: return server_->refuse_queued(*this);
     case State::idle:
     case State::draining: return close(false);
-    case State::tail: return close(true);
+    case State::tail: return give_up();
     case State::free:
     case State::closing: return;
   }
+}
+
+void Connection::give_up() noexcept {
+  server_->count_timeout();
+  close(true);
 }
 
 void Connection::on_readable() noexcept {

@@ -10,6 +10,8 @@
 #include <microdot/base/list.hpp>
 #include <microdot/port/network.hpp>
 
+#include "pace.hpp"
+
 namespace microdot::inline MICRODOT_ABI::detail {
 
 class Exchange;
@@ -59,11 +61,14 @@ class Connection final : public ListHook, public TransportEvents, private Timer 
   void close_politely() noexcept;
 
   State state() const noexcept { return state_; }
+  bool is_open() const noexcept { return state_ != State::free && state_ != State::closing; }
   void set_state(State state) noexcept { state_ = state; }
-  Transport& transport() noexcept { return *transport_; }
+  Transport& transport() const noexcept { return *transport_; }
   Exchange* exchange() noexcept { return exchange_; }
   void set_exchange(Exchange* exchange) noexcept { exchange_ = exchange; }
   Tail& tail() noexcept { return tail_; }
+  /// How fast the client takes or gives what it is waited for.
+  Pace& pace() noexcept { return pace_; }
   /// Whether a request was answered on it.
   bool used() const noexcept { return used_; }
   void set_used() noexcept { used_ = true; }
@@ -79,6 +84,7 @@ class Connection final : public ListHook, public TransportEvents, private Timer 
   /// When time is up for what happens now. Putting it off costs nothing: the timer is moved when it fires.
   void set_deadline(Duration from_now) noexcept;
   void clear_deadline() noexcept { deadline_ = TimePoint::max(); }
+  TimePoint due() const noexcept { return deadline_; }
 
  private:
   void on_readable() noexcept override;
@@ -88,6 +94,7 @@ class Connection final : public ListHook, public TransportEvents, private Timer 
   void on_timer() noexcept override;
 
   void continue_tail() noexcept;
+  void give_up() noexcept;
   void drain() noexcept;
 
   Server* server_;
@@ -95,6 +102,7 @@ class Connection final : public ListHook, public TransportEvents, private Timer 
   Exchange* exchange_ = nullptr;
   TimePoint deadline_ = TimePoint::max();
   Tail tail_;
+  Pace pace_;
   std::uint32_t drained_ = 0;
   State state_ = State::free;
   bool used_ = false;

@@ -27,6 +27,11 @@ void Dispatch::route() noexcept {
   if (match_.entry == nullptr) return no_route();
   request_->route = match_.entry->pattern;
   request_->url_prefix = match_.prefix;
+  if (match_.entry->max_active != 0) {
+    if (match_.entry->active == match_.entry->max_active) return fail(503, {});
+    active_ = true;
+    ++match_.entry->active;
+  }
   context_.path_args = &match_.args;
   context_.pattern = match_.entry->pattern;
   if (is_empty(&Router::before_)) stage_ = Stage::handler;
@@ -51,6 +56,9 @@ void Dispatch::fail(int status, std::string_view reason, bool thrown) noexcept {
   request_->take_failure();
   response_ = Response(reason.empty() ? error_text(status) : reason, status);
   if (status == 405) add_allow();
+  if (status == 503 && response_.header("Retry-After", 1).error() != Error::none) {
+    response_ = Response(response_.body(), status);  // it is memory that is short
+  }
   error_status_ = status;
   // Each kind of error handler gets one try, so that handlers which fail themselves come to an end.
   if (stage_ == Stage::after_error) {

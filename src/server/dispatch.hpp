@@ -16,6 +16,9 @@ class Dispatch {
       : app_(&app), request_(&request), method_(method), context_{.request = request} {}
   Dispatch(const Dispatch&) = delete;
   Dispatch& operator=(const Dispatch&) = delete;
+  ~Dispatch() {
+    if (active_) --match_.entry->active;
+  }
 
   /// Finds the route.
   void route() noexcept;
@@ -43,7 +46,6 @@ class Dispatch {
 #endif
 
   Response& response() noexcept { return response_; }
-  const RouteMatch& match() const noexcept { return match_; }
 
  private:
   enum class Stage : std::uint8_t {
@@ -79,6 +81,7 @@ class Dispatch {
   bool exception_handled_ = false;  // an error handler for the exception had its turn
   bool error_handled_ = false;      // so did one for the status
   bool thrown_ = false;             // the call at hand ended with an exception
+  bool active_ = false;             // counts among its route's active requests
   bool walking_ = false;            // a list of hooks is being gone through
   std::uint8_t router_ = 0;         // whose list, as index into match_.routers
   int error_status_ = 0;

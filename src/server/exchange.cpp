@@ -61,7 +61,9 @@ void Exchange::assign(Connection& connection) noexcept {
   gone_ = false;
   linger_ = true;
   keep_alive_ = true;
+  turn_ = 0;
   parser_.reset();
+  connection.pace().restart();
   wake(Waiting::connection);
 }
 
@@ -73,6 +75,7 @@ void Exchange::wait(Waiting what, std::coroutine_handle<> handle) noexcept {
 void Exchange::wake(Waiting what) noexcept {
   if (waiting_ != what) return;
   waiting_ = Waiting::nothing;
+  if (connection_->pace().waiting()) connection_->pace().end_wait(server_->loop().now());
   strand_.wake();
 }
 
@@ -86,11 +89,13 @@ void Exchange::on_readable() noexcept {
       return;
     case Waiting::body:
       if (try_body() != Error::would_block) return wake(Waiting::body);
-      return connection_->set_deadline(server_->limits().body_timeout);
+      return begin_wait(&Limits::body_timeout, &Limits::body_rate);
     case Waiting::handler:
       if (!body_.waited_for()) break;
       body_.retry();
-      return body_.waited_for() ? connection_->set_deadline(server_->limits().body_timeout) : limit_handler();
+      if (body_.waited_for()) return begin_wait(&Limits::body_timeout, &Limits::body_rate);
+      connection_->pace().end_wait(server_->loop().now());
+      return limit_handler();
     default: break;
   }
   // Nobody reads now: the client's bytes stay with TCP until somebody does.
@@ -111,7 +116,32 @@ void Exchange::on_writable() noexcept {
     const bool reads = waiting_ == Waiting::head || waiting_ == Waiting::body || body_.waited_for();
     return connection_->transport().set_interest(reads, blocked);
   }
-  connection_->set_deadline(server_->limits().write_timeout);
+  begin_wait(&Limits::write_timeout, &Limits::write_rate);
+}
+
+// It is the client's turn, until the deadline: now, if it was too slow on the whole. Again after any
+// progress.
+void Exchange::begin_wait(Milliseconds Limits::*timeout, std::uint32_t Limits::*rate) noexcept {
+  const Limits& limits = server_->limits();
+  const TimePoint now = server_->loop().now();
+  connection_->pace().begin_wait(now);
+  const bool slow = connection_->pace().too_slow(now, limits.*timeout, limits.*rate);
+  connection_->set_deadline(slow ? Duration{0} : Duration(limits.*timeout));
+}
+
+bool Exchange::too_slow(Milliseconds grace) const noexcept {
+  const Limits& limits = server_->limits();
+  const auto slower_than = [&](std::uint32_t rate) {
+    return connection_->pace().too_slow(server_->loop().now(), grace, rate);
+  };
+  switch (waiting_) {
+    case Waiting::head:
+    case Waiting::body: return slower_than(limits.body_rate);
+    case Waiting::handler: return body_.waited_for() && slower_than(limits.body_rate);
+    case Waiting::flush:
+    case Waiting::tail: return slower_than(limits.write_rate);
+    default: return false;
+  }
 }
 
 void Exchange::on_gone() noexcept {
@@ -128,6 +158,7 @@ void Exchange::on_gone() noexcept {
 }
 
 void Exchange::on_deadline() noexcept {
+  server_->count_timeout();
   switch (waiting_) {
     case Waiting::head:
     case Waiting::body: error_ = Error::timeout; return wake(waiting_);
@@ -152,6 +183,8 @@ void Exchange::on_stopped(Strand& strand) noexcept {
   body_.forget_waiter();
   wake(Waiting::handler);
 }
+
+std::uint32_t Exchange::task_limit() const noexcept { return server_->limits().background_tasks; }
 
 // Reading
 
@@ -178,7 +211,12 @@ Result<std::size_t> Exchange::read_transport(std::span<char> room) noexcept {
     if (error != Error::none && error != Error::would_block) return error;
     if (error == Error::would_block) connection_->transport().set_interest(true, true);
   }
-  return connection_->transport().read(room);
+  const Result<std::size_t> size = connection_->transport().read(room);
+  if (size) {
+    connection_->pace().move(*size);
+    server_->count_in(*size);
+  }
+  return size;
 }
 
 void Exchange::want_body() noexcept { start_reading(&Limits::body_timeout); }
@@ -221,7 +259,7 @@ Error Exchange::try_body() noexcept { return error_ = body_.collect(); }
 
 void Exchange::start_reading(Milliseconds Limits::*timeout) noexcept {
   connection_->transport().set_interest(true, out_size_ != out_sent_);
-  connection_->set_deadline(server_->limits().*timeout);
+  begin_wait(timeout, &Limits::body_rate);
 }
 
 void Exchange::refuse_head(Error error) noexcept {
@@ -240,7 +278,7 @@ void Exchange::refuse_head(Error error) noexcept {
   const std::string_view answer = constant_response(status);
   if (answer.size() > out_room().size()) return lose_client();
   put(answer);
-  server_->count_request();
+  server_->count_answer(status);
   if (server_->debug()) {
     FixedText<160> line;
     line.append("bad request: ").append(error == Error::timeout ? "timed out" : parser_.error_reason());
@@ -253,6 +291,8 @@ void Exchange::refuse_head(Error error) noexcept {
 
 void Exchange::begin_request() noexcept {
   const Limits& limits = server_->limits();
+  began_ = server_->loop().now();
+  connection_->pace().restart();
   request_.emplace(server_->app(), parser_, body_, arena_, connection_->transport().peer());
   dispatch_.emplace(server_->app(), *request_, parser_.method());
   refusal_ = request_->take_failure();
@@ -341,7 +381,9 @@ bool Exchange::stream_failed() noexcept {
 
 void Exchange::end_request() noexcept {
   connection_->clear_deadline();
-  server_->count_request();
+  connection_->pace().restart();
+  if (turn_ != UINT16_MAX) ++turn_;
+  server_->count_answer(dispatch_->response().status_code, server_->loop().now() - began_);
   if (server_->debug()) log_request();
   const std::string_view leftover = body_.leftover();
   drop_request();

@@ -56,6 +56,9 @@ class Exchange final : public ListHook, private Strand::Owner {
   void on_writable() noexcept;
   void on_gone() noexcept;
   void on_deadline() noexcept;
+  /// Whether it waits for a client that is slower than the rates allow after `grace`.
+  bool too_slow(Milliseconds grace) const noexcept;
+  const Connection* connection() const noexcept { return connection_; }
 
   // For the body.
 
@@ -92,6 +95,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   // What they do before they wait.
   void start_reading(Milliseconds Limits::*timeout) noexcept;
   void start_writing() noexcept;
+  void begin_wait(Milliseconds Limits::*timeout, std::uint32_t Limits::*rate) noexcept;
   void start_handler(std::coroutine_handle<> task) noexcept;
   void limit_handler() noexcept;
   void wait(Waiting what, std::coroutine_handle<> handle) noexcept;
@@ -132,6 +136,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   // Strand::Owner, for both strands.
   void on_finished(Strand& strand) noexcept override;
   void on_stopped(Strand& strand) noexcept override;
+  std::uint32_t task_limit() const noexcept override;
 
   /// Where a response's body comes from while it is sent.
   enum class Sending : std::uint8_t { nothing, generator, source };
@@ -153,13 +158,15 @@ class Exchange final : public ListHook, private Strand::Owner {
   std::string_view pending_;      // a part of the body that is sent from where it lies, behind out_
   std::string_view suffix_;       // and what comes behind that
   std::uint64_t body_bytes_ = 0;  // sent so far, for the log
+  TimePoint began_{};             // when the request's head was complete
   std::uint32_t filled_ = 0;      // bytes in head_
   std::uint32_t start_ = 0;       // where the request in hand begins
   std::uint32_t consumed_ = 0;    // of head_, already used
   std::uint32_t out_size_ = 0;    // bytes in out_
   std::uint32_t out_sent_ = 0;    // of them, already sent
   Error error_ = Error::none;
-  int refusal_ = 0;  // the status that a request is refused with before it is routed
+  std::uint16_t turn_ = 0;  // requests of this connection since it was assigned
+  int refusal_ = 0;         // the status that a request is refused with before it is routed
   Waiting waiting_ = Waiting::nothing;
   Sending sending_ = Sending::nothing;
   bool may_read_ = false;     // more of a head, before the next event

@@ -12,13 +12,23 @@
 
 namespace microdot::inline MICRODOT_ABI::detail {
 
+namespace {
+
+constexpr std::uint16_t kRequestsInTurn = 64;
+
+}  // namespace
+
 bool Exchange::wants_keep_alive() const noexcept {
-  return keep_alive_ && body_.complete() && !server_->shutting_down() && !server_->short_of_connections();
+  if (!keep_alive_ || !body_.complete() || server_->shutting_down() || server_->short_of_connections())
+    return false;
+  // A client that never stops pipelining has had its turn when others wait.
+  return turn_ < kRequestsInTurn || !server_->others_wait();
 }
 
 // Writes the head, and the body if it is small. False if there is no room behind earlier answers.
 bool Exchange::begin_response() noexcept {
   if (gone_) return true;
+  connection_->pace().restart();
   Response& response = dispatch_->response();
   if (response.error() != Error::none) {
     const int status = response.error() == Error::no_memory ? 503 : 500;
@@ -254,6 +264,8 @@ Error Exchange::try_flush() noexcept {
       if (sent.error() != Error::would_block) lose_client();
       return sent.error();
     }
+    connection_->pace().move(*sent);
+    server_->count_out(*sent);
     std::size_t left = *sent;
     const std::size_t of_out = std::min<std::size_t>(left, out_size_ - out_sent_);
     out_sent_ += static_cast<std::uint32_t>(of_out);
@@ -319,7 +331,7 @@ bool Exchange::leave_tail() noexcept {
 
 void Exchange::start_writing() noexcept {
   connection_->transport().set_interest(false, true);
-  connection_->set_deadline(server_->limits().write_timeout);
+  begin_wait(&Limits::write_timeout, &Limits::write_rate);
 }
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

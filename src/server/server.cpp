@@ -20,7 +20,7 @@ Server::Server(App& app, std::span<std::byte> block) noexcept : app_(&app) {
   const Limits& limits = app.limits();
   std::byte* at = block.data() + kServerBytes;
   connections_ = at;
-  for (std::size_t i = 0; i < limits.connections; ++i) {
+  for (std::size_t i = 0; i < connection_slots(limits); ++i) {
     free_.push_back(*::new (static_cast<void*>(at)) Connection(*this));
     at += kConnectionBytes;
   }
@@ -52,7 +52,7 @@ Server* Server::create(App& app, std::span<std::byte> block) noexcept {
 void Server::destroy() noexcept {
   stop();
   for (std::size_t i = 0; i < limits().exchanges; ++i) exchange(i).~Exchange();
-  for (std::size_t i = 0; i < limits().connections; ++i) connection(i).~Connection();
+  for (std::size_t i = 0; i < connection_slots(limits()); ++i) connection(i).~Connection();
   this->~Server();
 }
 
@@ -67,6 +67,7 @@ Exchange& Server::exchange(std::size_t i) const noexcept {
 Result<void> Server::start(const ServerOptions& options) noexcept {
   loop_ = &Loop::current();
   debug_ = options.debug;
+  trusted_proxies_ = options.trusted_proxies;
   Port& port = loop_->port();
   FixedText<256> line;
   const auto refuse = [&](Error error) -> Result<void> {
@@ -75,6 +76,11 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
   };
   if (const char* reason = limits().check()) {
     line.append(reason);
+    return refuse(Error::invalid);
+  }
+  if (!is_network_list(trusted_proxies_)) {
+    line.append("ServerOptions::trusted_proxies: \"").append(trusted_proxies_.substr(0, 128));
+    line.append("\" is no list of addresses and networks");
     return refuse(Error::invalid);
   }
   if (const RegistrationError error = app_->prepare(port.files()); error.reason != nullptr) {
@@ -88,6 +94,7 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
       return refuse(Error::no_memory);
     }
   }
+  pressure_ = port.pressure();
   usable_ = static_cast<std::uint32_t>(port.network().reserve_connections(limits().connections));
   if (usable_ < limits().connections) {
     line.append("the system's descriptor limit allows only ").append(usable_);
@@ -137,6 +144,7 @@ void Server::shutdown() noexcept {
 void Server::stop() noexcept {
   running_ = false;
   disarm();
+  review_.disarm();
   ExitListener::unlink();
   if (listener_ != nullptr) {
     listener_->close();
@@ -144,7 +152,7 @@ void Server::stop() noexcept {
   }
   port_ = 0;
   for (std::size_t i = 0; i < limits().exchanges; ++i) exchange(i).stop();
-  for (std::size_t i = 0; i < limits().connections; ++i) connection(i).close(true);
+  for (std::size_t i = 0; i < connection_slots(limits()); ++i) connection(i).close(true);
 }
 
 void Server::check_ended() noexcept {
@@ -171,34 +179,19 @@ void Server::on_acceptable() noexcept {
     if (connection == nullptr) {
       if (i != 0) return;
       accepting_blocked_ = true;
-      return listener_->set_accepting(false);
+      listener_->set_accepting(false);
+      return review();
     }
     const Result<Transport*> transport = listener_->accept(connection->storage(), *connection);
     if (transport) {
-      ++open_;
-      ++accepted_;
       accept_failed_ = false;
-      connection->open(**transport);
+      admit(*connection, **transport);
       continue;
     }
     free_.push_front(*connection);
     if (transport.error() == Error::would_block) return;
     if (transport.error() != Error::closed) return pause_accepting(transport.error());
   }
-}
-
-Connection* Server::take_connection(bool evict) noexcept {
-  if (free_.empty() || open_ >= usable_) {
-    // An idle client can come again, and one that drains has its answer; a new one can't be served otherwise.
-    if (!evict) return nullptr;
-    if (!idle_.empty()) {
-      idle_.front().close(false);
-    } else if (!draining_.empty()) {
-      draining_.front().close_politely();
-    }
-    if (free_.empty() || open_ >= usable_) return nullptr;
-  }
-  return &free_.pop_front();
 }
 
 void Server::pause_accepting(Error error) noexcept {
@@ -210,72 +203,7 @@ void Server::pause_accepting(Error error) noexcept {
   accepting_paused_ = true;
   listener_->set_accepting(false);
   loop_->timers().arm(*this, loop_->now() + kAcceptPause);
-}
-
-void Server::free_connection(Connection& connection) noexcept {
-  --open_;
-  free_.push_back(connection);
-  resume_accepting();
-  check_ended();
-}
-
-void Server::now_idle(Connection& connection) noexcept {
-  if (!connection.used()) return fresh_.push_back(connection);
-  idle_.push_back(connection);
-  resume_accepting();  // it may be evicted for a newcomer
-}
-
-void Server::now_draining(Connection& connection) noexcept {
-  draining_.push_back(connection);
-  resume_accepting();
-}
-
-void Server::resume_accepting() noexcept {
-  if (!accepting_blocked_) return;
-  accepting_blocked_ = false;
-  if (listener_ != nullptr && !accepting_paused_) listener_->set_accepting(true);
-}
-
-bool Server::short_of_connections() const noexcept { return accepting_paused_ || accepting_blocked_; }
-
-// Exchanges
-
-void Server::want_exchange(Connection& connection) noexcept {
-  connection.unlink();
-  if (!free_exchanges_.empty()) {
-    Exchange& exchange = free_exchanges_.pop_front();
-    exchange.assign(connection);
-    return exchange.run_now();  // one exchange, whose memory is in the cache, serves many connections
-  }
-  connection.set_state(Connection::State::queued);
-  connection.transport().set_interest(false, false);
-  connection.set_deadline(limits().queue_timeout);
-  queue_.push_back(connection);
-  ++queued_;
-}
-
-void Server::free_exchange(Exchange& exchange) noexcept {
-  if (!running_) return;
-  if (queue_.empty()) return free_exchanges_.push_front(exchange);
-  Connection& next = queue_.pop_front();
-  --queued_;
-  next.transport().set_interest(true, false);
-  exchange.assign(next);
-}
-
-void Server::leave_queue(Connection& connection) noexcept {
-  connection.unlink();
-  --queued_;
-}
-
-void Server::refuse_queued(Connection& connection) noexcept {
-  leave_queue(connection);
-  ++refused_;
-  const std::string_view answer = constant_response(503);
-  const ConstBuffer piece{answer.data(), answer.size()};
-  const Result<std::size_t> sent = connection.transport().write({&piece, 1}, false);
-  if (!sent || *sent != answer.size()) return connection.close(true);
-  connection.close_gracefully();
+  review();
 }
 
 std::string_view Server::date_line() noexcept {
@@ -302,16 +230,21 @@ std::string_view Server::usual_head() noexcept {
 }
 
 Stats Server::stats() const noexcept {
-  Stats stats;
+  Stats stats = stats_;
+  stats.tier = tiers_.tier();
   stats.connections = open_;
+  stats.exchanges = busy_;
   stats.queued = queued_;
-  stats.accepted = accepted_;
-  stats.requests = requests_;
-  stats.refused = refused_;
+  for (std::size_t i = 0; i < connection_slots(limits()); ++i) {
+    if (connection(i).state() == Connection::State::idle) ++stats.idle;
+  }
   for (std::size_t i = 0; i < limits().exchanges; ++i) {
-    if (exchange(i).busy()) ++stats.exchanges;
     const auto high = static_cast<std::uint32_t>(exchange(i).arena().high_water());
     if (high > stats.arena_high_water) stats.arena_high_water = high;
+  }
+  if (loop_ != nullptr) {
+    stats.tasks = loop_->task_counts().all;
+    stats.task_pool_high_water = static_cast<std::uint32_t>(task_pool().high_water());
   }
   return stats;
 }

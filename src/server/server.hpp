@@ -13,6 +13,7 @@
 
 #include "connection.hpp"
 #include "exchange.hpp"
+#include "tiers.hpp"
 
 namespace microdot::inline MICRODOT_ABI::detail {
 
@@ -45,9 +46,19 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   /// The head of a plain 200 up to "Content-Length: ", whose value and end are missing; "" where the App's
   /// default content type is too long to be kept.
   std::string_view usual_head() noexcept;
-  void count_request() noexcept { ++requests_; }
+  void count_answer(int status) noexcept {
+    ++stats_.requests;
+    if (status >= 400) ++(status < 500 ? stats_.client_errors : stats_.server_errors);
+  }
+  void count_answer(int status, Duration took) noexcept {
+    count_answer(status);
+    stats_.latency.add(took);
+  }
+  void count_in(std::size_t bytes) noexcept { stats_.bytes_in += bytes; }
+  void count_out(std::size_t bytes) noexcept { stats_.bytes_out += bytes; }
+  void count_timeout() noexcept { ++stats_.timed_out; }
 
-  // What connections report.
+  // What connections report; see admission.cpp.
 
   /// Has something to read: give it an exchange, or queue it.
   void want_exchange(Connection& connection) noexcept;
@@ -65,6 +76,8 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   void free_exchange(Exchange& exchange) noexcept;
   /// Whether a connection that was just answered should rather go.
   bool short_of_connections() const noexcept;
+  /// Whether connections wait for an exchange.
+  bool others_wait() const noexcept { return !queue_.empty(); }
 
  private:
   Server(App& app, std::span<std::byte> block) noexcept;
@@ -73,10 +86,34 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   void on_acceptable() noexcept override;
   void on_exit_requested() noexcept override { shutdown(); }
   void on_timer() noexcept override;
-  Connection* take_connection(bool evict) noexcept;
   void pause_accepting(Error error) noexcept;
-  void resume_accepting() noexcept;
   void check_ended() noexcept;
+
+  /// A connection for a newcomer, if there may be one; `evict`: others may have to go for it.
+  Connection* take_connection(bool evict) noexcept;
+  /// A newcomer has come: serves it or refuses it.
+  void admit(Connection& connection, Transport& transport) noexcept;
+  void make_room() noexcept;
+  void resume_accepting() noexcept;
+  bool over_client_cap(const Endpoint& client) const noexcept;
+  bool is_proxy(const Endpoint& client) const noexcept { return client.is_in(trusted_proxies_); }
+  Endpoint holder_of_others() const noexcept;
+  void serve_queue() noexcept;
+  void refuse(Connection& connection) noexcept;
+  void forfeit_slow() noexcept;
+  Tier wanted_tier() const noexcept;
+  void review() noexcept;
+  void on_review() noexcept;
+
+  /// Looks after things again and again while they are not as they should be.
+  class Review final : public Timer {
+   public:
+    explicit Review(Server& server) noexcept : server_(&server) {}
+
+   private:
+    void on_timer() noexcept override { server_->on_review(); }
+    Server* server_;
+  };
   Connection& connection(std::size_t i) const noexcept;
   Exchange& exchange(std::size_t i) const noexcept;
 
@@ -92,6 +129,10 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   List<Connection> draining_;
   List<Connection> queue_;  // first come first
   List<Exchange> free_exchanges_;
+  Review review_{*this};
+  Tiers tiers_;
+  Stats stats_;  // totals; the rest is filled in when it is asked for
+  std::string_view trusted_proxies_;
   Event ended_;
   DateField date_;
   TimePoint date_checked_{};
@@ -100,10 +141,8 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   std::string_view usual_head_type_;
   char usual_head_[160];
   std::uint8_t usual_head_size_ = 0;
-  std::uint64_t accepted_ = 0;
-  std::uint64_t requests_ = 0;
-  std::uint64_t refused_ = 0;
   std::uint32_t queued_ = 0;
+  std::uint32_t busy_ = 0;    // exchanges that are not free
   std::uint32_t open_ = 0;    // connections that are not free
   std::uint32_t usable_ = 0;  // connections that the system has descriptors for
   std::uint16_t port_ = 0;
@@ -112,7 +151,9 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   bool running_ = false;
   bool accepting_paused_ = false;   // by an error of accept, until the timer fires
   bool accepting_blocked_ = false;  // no connection is free or idle
-  bool accept_failed_ = false;      // said so in the log
+  bool refused_lately_ = false;     // since the last review
+  Pressure pressure_ = Pressure::none;
+  bool accept_failed_ = false;  // said so in the log
 };
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

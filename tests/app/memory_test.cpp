@@ -179,7 +179,7 @@ TEST(ArenaLimits, AnAppOnADeviceHasNoMoreThanItsBlock) {
 }
 
 TEST(ArenaLimits, RoutesThatDoNotFitAreSaidAtTheStart) {
-  static StaticApp<Limits{.connections = 2, .exchanges = 1, .handler_bytes = 512}> app;
+  static StaticApp<Limits{.connections = 2, .exchanges = 1, .routes = 4, .handler_bytes = 256}> app;
   for (int i = 0; i < 20; ++i) app.get("/", [](Request&) { return ""; });
   TestClient client(app);
   EXPECT_FALSE(client.started());

@@ -1,4 +1,4 @@
-// expect-error: StaticApp: see Limits::check
+// expect-error: head_bytes_must_be_from_256_to_65535
 #include <microdot/app.hpp>
 
 using namespace microdot;

@@ -1,4 +1,4 @@
-// expect-error: StaticApp: see Limits::check
+// expect-error: connections_must_be_at_least_1
 #include <microdot/app.hpp>
 
 using namespace microdot;

@@ -46,6 +46,74 @@ TEST(Endpoint, NoFamilyIsNoText) {
   EXPECT_EQ(Endpoint{}.format_address(out), "");
 }
 
+TEST(Endpoint, ReadsWhatItWrites) {
+  for (const std::string_view text :
+       {"0.0.0.0", "127.0.0.1", "255.255.255.255", "::", "::1", "1::", "fe80::1:2", "2001:db8::1:0:0:1",
+        "2001:0:0:1::1", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6::", "::3:4:5:6:7:8", "::ffff:192.0.2.1"}) {
+    char out[Endpoint::kMaxText];
+    EXPECT_EQ(Endpoint::from_address(text).format_address(out), text);
+  }
+  EXPECT_TRUE(Endpoint::from_address("2001:DB8:0::1").same_address(Endpoint::from_address("2001:db8::1")));
+}
+
+TEST(Endpoint, TextThatIsNoAddressHasNoFamily) {
+  for (const std::string_view text : {"",
+                                      " ",
+                                      "a",
+                                      "1.2.3",
+                                      "1.2.3.",
+                                      "1.2.3.4.",
+                                      "1.2.3.4.5",
+                                      "256.1.1.1",
+                                      "01.2.3.4",
+                                      "1..2.3",
+                                      "1.2.3.-4",
+                                      ":",
+                                      ":::",
+                                      "1:2:3:4:5:6:7",
+                                      "1:2:3:4:5:6:7:",
+                                      "1:2:3:4:5:6:7:8:9",
+                                      "1::2::3",
+                                      "12345::",
+                                      "g::",
+                                      "::1 ",
+                                      "1:2:3:4:5:6:7:1.2.3.4",
+                                      "::1.2.3",
+                                      "::1.2.3.4:5",
+                                      "::1:2:3:4:5:6:7:8",
+                                      "[::1]",
+                                      "127.0.0.1:80"}) {
+    EXPECT_EQ(Endpoint::from_address(text).family, Endpoint::Family::none) << text;
+  }
+}
+
+TEST(Endpoint, IsInNetworksOfAList) {
+  const auto is_in = [](std::string_view address, std::string_view list) {
+    EXPECT_TRUE(is_network_list(list)) << list;
+    return Endpoint::from_address(address).is_in(list);
+  };
+  EXPECT_FALSE(is_in("10.1.2.3", ""));
+  EXPECT_TRUE(is_in("10.1.2.3", "10.1.2.3"));
+  EXPECT_FALSE(is_in("10.1.2.3", "10.1.2.4"));
+  EXPECT_TRUE(is_in("10.1.2.3", "::1, 10.1.2.3"));
+  EXPECT_TRUE(is_in("10.1.2.3", "10.0.0.0/8,::1"));
+  EXPECT_FALSE(is_in("11.1.2.3", "10.0.0.0/8,::1"));
+  EXPECT_TRUE(is_in("10.1.2.3", "0.0.0.0/0"));
+  EXPECT_FALSE(is_in("::1", "0.0.0.0/0"));
+  EXPECT_TRUE(is_in("10.1.2.7", "10.1.2.6/31"));
+  EXPECT_FALSE(is_in("10.1.2.8", "10.1.2.6/31"));
+  EXPECT_TRUE(is_in("2001:db8:1::5", "2001:db8::/32"));
+  EXPECT_FALSE(is_in("2001:db9:1::5", "2001:db8::/32"));
+  EXPECT_TRUE(is_in("fe80::1", "fe80::1/128"));
+}
+
+TEST(Endpoint, ListsOfNetworksAreChecked) {
+  for (const std::string_view text : {"localhost", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8a",
+                                      "::/129", "10.0.0.1;::1", "10.0.0.1,,::1", "10.0.0.1 ::1", "/8"}) {
+    EXPECT_FALSE(is_network_list(text)) << text;
+  }
+}
+
 TEST(Endpoint, TheSameAddressWhateverThePort) {
   Endpoint one{{127, 0, 0, 1}, 1, Endpoint::Family::ipv4};
   Endpoint two{{127, 0, 0, 1}, 2, Endpoint::Family::ipv4};

@@ -15,7 +15,7 @@ TEST(ServerGuide, LimitsAreAnAppsWhole) {
   App app(kLimits);
   EXPECT_EQ(app.limits(), kLimits);
   EXPECT_EQ(decltype(device_app)::memory(), kDevice.memory());
-  EXPECT_LE(sizeof(device_app), kDevice.memory() + kDevice.handler_bytes + 512);
+  EXPECT_EQ(sizeof(device_app), kDevice.memory());
   device_app.get("/", [](Request&) { return "Hello, World!"; });
   SimServer server(device_app);
   EXPECT_EQ(body_of(server.exchange(get("/"))), "Hello, World!");

@@ -41,8 +41,11 @@ class ServerRun final : private Strand::Owner {
 
 class SimServer {
  public:
-  explicit SimServer(App& app, const SimOptions& options = {},
-                     const ServerOptions& server = {.host = "", .port = kPort})
+  explicit SimServer(
+      App& app, const SimOptions& options = {},
+      const ServerOptions& server = {.host = "",
+                                     .port = kPort,
+                                     .trusted_proxies = "127.0.0.1"})  // they all come from there
       : app_(app), sim(options), loop(sim), run_(new ServerRun(app, loop, server)) {
     settle();
   }
@@ -73,6 +76,13 @@ class SimServer {
   /// Connects, sends and lets the server do what it can.
   SimClient send(std::string_view bytes) {
     SimClient client = sim.connect(kPort);
+    client.send(bytes);
+    settle();
+    return client;
+  }
+  /// The same from an address of its own.
+  SimClient send_from(std::string_view address, std::string_view bytes) {
+    SimClient client = sim.connect(kPort, Endpoint::from_address(address));
     client.send(bytes);
     settle();
     return client;

@@ -116,6 +116,12 @@ class Loop {
 
   /// Tasks made by `create_task` that are not done.
   List<TaskNode>& tasks() noexcept { return tasks_; }
+  /// How many there are, and how many of them were started by requests.
+  struct TaskCounts {
+    std::uint32_t all = 0;
+    std::uint32_t of_requests = 0;
+  };
+  TaskCounts& task_counts() noexcept { return task_counts_; }
   /// Ends them at once, in the order in which they were made. Only while no strand of this loop runs.
   void cancel_tasks() noexcept;
 
@@ -140,6 +146,7 @@ class Loop {
   List<Strand> ready_;
   TimerHeap timers_;
   List<TaskNode> tasks_;
+  TaskCounts task_counts_;
   List<ExitListener> exit_listeners_;
   List<Strand> exit_waiters_;
   std::array<Posted, kPosted> posted_;

@@ -44,6 +44,10 @@ class TaskNode : public ListHook, public Strand::Owner {
   /// Why it ended before its coroutine did.
   const Stop& stop_reason() const noexcept { return strand_.stop_reason(); }
 
+  /// Started by a request, or by a task of one: counts towards `limit`, as do tasks that it starts itself.
+  void set_task_limit(std::uint32_t limit) noexcept { task_limit_ = limit; }
+  std::uint32_t task_limit() const noexcept override { return task_limit_; }
+
   void acquire() noexcept { ++references_; }
   void release() noexcept;
 
@@ -69,6 +73,7 @@ class TaskNode : public ListHook, public Strand::Owner {
   std::uint8_t name_size_ = 0;
   TaskState state_ = TaskState::running;
   bool keep_result_ = false;
+  std::uint32_t task_limit_ = Strand::kNoTaskLimit;
   unsigned references_ = 1;
 };
 

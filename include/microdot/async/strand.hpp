@@ -34,6 +34,8 @@ struct Stop {
 /// done while the strand runs.
 class Strand : public ListHook, private Timer {
  public:
+  static constexpr std::uint32_t kNoTaskLimit = ~std::uint32_t{0};
+
   /// Who started the strand and holds its root coroutine. Called by the loop, while no strand runs.
   class Owner {
    public:
@@ -41,6 +43,8 @@ class Strand : public ListHook, private Timer {
     virtual void on_finished(Strand& strand) noexcept = 0;
     /// The strand can't go on (see `stop`). The owner destroys the root coroutine.
     virtual void on_stopped(Strand& strand) noexcept = 0;
+    /// How many background tasks may run that strands of this kind have started.
+    virtual std::uint32_t task_limit() const noexcept { return kNoTaskLimit; }
 
    protected:
     ~Owner() = default;
@@ -65,6 +69,13 @@ class Strand : public ListHook, private Timer {
   Arena& arena() const noexcept { return *arena_; }
   Loop& loop() const noexcept { return *loop_; }
   Strand* parent() const noexcept { return parent_; }
+  Owner& owner() const noexcept { return *owner_; }
+  /// The strand that awaits the one that awaits … this one.
+  Strand& outermost() noexcept {
+    Strand* strand = this;
+    while (strand->parent_ != nullptr) strand = strand->parent_;
+    return *strand;
+  }
   /// Why `on_stopped` was called.
   const Stop& stop_reason() const noexcept { return stop_; }
 

@@ -56,6 +56,14 @@ class List {
   void clear() noexcept {
     while (!empty()) pop_front();
   }
+  /// The first for which `f(T&)` is true; null if there is none.
+  template <typename F>
+  T* find(F f) {
+    for (ListHook* at = head_.next_; at != &head_; at = at->next_) {
+      if (f(*to_item(at))) return to_item(at);
+    }
+    return nullptr;
+  }
   /// Calls `f(T&)` for each; `f` may unlink the item it was given.
   template <typename F>
   void for_each(F f) {

@@ -25,7 +25,16 @@ struct Endpoint {
   bool same_address(const Endpoint& other) const noexcept {
     return family == other.family && address == other.address;
   }
+  /// Whether the address is in one of the networks of a list such as "127.0.0.1, ::1, 10.0.0.0/8".
+  bool is_in(std::string_view networks) const noexcept;
+
+  /// Reads an IP address as text ("127.0.0.1", "::1"); of the family `none` if it is none.
+  static Endpoint from_address(std::string_view text) noexcept;
 };
+
+/// Whether `text` is a list that `Endpoint::is_in` can take: addresses and networks in CIDR notation (RFC
+/// 4632), separated by commas; or empty.
+bool is_network_list(std::string_view text) noexcept;
 
 /// One piece of what is to be sent.
 struct ConstBuffer {

@@ -1,0 +1,233 @@
+/// Who gets what: connections for newcomers, exchanges for those who have something to say, and what happens
+/// when there are too few of either.
+
+#include <microdot/base/text.hpp>
+#include <microdot/http/response_writer.hpp>
+
+#include "server.hpp"
+
+namespace microdot::inline MICRODOT_ABI::detail {
+
+namespace {
+
+constexpr Duration kReviewInterval = std::chrono::milliseconds(100);
+
+}  // namespace
+
+// Connections
+
+Connection* Server::take_connection(bool evict) noexcept {
+  if (open_ >= usable_ && evict) make_room();
+  if (open_ < usable_) return &free_.pop_front();
+  // One more than there are, to tell a newcomer so.
+  const bool refuses = evict && limits().when_full == WhenFull::refuse;
+  return refuses && !free_.empty() ? &free_.pop_front() : nullptr;
+}
+
+// An idle client can come again, one that drains has its answer, and one that has said nothing for a while
+// may never do so; a newcomer can't be served otherwise. Those who were refused go first, so that they cost
+// others nothing.
+void Server::make_room() noexcept {
+  if (!draining_.empty() && !draining_.front().used()) {
+    draining_.front().close_politely();
+  } else if (!idle_.empty()) {
+    ++stats_.evicted;
+    idle_.front().close(false);
+  } else if (!draining_.empty()) {
+    draining_.front().close_politely();
+  } else if (!fresh_.empty() && fresh_.front().due() <= loop_->now() + Duration(limits().first_timeout) -
+                                                            Duration(limits().slow_grace)) {
+    ++stats_.evicted;
+    fresh_.front().close(false);
+  }
+}
+
+void Server::admit(Connection& connection, Transport& transport) noexcept {
+  ++open_;
+  ++stats_.accepted;
+  if (open_ > stats_.connections_high_water) stats_.connections_high_water = open_;
+  pressure_ = loop_->port().pressure();
+  if (pressure_ != Pressure::none) review();
+  connection.open(transport);
+  if (open_ > usable_ || pressure_ == Pressure::high || over_client_cap(transport.peer())) refuse(connection);
+}
+
+bool Server::over_client_cap(const Endpoint& client) const noexcept {
+  const std::uint32_t cap = limits().client_cap();
+  if (open_ <= cap) return false;
+  std::uint32_t count = 0;
+  for (std::size_t i = 0; i < connection_slots(limits()); ++i) {
+    // Who is being seen off counts no more.
+    if (connection(i).is_open() && connection(i).state() != Connection::State::draining &&
+        connection(i).transport().peer().same_address(client))
+      ++count;
+  }
+  return count > cap && !is_proxy(client);
+}
+
+void Server::free_connection(Connection& connection) noexcept {
+  --open_;
+  free_.push_back(connection);
+  resume_accepting();
+  check_ended();
+}
+
+void Server::now_idle(Connection& connection) noexcept {
+  if (!connection.used()) return fresh_.push_back(connection);
+  idle_.push_back(connection);
+  resume_accepting();  // it may be evicted for a newcomer
+}
+
+void Server::now_draining(Connection& connection) noexcept {
+  if (connection.used()) {
+    draining_.push_back(connection);
+  } else {
+    draining_.push_front(connection);
+  }
+  resume_accepting();
+}
+
+void Server::resume_accepting() noexcept {
+  if (!accepting_blocked_) return;
+  accepting_blocked_ = false;
+  if (listener_ != nullptr && !accepting_paused_) listener_->set_accepting(true);
+}
+
+bool Server::short_of_connections() const noexcept {
+  return accepting_paused_ || accepting_blocked_ || tiers_.tier() >= Tier::no_keep_alive;
+}
+
+// Exchanges
+
+void Server::want_exchange(Connection& connection) noexcept {
+  connection.unlink();
+  const bool only_one_free = busy_ + 1 == limits().exchanges;
+  if (!free_exchanges_.empty() &&
+      !(only_one_free && holder_of_others().same_address(connection.transport().peer()))) {
+    Exchange& exchange = free_exchanges_.pop_front();
+    if (++busy_ > stats_.exchanges_high_water) stats_.exchanges_high_water = busy_;
+    exchange.assign(connection);
+    return exchange.run_now();  // one exchange, whose memory is in the cache, serves many connections
+  }
+  if (queued_ >= limits().queue_length) return refuse(connection);
+  connection.set_state(Connection::State::queued);
+  connection.transport().set_interest(false, false);
+  connection.set_deadline(limits().queue_timeout);
+  queue_.push_back(connection);
+  if (++queued_ > stats_.queue_high_water) stats_.queue_high_water = queued_;
+  if (!review_.armed()) loop_->timers().arm(review_, loop_->now() + kReviewInterval);
+}
+
+// The client that has every exchange but one; it never gets that, too. None if there is no such client, if
+// there is but one exchange, or if it is a proxy for many.
+Endpoint Server::holder_of_others() const noexcept {
+  Endpoint holder;
+  if (limits().exchanges == 1) return holder;
+  for (std::size_t i = 0; i < limits().exchanges; ++i) {
+    const Connection* busy = exchange(i).connection();
+    if (busy == nullptr) continue;
+    const Endpoint peer = busy->transport().peer();
+    if (holder.family == Endpoint::Family::none) {
+      holder = peer;
+    } else if (!holder.same_address(peer)) {
+      return {};
+    }
+  }
+  return is_proxy(holder) ? Endpoint{} : holder;
+}
+
+void Server::free_exchange(Exchange& exchange) noexcept {
+  --busy_;
+  if (!running_) return;
+  free_exchanges_.push_front(exchange);
+  if (!queue_.empty()) serve_queue();
+}
+
+void Server::serve_queue() noexcept {
+  while (!queue_.empty() && !free_exchanges_.empty()) {
+    // First come first served, but for a client that has all the others.
+    const Endpoint holder = busy_ + 1 == limits().exchanges ? holder_of_others() : Endpoint{};
+    Connection* next = queue_.find([&](Connection& waiting) {
+      return holder.family == Endpoint::Family::none || !waiting.transport().peer().same_address(holder);
+    });
+    if (next == nullptr) return;
+    leave_queue(*next);
+    next->transport().set_interest(true, false);
+    if (++busy_ > stats_.exchanges_high_water) stats_.exchanges_high_water = busy_;
+    free_exchanges_.pop_front().assign(*next);
+  }
+}
+
+void Server::leave_queue(Connection& connection) noexcept {
+  connection.unlink();
+  connection.set_state(Connection::State::idle);
+  --queued_;
+}
+
+void Server::refuse_queued(Connection& connection) noexcept {
+  leave_queue(connection);
+  refuse(connection);
+}
+
+// Answers 503 without having read anything.
+void Server::refuse(Connection& connection) noexcept {
+  ++stats_.refused;
+  refused_lately_ = true;
+  review();
+  connection.unlink();
+  const std::string_view answer = constant_response(503);
+  const ConstBuffer piece{answer.data(), answer.size()};
+  const Result<std::size_t> sent = connection.transport().write({&piece, 1}, false);
+  if (!sent || *sent != answer.size()) return connection.close(true);
+  count_out(*sent);
+  // To see a newcomer off must not take the connection that is kept for the next one.
+  if (open_ > usable_) return connection.close_politely();
+  connection.close_gracefully();
+}
+
+// Degradation
+
+// While others wait, those who are slow are not waited for.
+void Server::forfeit_slow() noexcept {
+  std::uint32_t forfeited = 0;
+  for (std::size_t i = 0; i < limits().exchanges && forfeited < queued_; ++i) {
+    Exchange& slow = exchange(i);
+    if (!slow.busy() || !slow.too_slow(limits().slow_grace)) continue;
+    ++forfeited;
+    slow.on_deadline();
+  }
+  stats_.forfeited += forfeited;
+}
+
+Tier Server::wanted_tier() const noexcept {
+  if (accepting_paused_) return Tier::not_accepting;
+  if (refused_lately_ || pressure_ == Pressure::high) return Tier::refusing;
+  if (accepting_blocked_ || pressure_ == Pressure::some) return Tier::no_keep_alive;
+  return queued_ != 0 ? Tier::queueing : Tier::normal;
+}
+
+void Server::review() noexcept {
+  if (!running_) return;
+  const bool worse = wanted_tier() > tiers_.tier();
+  if (tiers_.update(wanted_tier(), loop_->now())) {
+    ++stats_.tier_changes;
+    FixedText<160> line;
+    line.append("tier: ").append(to_string(tiers_.tier())).append(" (").append(open_).append(" of ");
+    line.append(usable_).append(" connections, ").append(busy_).append(" of ").append(limits().exchanges);
+    line.append(" exchanges, ").append(queued_).append(" wait)");
+    loop_->port().log().write(worse ? LogLevel::warning : LogLevel::info, line.view());
+  }
+  const bool settled = tiers_.tier() == Tier::normal && wanted_tier() == Tier::normal && queued_ == 0;
+  if (!settled && !review_.armed()) loop_->timers().arm(review_, loop_->now() + kReviewInterval);
+}
+
+void Server::on_review() noexcept {
+  pressure_ = loop_->port().pressure();
+  if (queued_ != 0) forfeit_slow();
+  // A newcomer that says nothing has become old enough to make room.
+  if (!fresh_.empty()) resume_accepting();
+  review();
+  refused_lately_ = false;
+}
+
+}  // namespace microdot::inline MICRODOT_ABI::detail

@@ -1,0 +1,550 @@
+/// Who gets a connection and an exchange when there are too few, and what becomes of the others.
+
+#include <array>
+
+#include "sim_server.hpp"
+
+namespace microdot_test {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr Limits kLimits{.connections = 8,
+                         .exchanges = 3,
+                         .queue_length = 4,
+                         .background_tasks = 2,
+                         .head_bytes = 512,
+                         .response_bytes = 512,
+                         .arena_bytes = 4096,
+                         .max_content_length = 1024 * 1024,
+                         .max_body_length = 8192,
+                         .first_timeout = 20s,
+                         .head_timeout = 20s,
+                         .body_timeout = 30s,
+                         .write_timeout = 30s,
+                         .body_rate = 100,
+                         .write_rate = 100,
+                         .slow_grace = 2s,
+                         .queue_timeout = 10s};
+
+constexpr std::string_view kMe = "10.9.9.9";
+
+class Admission : public testing::Test {
+ protected:
+  explicit Admission(const Limits& limits = kLimits) : app_(limits) { add_routes(app_); }
+
+  static void add_routes(App& app) {
+    app.get("/", [](Request&) { return "Hello"; });
+    app.get("/sleep/<int:seconds>", [](Request&, int seconds) -> Task<Response> {
+      co_await sleep_for(std::chrono::seconds(seconds));
+      co_return Response("slept");
+    });
+    app.post("/echo", [](Request& req) { return Response(req.body()); });
+    app.post("/stream", [](Request& req) -> Task<Response> {
+      for (;;) {
+        const auto part = co_await req.stream().next();
+        if (!part) co_return Response(to_string(part.error()), 400);
+        if (part->empty()) co_return Response("read");
+      }
+    });
+    app.get("/owned", [](Request&) { return numbered(100'000); });
+    app.get("/view", [](Request&) {
+      static const std::string kLarge = numbered(100'000);
+      return std::string_view(kLarge);
+    });
+    app.get("/generator", [](Request&) -> Generator<std::string_view> {
+      static const std::string kLarge = numbered(1000);
+      for (int i = 0; i < 100; ++i) co_yield kLarge;
+    });
+  }
+
+  /// `n` clients from addresses of their own.
+  static std::string address(std::size_t n) { return "10.0.0." + std::to_string(n + 1); }
+  static std::vector<SimClient> send_all(SimServer& server, std::size_t n, std::string_view bytes) {
+    std::vector<SimClient> clients;
+    for (std::size_t i = 0; i < n; ++i) clients.push_back(server.send_from(address(i), bytes));
+    return clients;
+  }
+  App app_;
+};
+
+// ---- The queue
+
+TEST_F(Admission, OneMoreThanTheQueueHoldsIsAnswered503AtOnce) {
+  SimServer server(app_);
+  auto clients = send_all(server, 3, get("/sleep/5"));
+  auto waiting = send_all(server, 4, get("/"));
+  EXPECT_EQ(server.stats().queued, 4U);
+  SimClient more = server.send_from(kMe, get("/"));
+  EXPECT_EQ(status_of(more.received()), 503);
+  EXPECT_THAT(std::string(more.received()), HasSubstr("\r\nRetry-After: "));
+  EXPECT_FALSE(more.was_reset());
+  EXPECT_EQ(server.stats().refused, 1U);
+  server.run_for(6s);
+  for (const SimClient& client : clients) EXPECT_EQ(status_of(client.received()), 200);
+  for (const SimClient& client : waiting) EXPECT_EQ(status_of(client.received()), 200);
+  EXPECT_EQ(server.stats().queue_high_water, 4U);
+  EXPECT_EQ(server.stats().queued, 0U);
+}
+
+// ---- One client must not have everything
+
+TEST_F(Admission, NoAddressEverHasEveryExchange) {
+  SimServer server(app_);
+  std::array<SimClient, 4> greedy;
+  for (SimClient& client : greedy) client = server.send_from("10.0.0.1", get("/sleep/5"));
+  EXPECT_EQ(server.stats().exchanges, 2U);
+  EXPECT_EQ(server.stats().queued, 2U);
+  for (int i = 0; i < 3; ++i) {
+    SimClient other = server.send_from(kMe, get("/"));
+    EXPECT_EQ(status_of(other.received()), 200);
+  }
+  server.run_for(5500ms);  // the two that waited have their turn
+  EXPECT_EQ(server.stats().exchanges, 2U);
+  EXPECT_EQ(server.stats().queued, 0U);
+  server.run_for(5s);
+  for (const SimClient& client : greedy) EXPECT_EQ(status_of(client.received()), 200);
+}
+
+TEST_F(Admission, OthersPassAClientThatWaitsOnlyForItself) {
+  SimServer server(app_);
+  SimClient a = server.send_from("10.0.0.1", get("/sleep/4"));
+  SimClient b = server.send_from("10.0.0.1", get("/sleep/6"));
+  SimClient c = server.send_from("10.0.0.2", get("/sleep/2"));
+  SimClient d = server.send_from("10.0.0.1", get("/sleep/1"));  // waits for a or b
+  SimClient e = server.send_from(kMe, get("/sleep/1"));         // waits for anyone
+  server.run_for(3500ms);
+  EXPECT_EQ(status_of(c.received()), 200);
+  EXPECT_EQ(status_of(e.received()), 200);
+  EXPECT_EQ(d.received(), "");
+  server.run_for(2s);
+  EXPECT_EQ(status_of(a.received()), 200);
+  EXPECT_EQ(status_of(d.received()), 200);
+  EXPECT_EQ(b.received(), "");
+}
+
+TEST_F(Admission, AProxyMayHaveEveryExchange) {
+  SimServer server(app_, {}, {.host = "", .port = kPort, .trusted_proxies = "10.0.0.0/8"});
+  std::array<SimClient, 3> clients;
+  for (SimClient& client : clients) client = server.send_from("10.0.0.1", get("/sleep/5"));
+  EXPECT_EQ(server.stats().exchanges, 3U);
+}
+
+TEST_F(Admission, AClientHasThreeQuartersOfTheConnectionsAtMost) {
+  SimServer server(app_);
+  std::array<SimClient, 6> many;
+  for (SimClient& client : many) client = server.send_from("10.0.0.1", get("/"));
+  EXPECT_EQ(server.stats().connections, 6U);
+  SimClient more = server.send_from("10.0.0.1", get("/"));
+  EXPECT_EQ(status_of(more.received()), 503);
+  EXPECT_TRUE(more.ended());
+  server.run_for(3s);
+  EXPECT_EQ(server.stats().connections, 6U);
+  for (const SimClient& client : many) EXPECT_FALSE(client.closed());
+  SimClient other = server.send_from(kMe, get("/"));
+  EXPECT_EQ(status_of(other.received()), 200);
+  many[3].close();
+  server.settle();
+  SimClient again = server.send_from("10.0.0.1", get("/"));
+  EXPECT_EQ(status_of(again.received()), 200);
+}
+
+TEST_F(Admission, TheCapOfAClientMayBeAnotherOrNone) {
+  Limits limits = kLimits;
+  for (const std::uint32_t cap : {2U, 8U}) {
+    limits.connections_per_client = cap;
+    App app(limits);
+    add_routes(app);
+    SimServer server(app);
+    std::vector<SimClient> clients;
+    for (std::uint32_t i = 0; i < 8; ++i) {
+      clients.push_back(server.send_from("10.0.0.1", get("/")));
+      EXPECT_EQ(status_of(clients.back().received()), i < cap ? 200 : 503);
+    }
+  }
+}
+
+TEST_F(Admission, AProxyMayHaveEveryConnection) {
+  SimServer server(app_, {}, {.host = "", .port = kPort, .trusted_proxies = "::1,10.0.0.1"});
+  std::array<SimClient, 8> clients;
+  for (SimClient& client : clients) {
+    client = server.send_from("10.0.0.1", get("/"));
+    EXPECT_EQ(status_of(client.received()), 200);
+  }
+}
+
+TEST_F(Admission, ProxiesThatAreNoAddressesAreSaidAtTheStart) {
+  SimServer server(app_, {}, {.host = "", .port = kPort, .trusted_proxies = "10.0.0.1, my-proxy"});
+  EXPECT_TRUE(server.done());
+  EXPECT_THAT(server.log(), HasSubstr("trusted_proxies"));
+  EXPECT_THAT(server.log(), HasSubstr("my-proxy"));
+}
+
+// ---- When every connection is taken
+
+TEST_F(Admission, NewcomersAreRefusedWhenNobodyCanMakeRoom) {
+  SimServer server(app_);
+  auto busy = send_all(server, 7, get("/sleep/4"));
+  SimClient silent = server.send_from(address(7), "");
+  SimClient newcomer = server.send_from(kMe, get("/"));
+  EXPECT_EQ(status_of(newcomer.received()), 503);
+  EXPECT_THAT(std::string(newcomer.received()), HasSubstr("\r\nRetry-After: "));
+  EXPECT_EQ(server.stats().connections, 8U);
+  EXPECT_FALSE(silent.closed());  // it has only just come
+  server.run_for(3s);
+  SimClient another = server.send_from(kMe, "");
+  EXPECT_TRUE(silent.ended());  // it said nothing for longer than the grace
+  EXPECT_FALSE(another.closed());
+  EXPECT_EQ(server.stats().evicted, 1U);
+  server.run_for(10s);
+  for (const SimClient& client : busy) EXPECT_EQ(status_of(client.received()), 200);
+}
+
+TEST_F(Admission, AFloodOfNewcomersIsRefusedAndLeavesNothing) {
+  SimServer server(app_);
+  auto busy = send_all(server, 8, get("/sleep/5"));
+  EXPECT_EQ(server.stats().refused, 1U);  // of eight, three are served and four wait
+  for (int i = 0; i < 500; ++i) {
+    SimClient client = server.send_from(address(static_cast<std::size_t>(i % 200 + 20)), get("/"));
+    server.sim.advance(10ms);
+  }
+  server.run_for(20s);
+  EXPECT_GT(server.stats().refused, 100U);
+  EXPECT_LE(server.stats().connections_high_water, 9U);
+  EXPECT_EQ(status_of(server.exchange(get("/"))), 200);
+  server.run_for(61s);
+  server.expect_clean("after the flood");
+}
+
+TEST_F(Admission, WaitingNewcomersAreLetInWhenASilentOneHasBecomeOld) {
+  Limits limits = kLimits;
+  limits.when_full = WhenFull::wait;
+  App app(limits);
+  add_routes(app);
+  SimServer server(app);
+  std::vector<SimClient> silent = send_all(server, 8, "");
+  SimClient newcomer = server.send_from(kMe, get("/"));
+  EXPECT_EQ(newcomer.received(), "");
+  server.run_for(2500ms);
+  EXPECT_EQ(status_of(newcomer.received()), 200);
+  EXPECT_TRUE(silent[0].ended());
+  EXPECT_FALSE(silent[1].closed());
+}
+
+TEST_F(Admission, OneThatSendsNothingIsClosedAfterTheFirstTimeout) {
+  SimServer server(app_);
+  SimClient client = server.send_from(kMe, "");
+  server.run_for(19s);
+  EXPECT_FALSE(client.closed());
+  server.run_for(2s);
+  EXPECT_TRUE(client.ended());
+  EXPECT_EQ(client.received(), "");
+}
+
+// ---- Slow clients while others wait
+
+// Three slow clients have all exchanges; somebody else is served soon, nonetheless.
+void expect_to_be_served_soon(SimServer& server) {
+  EXPECT_EQ(server.stats().exchanges, 3U);
+  SimClient me = server.send_from(kMe, get("/"));
+  EXPECT_EQ(me.received(), "");
+  server.run_for(2300ms);
+  EXPECT_EQ(status_of(me.received()), 200);
+  EXPECT_GE(server.stats().forfeited, 1U);
+}
+
+TEST_F(Admission, DribbledHeadsDoNotStopTheOthers) {
+  SimServer server(app_);
+  auto slow = send_all(server, 3, "GET / HTTP/1.1\r\nX: ");
+  expect_to_be_served_soon(server);
+  EXPECT_EQ(status_of(slow[0].received()), 408);
+  EXPECT_TRUE(slow[0].ended());
+}
+
+TEST_F(Admission, DribbledBodiesDoNotStopTheOthers) {
+  for (const std::string path : {"/echo", "/stream"}) {
+    SimServer server(app_);
+    const std::string request = post(path, std::string(path == "/echo" ? 8000 : 20'000, 'x'));
+    auto slow = send_all(server, 3, std::string_view(request).substr(0, 150));
+    expect_to_be_served_soon(server);
+    EXPECT_EQ(status_of(slow[0].received()), path == "/echo" ? 408 : 400) << path;
+  }
+}
+
+TEST_F(Admission, ClientsThatDoNotReadDoNotStopTheOthers) {
+  for (const std::string path : {"/owned", "/generator"}) {
+    SimServer server(app_, {.receive_window = 200});
+    auto slow = send_all(server, 3, get(path));
+    expect_to_be_served_soon(server);
+    EXPECT_TRUE(slow[0].was_reset()) << path;
+  }
+}
+
+TEST_F(Admission, NoMoreGoThanThereAreWaiting) {
+  SimServer server(app_);
+  auto slow = send_all(server, 3, "GET / HTTP/1.1\r\nX: ");
+  expect_to_be_served_soon(server);
+  server.run_for(4s);
+  EXPECT_EQ(server.stats().forfeited, 1U);
+  EXPECT_EQ(slow[1].received(), "");
+  slow[1].send("x\r\nHost: a\r\n\r\n");
+  server.settle();
+  EXPECT_EQ(status_of(slow[1].received()), 200);
+}
+
+TEST_F(Admission, SlowButSteadyClientsKeepWhatTheyHave) {
+  SimServer server(app_);
+  const std::string request = post("/echo", std::string(8000, 'x'));
+  std::vector<SimClient> steady = send_all(server, 3, std::string_view(request).substr(0, 200));
+  SimClient me = server.send_from(kMe, get("/"));
+  std::size_t sent = 200;
+  for (int i = 0; i < 90; ++i) {  // 150 bytes a second, where 100 are asked for
+    for (SimClient& client : steady) client.send(std::string_view(request).substr(sent, 15));
+    sent += 15;
+    server.run_for(100ms);
+  }
+  EXPECT_EQ(server.stats().forfeited, 0U);
+  for (SimClient& client : steady) client.send(std::string_view(request).substr(sent));
+  server.settle();
+  for (const SimClient& client : steady) EXPECT_EQ(status_of(client.received()), 200);
+  EXPECT_EQ(status_of(me.received()), 200);
+}
+
+TEST_F(Admission, ALongHandlerIsNotTheClientsFault) {
+  SimServer server(app_);
+  auto clients = send_all(server, 3, get("/sleep/9"));
+  SimClient me = server.send_from(kMe, get("/"));
+  server.run_for(8s);
+  EXPECT_EQ(me.received(), "");
+  server.run_for(2s);
+  for (const SimClient& client : clients) EXPECT_EQ(status_of(client.received()), 200);
+  EXPECT_EQ(status_of(me.received()), 200);
+  EXPECT_EQ(server.stats().forfeited, 0U);
+}
+
+// ---- Slow clients though nobody waits
+
+TEST_F(Admission, ABodyMustMakeItsRateOnTheWhole) {
+  for (const std::string path : {"/echo", "/stream"}) {
+    SimServer server(app_);
+    const std::string request = post(path, std::string(path == "/echo" ? 8000 : 20'000, 'x'));
+    SimClient dribbling = server.send_from(kMe, std::string_view(request).substr(0, 150));
+    for (int i = 0; i < 29; ++i) {
+      server.run_for(1s);
+      dribbling.send("x");
+    }
+    server.settle();
+    EXPECT_EQ(dribbling.received(), "") << path;
+    for (int i = 0; i < 3; ++i) {
+      server.run_for(1s);
+      dribbling.send("x");
+    }
+    server.settle();
+    EXPECT_EQ(status_of(dribbling.received()), path == "/echo" ? 408 : 400) << path;
+    EXPECT_TRUE(dribbling.closed()) << path;
+    EXPECT_GE(server.stats().timed_out, 1U) << path;
+  }
+}
+
+TEST_F(Admission, AnAnswerMustBeReadAtItsRateOnTheWhole) {
+  for (const std::string path : {"/owned", "/generator", "/view"}) {
+    SimServer server(app_, {.receive_window = 200});
+    SimClient slow = server.send_from(kMe, get(path));
+    for (int i = 0; i < 14; ++i) {
+      server.run_for(2s);
+      slow.consume(20);
+    }
+    server.settle();
+    EXPECT_FALSE(slow.closed()) << path;
+    for (int i = 0; i < 3; ++i) {
+      server.run_for(2s);
+      slow.consume(20);
+    }
+    server.settle();
+    EXPECT_TRUE(slow.was_reset()) << path;
+    EXPECT_GE(server.stats().timed_out, 1U) << path;
+    server.expect_clean(path);
+  }
+}
+
+TEST_F(Admission, AnAnswerThatIsReadSteadilyMayTakeLong) {
+  for (const std::string path : {"/owned", "/view"}) {
+    SimServer server(app_, {.receive_window = 2000});
+    SimClient steady = server.send_from(kMe, get(path));
+    std::string all;
+    for (int i = 0; i < 400 && all.size() < 100'000; ++i) {
+      server.run_for(1s);
+      all += steady.received().substr(0, 500);
+      steady.consume(std::min<std::size_t>(500, steady.received().size()));
+    }
+    server.settle();
+    EXPECT_FALSE(steady.closed()) << path;
+    EXPECT_EQ(body_of(all).substr(0, 90'000), numbered(100'000).substr(0, 90'000)) << path;
+  }
+}
+
+// ---- A client that never stops asking
+
+TEST_F(Admission, PipeliningEndsItsTurnWhenOthersWait) {
+  Limits limits = kLimits;
+  limits.exchanges = 1;
+  App app(limits);
+  add_routes(app);
+  SimServer server(app);
+  // There is always the beginning of the next request behind the last one.
+  const std::string request = get("/");
+  SimClient greedy = server.send_from("10.0.0.1", request + request.substr(0, 5));
+  SimClient me = server.send_from(kMe, get("/"));
+  for (int i = 0; i < 200 && !greedy.closed(); ++i) {
+    greedy.send(request.substr(5) + request.substr(0, 5));
+    server.run_for(1ms);
+  }
+  EXPECT_EQ(status_of(me.received()), 200);
+  EXPECT_TRUE(greedy.ended());
+  EXPECT_EQ(answers_in(greedy.received()), 65);
+  EXPECT_THAT(std::string(greedy.received()), HasSubstr("Connection: close"));
+}
+
+// ---- Limits of a route and of tasks
+
+TEST_F(Admission, ARouteMayServeFewerAtOnceThanThereAreExchanges) {
+  app_.get("/camera/<int:seconds>",
+           [](Request&, int seconds) -> Task<Response> {
+             co_await sleep_for(std::chrono::seconds(seconds));
+             co_return Response("picture");
+           },
+           {.max_active = 1});
+  SimServer server(app_);
+  SimClient a = server.send_from(kMe, get("/camera/2"));
+  SimClient b = server.send_from(kMe, get("/camera/2"));
+  EXPECT_EQ(status_of(b.received()), 503);
+  EXPECT_THAT(std::string(b.received()), HasSubstr("\r\nRetry-After: "));
+  EXPECT_FALSE(b.closed());
+  EXPECT_EQ(status_of(server.exchange(get("/"))), 200);
+  server.run_for(3s);
+  EXPECT_EQ(body_of(a.received()), "picture");
+  SimClient c = server.send_from(kMe, get("/camera/2"));
+  c.reset();  // one that leaves counts no more, either
+  server.settle();
+  SimClient d = server.send_from(kMe, get("/camera/2"));
+  server.run_for(3s);
+  EXPECT_EQ(body_of(d.received()), "picture");
+}
+
+TEST_F(Admission, RequestsStartOnlySoManyTasks) {
+  static int failed;
+  failed = 0;
+  on_task_error([](const TaskError& error) {
+    EXPECT_THAT(std::string(error.reason), HasSubstr("Limits::background_tasks"));
+    ++failed;
+  });
+  const auto sleep = []() -> Task<> { co_await sleep_for(5s); };
+  const auto spawn = [sleep]() -> Task<> {
+    create_task("child", sleep);  // counts as its parent does
+    co_await sleep_for(5s);
+  };
+  app_.get("/plain", [sleep](Request&) {
+    const TaskHandle task = create_task("plain", sleep);
+    return task.state() == TaskState::failed ? 503 : 200;
+  });
+  app_.get("/coroutine", [sleep](Request&) -> Task<Response> {
+    co_await yield();
+    const TaskHandle task = create_task("coroutine", sleep);
+    co_return Response("", task.state() == TaskState::failed ? 503 : 200);
+  });
+  app_.get("/spawn", [spawn](Request&) {
+    create_task("spawn", spawn);
+    return "";
+  });
+  {
+    SimServer server(app_);
+    EXPECT_EQ(status_of(server.exchange(get("/plain"))), 200);
+    EXPECT_EQ(status_of(server.exchange(get("/coroutine"))), 200);
+    EXPECT_EQ(server.stats().tasks, 2U);
+    EXPECT_EQ(status_of(server.exchange(get("/plain"))), 503);
+    EXPECT_EQ(status_of(server.exchange(get("/coroutine"))), 503);
+    EXPECT_EQ(failed, 2);
+    server.run_for(6s);
+    EXPECT_EQ(server.stats().tasks, 0U);
+    EXPECT_EQ(status_of(server.exchange(get("/plain"))), 200);
+    EXPECT_EQ(status_of(server.exchange(get("/spawn"))), 200);
+    EXPECT_EQ(failed, 3);
+  }
+  on_task_error(nullptr);
+}
+
+// ---- Degradation
+
+TEST_F(Admission, TiersAreSaidAndLeftAfterAWhileOfCalm) {
+  SimServer server(app_);
+  EXPECT_EQ(server.stats().tier, Tier::normal);
+  auto clients = send_all(server, 4, get("/sleep/1"));
+  EXPECT_EQ(server.stats().tier, Tier::normal);  // a short wait is nothing
+  server.run_for(500ms);
+  EXPECT_EQ(server.stats().tier, Tier::queueing);
+  EXPECT_THAT(server.log(), HasSubstr("tier: queueing"));
+  auto more = send_all(server, 7, get("/sleep/1"));
+  EXPECT_EQ(server.stats().tier, Tier::refusing);
+  EXPECT_THAT(server.log(), HasSubstr("tier: refusing"));
+  server.run_for(10s);
+  EXPECT_EQ(server.stats().tier, Tier::normal);
+  EXPECT_THAT(server.log(), HasSubstr("tier: normal"));
+  EXPECT_GE(server.stats().tier_changes, 3U);
+  EXPECT_LE(server.stats().tier_changes, 5U);
+  const std::uint64_t changes = server.stats().tier_changes;
+  server.run_for(1h);
+  EXPECT_EQ(server.stats().tier_changes, changes);
+}
+
+TEST_F(Admission, ASystemUnderPressureKeepsNoConnectionsAndThenRefuses) {
+  SimServer server(app_);
+  SimClient before = server.send_from(kMe, get("/"));
+  server.sim.set_pressure(Pressure::some);
+  SimClient some = server.send_from(kMe, get("/"));
+  EXPECT_EQ(status_of(some.received()), 200);
+  server.run_for(200ms);
+  EXPECT_EQ(server.stats().tier, Tier::no_keep_alive);
+  before.send(get("/"));
+  server.settle();
+  EXPECT_EQ(answers_in(before.received()), 2);
+  EXPECT_TRUE(before.ended());
+  server.sim.set_pressure(Pressure::high);
+  SimClient high = server.send_from(kMe, get("/"));
+  EXPECT_EQ(status_of(high.received()), 503);
+  EXPECT_EQ(server.stats().tier, Tier::refusing);
+  server.sim.set_pressure(Pressure::none);
+  server.run_for(3s);
+  EXPECT_EQ(server.stats().tier, Tier::normal);
+  EXPECT_EQ(status_of(server.exchange(get("/"))), 200);
+}
+
+TEST_F(Admission, StatisticsCountWhatHappened) {
+  app_.get("/fails", [](Request&) { return abort(500); });
+  SimServer server(app_);
+  const std::string request = get("/") + get("/none") + get("/fails") + get("/sleep/1");
+  SimClient client = server.send_from(kMe, request);
+  SimClient idle = server.send_from(kMe, "");
+  Stats stats = server.stats();
+  EXPECT_EQ(stats.connections, 2U);
+  EXPECT_EQ(stats.idle, 1U);
+  EXPECT_EQ(stats.exchanges, 1U);
+  EXPECT_EQ(stats.requests, 3U);
+  EXPECT_EQ(stats.client_errors, 1U);
+  EXPECT_EQ(stats.server_errors, 1U);
+  server.run_for(2s);
+  stats = server.stats();
+  EXPECT_EQ(stats.requests, 4U);
+  EXPECT_EQ(stats.bytes_in, request.size());
+  EXPECT_EQ(stats.bytes_out, client.received().size());
+  EXPECT_EQ(stats.latency.total(), 4U);
+  EXPECT_EQ(stats.latency.sum(), Duration(1s));
+  EXPECT_LT(stats.latency.quantile(0.5), 1ms);
+  EXPECT_GE(stats.latency.quantile(1.0), 1s);
+  EXPECT_LT(stats.latency.quantile(1.0), 3s);
+  EXPECT_EQ(stats.exchanges_high_water, 1U);
+  EXPECT_EQ(stats.connections_high_water, 2U);
+  EXPECT_GT(stats.arena_high_water, 0U);
+}
+
+}  // namespace
+}  // namespace microdot_test
