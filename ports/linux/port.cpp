@@ -13,6 +13,7 @@
 
 #include "files.hpp"
 #include "poller.hpp"
+#include "pressure.hpp"
 #include "sockets.hpp"
 
 namespace microdot::inline MICRODOT_ABI {
@@ -80,6 +81,7 @@ class LinuxPort final : public Port {
   Files& files() noexcept override { return files_; }
   Entropy& entropy() noexcept override { return entropy_; }
   Log& log() noexcept override { return log_; }
+  Pressure pressure() noexcept override { return pressure_.at(clock_.now()); }
 
   void open() noexcept {
     // sendfile(2) has no MSG_NOSIGNAL. A program that handles SIGPIPE in its own way keeps that.
@@ -103,6 +105,7 @@ class LinuxPort final : public Port {
   LinuxFiles files_;
   LinuxEntropy entropy_;
   LinuxLog log_;
+  LinuxPressure pressure_;
 };
 
 // The port itself is never destroyed, so that objects of static storage may still use it when the thread has

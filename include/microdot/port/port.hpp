@@ -54,7 +54,9 @@ class Log {
   ~Log() = default;
 };
 
-/// How near the system itself is to its end, whatever the App's own pools say.
+/// How near the system itself is to its end, whatever the App's own pools say: descriptors and memory on
+/// hosts, the heap and the network's pools on devices. With `some` a server keeps no connection for further
+/// requests; with `high` it refuses newcomers.
 enum class Pressure : std::uint8_t { none, some, high };
 
 /// A system to run on.
@@ -66,6 +68,7 @@ class Port {
   virtual Files& files() noexcept = 0;
   virtual Entropy& entropy() noexcept = 0;
   virtual Log& log() noexcept = 0;
+  /// Asked for every newcomer, so it must cost little: an answer may be some moments old.
   virtual Pressure pressure() noexcept { return Pressure::none; }
 
  protected:
