@@ -211,7 +211,7 @@ Result<std::size_t> Exchange::read_transport(std::span<char> room) noexcept {
     if (error != Error::none && error != Error::would_block) return error;
     if (error == Error::would_block) connection_->transport().set_interest(true, true);
   }
-  const Result<std::size_t> size = connection_->transport().read(room);
+  Result<std::size_t> size = connection_->transport().read(room);
   if (size) {
     connection_->pace().move(*size);
     server_->count_in(*size);
