@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -38,6 +39,26 @@ struct Address {
   }
 };
 
+/// "127.0.0.1", "::1", "fe80::1%eth0": without the system's resolver, which takes from the heap. A server
+/// that listens again must not.
+bool parse_literal(char* name, std::uint16_t port, Address& address) noexcept {
+  auto& v4 = reinterpret_cast<sockaddr_in&>(address.storage);
+  address.set_any_v4(port);
+  if (inet_pton(AF_INET, name, &v4.sin_addr) == 1) return true;
+  auto& v6 = reinterpret_cast<sockaddr_in6&>(address.storage);
+  address.set_any(port);
+  address.both_families = false;
+  char* const scope = std::strchr(name, '%');
+  if (scope != nullptr) {
+    v6.sin6_scope_id = if_nametoindex(scope + 1);
+    if (v6.sin6_scope_id == 0) return false;
+    *scope = '\0';
+  }
+  const bool parsed = inet_pton(AF_INET6, name, &v6.sin6_addr) == 1;
+  if (scope != nullptr) *scope = '%';
+  return parsed;
+}
+
 /// Names beyond "localhost" ask the system's resolver, which may wait: only when a server starts.
 Result<Address> resolve(std::string_view host, std::uint16_t port) noexcept {
   Address address;
@@ -49,6 +70,7 @@ Result<Address> resolve(std::string_view host, std::uint16_t port) noexcept {
   if (host == "localhost") host = "127.0.0.1";
   if (host.size() >= sizeof name || host.find('\0') != host.npos) return Error::invalid;
   name[host.copy(name, host.size())] = '\0';
+  if (parse_literal(name, port, address)) return address;
   char service[6];
   std::snprintf(service, sizeof service, "%u", static_cast<unsigned>(port));
 

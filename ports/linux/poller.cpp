@@ -14,6 +14,9 @@ namespace microdot::inline MICRODOT_ABI {
 namespace {
 
 constexpr std::uint64_t kWakeKey = 0;
+constexpr std::uint64_t kListener = 1;
+constexpr std::uint64_t kNetwork = 2;
+constexpr std::uint64_t kKinds = 3;
 
 Result<void> control(int epoll, int operation, int fd, std::uint64_t key, std::uint32_t events) noexcept {
   epoll_event event{};
@@ -36,7 +39,10 @@ std::uint64_t LinuxPoller::key(const LinuxTransport& transport) noexcept {
   return reinterpret_cast<std::uintptr_t>(&transport);
 }
 std::uint64_t LinuxPoller::key(const LinuxListener& listener) noexcept {
-  return reinterpret_cast<std::uintptr_t>(&listener) | 1u;
+  return reinterpret_cast<std::uintptr_t>(&listener) | kListener;
+}
+std::uint64_t LinuxPoller::key(const LinuxNetwork& network) noexcept {
+  return reinterpret_cast<std::uintptr_t>(&network) | kNetwork;
 }
 
 Result<void> LinuxPoller::open() noexcept {
@@ -111,8 +117,10 @@ void LinuxPoller::dispatch(std::uint64_t key, std::uint32_t events, int index) n
   if (key == kWakeKey) {
     std::uint64_t count;
     [[maybe_unused]] const auto size = ::read(event_, &count, sizeof count);
-  } else if ((key & 1) != 0) {
-    reinterpret_cast<LinuxListener*>(static_cast<std::uintptr_t>(key & ~std::uint64_t{1}))->on_event();
+  } else if ((key & kKinds) == kListener) {
+    reinterpret_cast<LinuxListener*>(static_cast<std::uintptr_t>(key & ~kKinds))->on_event();
+  } else if ((key & kKinds) == kNetwork) {
+    reinterpret_cast<LinuxNetwork*>(static_cast<std::uintptr_t>(key & ~kKinds))->on_event();
   } else {
     // A callback may close the transport; `remove` then blanks the entry, so look before each.
     auto& transport = *reinterpret_cast<LinuxTransport*>(static_cast<std::uintptr_t>(key));
@@ -133,6 +141,9 @@ Result<void> LinuxPoller::add(int fd, LinuxTransport& transport, std::uint32_t e
 Result<void> LinuxPoller::add(int fd, LinuxListener& listener, std::uint32_t events) noexcept {
   return control(epoll_, EPOLL_CTL_ADD, fd, key(listener), events);
 }
+Result<void> LinuxPoller::add(int fd, LinuxNetwork& network, std::uint32_t events) noexcept {
+  return control(epoll_, EPOLL_CTL_ADD, fd, key(network), events);
+}
 void LinuxPoller::modify(int fd, LinuxTransport& transport, std::uint32_t events) noexcept {
   (void)control(epoll_, EPOLL_CTL_MOD, fd, key(transport), events);
 }
@@ -141,6 +152,7 @@ void LinuxPoller::modify(int fd, LinuxListener& listener, std::uint32_t events) 
 }
 void LinuxPoller::remove(int fd, LinuxTransport& transport) noexcept { remove(fd, key(transport)); }
 void LinuxPoller::remove(int fd, LinuxListener& listener) noexcept { remove(fd, key(listener)); }
+void LinuxPoller::remove(int fd, LinuxNetwork& network) noexcept { remove(fd, key(network)); }
 
 void LinuxPoller::remove(int fd, std::uint64_t key) noexcept {
   // Closing alone is not enough: a child between fork and exec keeps the registration alive, and its events

@@ -11,8 +11,9 @@ namespace microdot::inline MICRODOT_ABI {
 
 class LinuxTransport;
 class LinuxListener;
+class LinuxNetwork;
 
-/// epoll, level-triggered. Each registration carries the address of its owner; the lowest bit says which
+/// epoll, level-triggered. Each registration carries the address of its owner; the lowest two bits say which
 /// kind.
 class LinuxPoller final : public Poller {
  public:
@@ -32,11 +33,13 @@ class LinuxPoller final : public Poller {
 
   Result<void> add(int fd, LinuxTransport& transport, std::uint32_t events) noexcept;
   Result<void> add(int fd, LinuxListener& listener, std::uint32_t events) noexcept;
+  Result<void> add(int fd, LinuxNetwork& network, std::uint32_t events) noexcept;
   void modify(int fd, LinuxTransport& transport, std::uint32_t events) noexcept;
   void modify(int fd, LinuxListener& listener, std::uint32_t events) noexcept;
   /// Ends a registration, and forgets events of the batch in hand that were meant for it.
   void remove(int fd, LinuxTransport& transport) noexcept;
   void remove(int fd, LinuxListener& listener) noexcept;
+  void remove(int fd, LinuxNetwork& network) noexcept;
 
  private:
   /// What `wake` and `poll` agree on: a waker writes to the event descriptor only if the poller sleeps.
@@ -44,6 +47,7 @@ class LinuxPoller final : public Poller {
 
   static std::uint64_t key(const LinuxTransport& transport) noexcept;
   static std::uint64_t key(const LinuxListener& listener) noexcept;
+  static std::uint64_t key(const LinuxNetwork& network) noexcept;
   int wait(Duration timeout) noexcept;
   void dispatch(std::uint64_t key, std::uint32_t events, int index) noexcept;
   void remove(int fd, std::uint64_t key) noexcept;

@@ -48,11 +48,21 @@ Error accept_error(int number) noexcept {
     case ENFILE: return Error::no_descriptors;
     case ENOBUFS:
     case ENOMEM: return Error::no_memory;
-    case EBADF:
-    case EINVAL:
-    case ENOTSOCK:
-    case EFAULT: return Error::io;
-    default: return Error::closed;  // an error of the new connection: accept(2), "Error handling"
+    case EACCES:
+    case EPERM: return Error::permission;
+    // Errors of the new connection: accept(2), "Error handling".
+    case ECONNABORTED:
+    case ECONNRESET:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case EPROTO:
+    case ETIMEDOUT: return Error::closed;
+    default: return Error::io;  // of the listener
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <microdot/port/network.hpp>
 
+#include "interfaces.hpp"
 #include "poller.hpp"
 
 namespace microdot::inline MICRODOT_ABI {
@@ -78,9 +79,20 @@ class LinuxNetwork final : public Network {
   Result<Listener*> listen(const ListenOptions& options, void* storage,
                            ListenerEvents& events) noexcept override;
   std::size_t reserve_connections(std::size_t connections) noexcept override;
+  Error check_address(const Endpoint& local) noexcept override { return interfaces_.check_address(local); }
+
+  void on_event() noexcept {
+    interfaces_.drain();
+    tell_watchers();
+  }
 
  private:
+  void watch_system(bool on) noexcept override {
+    on ? interfaces_.open(*poller_, *this) : interfaces_.close(*poller_, *this);
+  }
+
   LinuxPoller* poller_ = nullptr;
+  LinuxInterfaces interfaces_;
 };
 
 }  // namespace microdot::inline MICRODOT_ABI

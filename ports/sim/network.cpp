@@ -38,6 +38,11 @@ bool parse_host(std::string_view host, Endpoint& endpoint) noexcept {
   return true;
 }
 
+bool is_wildcard(const Endpoint& endpoint) noexcept {
+  return std::all_of(endpoint.address.begin(), endpoint.address.end(),
+                     [](std::uint8_t byte) { return byte == 0; });
+}
+
 }  // namespace
 
 SimNetwork::SimNetwork(const SimOptions& given) noexcept
@@ -66,6 +71,7 @@ Result<Listener*> SimNetwork::listen(const ListenOptions& listen_options, void* 
   Endpoint local;
   if (!parse_host(listen_options.host, local)) return Error::invalid;
   if (const Error error = faults.on_listen(listen_options.port); error != Error::none) return error;
+  if (const Error error = listener_error(local); error != Error::none) return error;
   local.port = listen_options.port;
   while (local.port == 0 || (listen_options.port == 0 && find(local.port) != nullptr)) {
     local.port = next_port_++;
@@ -81,6 +87,41 @@ Result<Listener*> SimNetwork::listen(const ListenOptions& listen_options, void* 
 
 std::size_t SimNetwork::reserve_connections(std::size_t connections) noexcept {
   return std::min(connections, options.max_connections);
+}
+
+Error SimNetwork::listener_error(const Endpoint& local) const noexcept {
+  if (!up_) return Error::network_down;
+  const bool loopback = local.address[0] == 127 || local.address[15] == 1;
+  const bool here = every_address_ || is_wildcard(local) || loopback || local.same_address(address_);
+  return here ? Error::none : Error::address_unavailable;
+}
+
+Error SimNetwork::check_address(const Endpoint& local) noexcept {
+  const bool none = !every_address_ && address_.family == Endpoint::Family::none;
+  return none && is_wildcard(local) ? Error::network_down : listener_error(local);
+}
+
+void SimNetwork::set_up(bool up) noexcept {
+  changed_ = changed_ || up_ != up;
+  up_ = up;
+}
+
+void SimNetwork::set_address(std::string_view address) noexcept {
+  Endpoint endpoint;
+  if (!address.empty()) parse_host(address, endpoint);
+  if (!every_address_ && endpoint.same_address(address_)) return;
+  every_address_ = false;
+  address_ = endpoint;
+  changed_ = true;
+  SimEvent reset{};
+  reset.kind = Kind::reset;
+  for (SimConnection* at = connections_.front(); at != nullptr; at = at->all_next) {
+    if (at->server != Server::accepted) continue;
+    drop_events(*at, SimDirection::to_server);
+    at->to_server.reset_sent = true;
+    apply_to_server(*at, reset);
+    send(*at, SimDirection::to_client, Kind::reset);
+  }
 }
 
 SimListener* SimNetwork::find(std::uint16_t port) const noexcept {
@@ -104,7 +145,7 @@ SimConnection& SimNetwork::connect(std::uint16_t port, const Endpoint& from) noe
     connection.local.port = static_cast<std::uint16_t>(10'000 + connection.number % 39'000);
   connection.to_server.reset_at = faults.reset_after(connection.number, SimDirection::to_server);
   connection.to_client.reset_at = faults.reset_after(connection.number, SimDirection::to_client);
-  if (find(port) != nullptr) {
+  if (!up_ || find(port) != nullptr) {
     send(connection, SimDirection::to_server, Kind::connect);
   } else {
     connection.server = Server::closed;
@@ -138,6 +179,7 @@ void SimNetwork::remove(SimListener& listener) noexcept {
 
 Result<Transport*> SimListener::accept(void* storage, TransportEvents& transport_events) noexcept {
   static_assert(sizeof(SimTransport) <= kTransportBytes && alignof(SimTransport) <= alignof(void*));
+  if (const Error error = network_.listener_error(local_); error != Error::none) return error;
   SimConnection* connection = network_.waiting_at(*this);
   if (connection == nullptr) return Error::would_block;
   if (const Error error = network_.faults.on_accept(connection->number); error != Error::none) {
@@ -178,7 +220,8 @@ void SimNetwork::send(SimConnection& connection, SimDirection direction, Kind ki
   const SimEvent made = {
       nullptr,   nullptr, std::max(now + delay, way.last), next_sequence_++, &connection, referred, size,
       direction, kind};
-  if (direction == SimDirection::to_client && referred == nullptr && way.events == 0 && made.time <= now)
+  if (direction == SimDirection::to_client && referred == nullptr && way.events == 0 && made.time <= now &&
+      up_)
     return apply_to_client(connection, made);  // nothing can come between
   SimEvent& event = make_event();
   event = made;
@@ -228,13 +271,14 @@ void SimNetwork::drop_events(SimConnection& connection, SimDirection direction) 
 }
 
 bool SimNetwork::next_event(TimePoint& time) const noexcept {
-  if (events_.empty()) return false;
+  if (!up_ || events_.empty()) return false;
   time = events_.front()->time;
   return true;
 }
 
 bool SimNetwork::arrive() noexcept {
   ++polls;
+  if (!up_ || (changed_ && watched())) return false;  // the news come first
   bool any = false;
   const std::uint64_t limit = next_sequence_;  // what is sent meanwhile waits for the next poll
   for (cursor_ = events_.front(); cursor_ != nullptr && cursor_->time <= now;) {
@@ -353,15 +397,16 @@ void SimNetwork::check_ready(SimConnection& connection) noexcept {
 }
 
 bool SimNetwork::anything_ready() noexcept {
-  if (!ready_.empty()) return true;
+  if (!ready_.empty() || (changed_ && watched())) return true;
   for (SimListener* listener = listeners_; listener != nullptr; listener = listener->next) {
-    if (listener->accepting && waiting_at(*listener) != nullptr) return true;
+    if (acceptable(*listener)) return true;
   }
   return false;
 }
 
 bool SimNetwork::dispatch() noexcept {
   if (!anything_ready()) return false;
+  if (std::exchange(changed_, false)) tell_watchers();
   while (SimConnection* connection = ready_.front()) {
     ready_.remove(*connection);
     batch_.push_back(*connection);
@@ -369,7 +414,7 @@ bool SimNetwork::dispatch() noexcept {
   }
   for (SimListener* listener = listeners_; listener != nullptr; listener = next_listener_) {
     next_listener_ = listener->next;
-    if (listener->accepting && waiting_at(*listener) != nullptr) listener->events.on_acceptable();
+    if (acceptable(*listener)) listener->events.on_acceptable();
   }
   while (SimConnection* connection = batch_.front()) {
     batch_.remove(*connection);

@@ -137,7 +137,12 @@ class SimNetwork final : public Network {
   Result<Listener*> listen(const ListenOptions& options, void* storage,
                            ListenerEvents& events) noexcept override;
   std::size_t reserve_connections(std::size_t connections) noexcept override;
+  Error check_address(const Endpoint& local) noexcept override;
 
+  /// What `accept` and `listen` there give.
+  Error listener_error(const Endpoint& local) const noexcept;
+  void set_up(bool up) noexcept;
+  void set_address(std::string_view address) noexcept;
   SimConnection& connect(std::uint16_t port, const Endpoint& from) noexcept;
 
   // ---- Poll ----
@@ -148,7 +153,7 @@ class SimNetwork final : public Network {
   bool anything_ready() noexcept;
   /// When the next event is due; false if none is under way.
   bool next_event(TimePoint& time) const noexcept;
-  bool idle() noexcept { return events_.empty() && !anything_ready(); }
+  bool idle() noexcept { return (!up_ || events_.empty()) && !anything_ready(); }
 
   // ---- For the two ends ----
   void send(SimConnection& connection, SimDirection direction, SimEvent::Kind kind, std::size_t size = 0,
@@ -173,6 +178,11 @@ class SimNetwork final : public Network {
   std::size_t transports = 0;
 
  private:
+  /// A listener whose owner has something to find out.
+  bool acceptable(const SimListener& listener) noexcept {
+    return listener.accepting &&
+           (listener_error(listener.local()) != Error::none || waiting_at(listener) != nullptr);
+  }
   static bool wants_gone(const SimConnection& connection) noexcept;
   static bool wants_read(const SimConnection& connection) noexcept;
   static bool wants_write(const SimConnection& connection) noexcept;
@@ -197,6 +207,10 @@ class SimNetwork final : public Network {
   SimConnection* current_ = nullptr;  ///< Whose owner is being called; null once it is freed.
   SimListener* listeners_ = nullptr;
   SimListener* next_listener_ = nullptr;  ///< Where `dispatch` goes on, kept right by `remove`.
+  bool up_ = true;
+  bool changed_ = false;       ///< The interface or its address, and nobody was told.
+  bool every_address_ = true;  ///< No address was set.
+  Endpoint address_;
   unsigned connects_ = 0;
   std::uint16_t next_port_ = 49152;
 };

@@ -164,6 +164,8 @@ SimClient SimPort::connect(std::uint16_t port, const Endpoint& from) noexcept {
 }
 bool SimPort::stuck() const noexcept { return state_->poller.stuck; }
 bool SimPort::idle() const noexcept { return state_->network.idle(); }
+void SimPort::set_network(bool up) noexcept { state_->network.set_up(up); }
+void SimPort::set_address(std::string_view address) noexcept { state_->network.set_address(address); }
 std::size_t SimPort::open_transports() const noexcept { return state_->network.transports; }
 
 void SimPort::advance(Duration duration) noexcept { state_->network.now += duration; }

@@ -258,6 +258,67 @@ TEST_F(LinuxPortTest, WithoutDescriptorsAcceptSaysSoAndTheConnectionWaits) {
   peer.close();
 }
 
+struct Watcher final : NetworkEvents {
+  void on_network_changed() noexcept override { ++changes; }
+  int changes = 0;
+};
+
+TEST_F(LinuxPortTest, KnowsItsAddressesWhileItWatches) {
+  Network& network = port_.network();
+  const auto check = [&](std::initializer_list<std::uint8_t> bytes) {
+    Endpoint endpoint;
+    endpoint.family = bytes.size() == 4 ? Endpoint::Family::ipv4 : Endpoint::Family::ipv6;
+    std::copy(bytes.begin(), bytes.end(), endpoint.address.begin());
+    return network.check_address(endpoint);
+  };
+  port_.poller().poll(0ms);
+  const int next = dup(0);
+  close(next);
+  EXPECT_EQ(check({127, 0, 0, 1}), Error::unsupported);
+  Watcher first, second;
+  network.watch(first);
+  network.watch(second);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(check({127, 0, 0, 1}), Error::none);
+    EXPECT_EQ(check({127, 1, 2, 3}), Error::none);
+    EXPECT_EQ(check({192, 0, 2, 1}), Error::address_unavailable);
+    EXPECT_EQ(check({0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}), Error::address_unavailable);
+    network.unwatch(i % 2 == 0 ? first : second);
+    network.watch(i % 2 == 0 ? first : second);
+  }
+  network.unwatch(first);
+  EXPECT_EQ(check({127, 0, 0, 1}), Error::none);
+  network.unwatch(second);
+  EXPECT_EQ(check({127, 0, 0, 1}), Error::unsupported);
+  const int after = dup(0);
+  close(after);
+  EXPECT_EQ(after, next) << "a descriptor was left";
+}
+
+TEST_F(LinuxPortTest, WatchingLeavesTheLastDescriptorToAClient) {
+  ASSERT_TRUE(acceptor_.listen());
+  const SocketClient clients[] = {SocketClient(acceptor_.number()), SocketClient(acceptor_.number()),
+                                  SocketClient(acceptor_.number()), SocketClient(acceptor_.number())};
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const int next = dup(0);
+  close(next);
+  Watcher watcher;
+  // First with enough: UBSan needs a descriptor itself when it sees a type for the first time.
+  for (const rlim_t left : {50U, 3U, 2U, 1U, 0U}) {
+    rlimit few = before;
+    few.rlim_cur = static_cast<rlim_t>(next) + left;
+    setrlimit(RLIMIT_NOFILE, &few);
+    port_.network().watch(watcher);
+    Peer peer;
+    const bool accepted = left != 0 && bool(acceptor_.accept(peer));
+    setrlimit(RLIMIT_NOFILE, &before);
+    port_.network().unwatch(watcher);
+    EXPECT_EQ(accepted, left != 0);
+    if (accepted) peer.close();
+  }
+}
+
 TEST_F(LinuxPortTest, RaisesTheDescriptorLimitAsFarAsItGoes) {
   const pid_t child = fork();
   if (child == 0) {

@@ -290,6 +290,61 @@ TEST_F(SimTest, FaultsOfListenAcceptAndOpen) {
   peer.close();
 }
 
+TEST_F(SimTest, WhileTheInterfaceIsDownNothingArrives) {
+  SimPort sim({.latency = 10ms});
+  Server server(sim);
+  SimClient client = sim.connect(80);
+  server.accept(sim);
+  client.send("before");
+  sim.set_network(false);
+  ASSERT_TRUE(server.peer.write("answer"));
+  SimClient late = sim.connect(80);
+  poll_on(sim, 100);
+  EXPECT_EQ(client.received(), "");
+  EXPECT_TRUE(server.pieces.empty());
+  EXPECT_FALSE(late.closed());
+  Peer peer;
+  EXPECT_EQ(server.acceptor.accept(peer).error(), Error::network_down);
+  Acceptor other(sim);
+  EXPECT_EQ(other.listen({.port = 81}).error(), Error::network_down);
+  sim.set_network(true);
+  poll_on(sim, 20);
+  EXPECT_EQ(client.received(), "answer");
+  EXPECT_EQ(server.pieces, std::vector<std::string>{"before"});
+  ASSERT_TRUE(server.acceptor.accept(peer));
+  EXPECT_TRUE(late.accepted());
+  peer.close();
+}
+
+TEST_F(SimTest, AChangeOfTheAddressIsToldAndEndsConnections) {
+  struct Watcher final : NetworkEvents {
+    void on_network_changed() noexcept override { ++changes; }
+    int changes = 0;
+  } watcher;
+  SimPort sim;
+  sim.network().watch(watcher);
+  Server server(sim);
+  SimClient client = sim.connect(80);
+  server.accept(sim);
+  sim.set_address("10.0.0.1");
+  sim.set_address("10.0.0.1");
+  poll_on(sim, 3);
+  EXPECT_EQ(watcher.changes, 1);
+  EXPECT_EQ(server.peer.gone, 1);
+  EXPECT_TRUE(client.was_reset());
+  Acceptor here(sim), elsewhere(sim), loopback(sim);
+  EXPECT_TRUE(here.listen({.host = "10.0.0.1", .port = 81}));
+  EXPECT_TRUE(loopback.listen({.host = "127.0.0.1", .port = 82}));
+  EXPECT_EQ(elsewhere.listen({.host = "10.0.0.2", .port = 83}).error(), Error::address_unavailable);
+  sim.set_address("");
+  EXPECT_EQ(sim.network().check_address(here.listener->local()), Error::address_unavailable);
+  Peer peer;
+  EXPECT_EQ(here.accept(peer).error(), Error::address_unavailable);
+  sim.network().unwatch(watcher);
+  poll_on(sim, 3);
+  EXPECT_EQ(watcher.changes, 1);
+}
+
 TEST_F(SimTest, TheSameSeedIsTheSameRun) {
   const auto draw = [](std::uint64_t seed) {
     SimPort sim({.seed = seed});

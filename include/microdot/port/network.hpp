@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include <microdot/base/result.hpp>
 #include <microdot/port/file.hpp>
@@ -124,8 +125,9 @@ class ListenerEvents {
 class Listener {
  public:
   /// Takes one waiting connection and builds its transport in `storage` (`kTransportBytes`, aligned as a
-  /// pointer). Errors: `would_block` (none waits), `closed` (it left again: try the next), `no_descriptors`,
-  /// `no_memory`, `network_down`, `address_unavailable`, `io`.
+  /// pointer). Errors: `would_block` (none waits), `closed` (it left again: try the next); `no_descriptors`,
+  /// `no_memory`, `permission` (later); `network_down`, `address_unavailable`, `invalid`, `io` (this listener
+  /// is of no use any more).
   virtual Result<Transport*> accept(void* storage, TransportEvents& events) noexcept = 0;
   /// Off: connections stay in the backlog and no event comes.
   virtual void set_accepting(bool on) noexcept = 0;
@@ -149,6 +151,20 @@ struct ListenOptions {
   int backlog = 511;
 };
 
+/// Who wants to know when the system's interfaces or addresses change; called from `Poller::poll` only.
+class NetworkEvents {
+ public:
+  /// An interface or an address may have come or gone; `Network::check_address` tells what that means.
+  virtual void on_network_changed() noexcept = 0;
+
+ protected:
+  ~NetworkEvents() = default;
+
+ private:
+  friend class Network;
+  NetworkEvents* next_ = nullptr;
+};
+
 /// The system's network.
 class Network {
  public:
@@ -162,8 +178,40 @@ class Network {
   /// connections can be: fewer than asked for if the system's limit can't be raised.
   virtual std::size_t reserve_connections(std::size_t connections) noexcept { return connections; }
 
+  /// `events` is told of changes until `unwatch`, which is not for `on_network_changed`. A port that can't
+  /// tell never calls.
+  void watch(NetworkEvents& events) noexcept {
+    events.next_ = std::exchange(watchers_, &events);
+    if (events.next_ == nullptr) watch_system(true);
+  }
+  void unwatch(NetworkEvents& events) noexcept {
+    for (NetworkEvents** at = &watchers_; *at != nullptr; at = &(*at)->next_) {
+      if (*at != &events) continue;
+      *at = events.next_;
+      if (watchers_ == nullptr) watch_system(false);
+      return;
+    }
+  }
+  /// Whether clients can come to a listener at `local` now: `none`; `address_unavailable`, the address is
+  /// gone; `network_down`, its interface is down, or where every address is listened on, no interface but
+  /// loopback is up and has one; `unsupported`, not known. Asked while `watch` is on.
+  virtual Error check_address(const Endpoint& local) noexcept {
+    (void)local;
+    return Error::unsupported;
+  }
+
  protected:
   ~Network() = default;
+  bool watched() const noexcept { return watchers_ != nullptr; }
+  void tell_watchers() noexcept {
+    for (NetworkEvents* at = watchers_; at != nullptr; at = at->next_) at->on_network_changed();
+  }
+
+ private:
+  /// The first wants to know, or nobody any more.
+  virtual void watch_system(bool on) noexcept { (void)on; }
+
+  NetworkEvents* watchers_ = nullptr;
 };
 
 }  // namespace microdot::inline MICRODOT_ABI

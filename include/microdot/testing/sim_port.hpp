@@ -115,6 +115,13 @@ class SimPort final : public Port {
   bool stuck() const noexcept;
   /// Nothing is on its way and nothing is ready to be handed out.
   bool idle() const noexcept;
+  /// Takes the interface down, or up again. While it is down nothing arrives, at neither end: connections
+  /// stall, and what was sent comes when it is up. Listeners fail: `accept` and `listen` give `network_down`.
+  void set_network(bool up) noexcept;
+  /// The machine has this address of IPv4 and no other ("" for none; before the first call: every address).
+  /// A change ends all connections and the listeners at other addresses: `accept` and `listen` there give
+  /// `address_unavailable`. The loopback and the wildcards stay.
+  void set_address(std::string_view address) noexcept;
   /// Connections that the server has accepted and not closed.
   std::size_t open_transports() const noexcept;
 
