@@ -13,6 +13,7 @@
 namespace microdot::inline MICRODOT_ABI {
 
 namespace detail {
+class Listening;
 class Server;
 }
 
@@ -56,7 +57,22 @@ class App : public Router {
   /// handler.
   void shutdown() noexcept;
 
-  /// The port that is listened on; 0 while the server does not run.
+  /// When the network that the server listens on is lost: its address is gone, its interface is down, or the
+  /// system took the listener away. `f()`, plain or a coroutine: the place to set up Wi-Fi anew or to renew a
+  /// DHCP lease. The server listens again by itself, hook or not. Runs as the background task
+  /// "on_network_lost"; if it fails, `on_task_error` is told. Hooks run one at a time, in order; what came
+  /// and went while one ran is not told. One that runs longer than the server is ended with it.
+  template <typename F>
+  void on_network_lost(F&& hook) {
+    add_server_hook(network_lost_, std::forward<F>(hook));
+  }
+  /// When it is back after that and the server listens again. Else as `on_network_lost`.
+  template <typename F>
+  void on_network_up(F&& hook) {
+    add_server_hook(network_up_, std::forward<F>(hook));
+  }
+
+  /// The port that is listened on, also while the network is lost; 0 while the server does not run.
   std::uint16_t port() const noexcept;
   /// Between a successful start and the end.
   bool running() const noexcept { return port() != 0; }
@@ -72,13 +88,25 @@ class App : public Router {
   App(const Limits& limits, std::span<std::byte> block, std::span<std::byte> registry) noexcept;
 
  private:
+  friend class detail::Listening;
   friend class detail::Server;
+
+  template <typename F>
+  void add_server_hook(detail::ServerHook*& first, F&& hook) {
+    auto* node = make<detail::ServerHookFor<std::decay_t<F>>>(std::forward<F>(hook));
+    if (node == nullptr) return;
+    detail::ServerHook** last = &first;
+    while (*last != nullptr) last = &(*last)->next;
+    *last = node;
+  }
 
   Limits limits_;
   std::span<std::byte> block_;
   void (*release_)(std::byte* block) noexcept = nullptr;
   std::byte* (*acquire_)(std::size_t size) noexcept = nullptr;
   detail::Server* server_ = nullptr;
+  detail::ServerHook* network_lost_ = nullptr;
+  detail::ServerHook* network_up_ = nullptr;
   bool announces_ = false;  // the address, in the log, when the server starts
 };
 

@@ -91,21 +91,65 @@ struct CallContext {
 #endif
 };
 
-/// A stored handler or hook.
-class Callable {
+/// A closure that a router keeps until it goes.
+class Stored {
  public:
-  Callable(const Callable&) = delete;
-  Callable& operator=(const Callable&) = delete;
-  /// May throw what the user's code throws.
-  virtual void call(CallContext& context, CallResult& result) = 0;
+  Stored(const Stored&) = delete;
+  Stored& operator=(const Stored&) = delete;
   virtual void destroy() noexcept = 0;
 
-  Callable* next = nullptr;        // in the list it is called from
-  Callable* next_owned = nullptr;  // of the router that it was registered with
+  Stored* next_owned = nullptr;  // of the router that it was registered with
 
  protected:
-  Callable() noexcept = default;
+  Stored() noexcept = default;
+  ~Stored() = default;
+};
+
+/// A stored handler or hook.
+class Callable : public Stored {
+ public:
+  /// May throw what the user's code throws.
+  virtual void call(CallContext& context, CallResult& result) = 0;
+
+  Callable* next = nullptr;  // in the list it is called from
+
+ protected:
   ~Callable() = default;
+};
+
+/// A stored hook for what happens to the server, not to a request: f(), plain or a coroutine.
+class ServerHook : public Stored {
+ public:
+  /// Calls it, when the task runs. Empty if there is no room for the frame.
+  virtual Task<> call() = 0;
+
+  ServerHook* next = nullptr;
+
+ protected:
+  ~ServerHook() = default;
+};
+
+template <typename F>
+class ServerHookFor final : public ServerHook {
+  static_assert(std::invocable<F&>, "this hook is called as f()");
+
+ public:
+  explicit ServerHookFor(F&& f) : f_(std::move(f)) {}
+  explicit ServerHookFor(const F& f) : f_(f) {}
+  Task<> call() override {
+    using R = std::invoke_result_t<F&>;
+    static_assert(std::is_void_v<R> || std::is_same_v<R, Task<>>, "this hook returns nothing, or Task<>");
+    if constexpr (std::is_void_v<R>) {
+      f_();
+      co_return;
+    } else {
+      co_await f_();
+    }
+  }
+  void destroy() noexcept override { this->~ServerHookFor(); }
+
+ private:
+  F f_;
 };
 
 enum class CallKind : std::uint8_t {

@@ -214,7 +214,7 @@ constexpr std::size_t align_up(std::size_t size) noexcept {
 }
 // Room for the objects themselves; the sources assert that they fit.
 inline constexpr std::size_t kAppBytes = align_up(56 * sizeof(void*));
-inline constexpr std::size_t kServerBytes = align_up(58 * sizeof(void*) + 512);
+inline constexpr std::size_t kServerBytes = align_up(58 * sizeof(void*) + 704);
 inline constexpr std::size_t kConnectionBytes = align_up(32 * sizeof(void*));
 inline constexpr std::size_t kExchangeBytes = align_up(216 * sizeof(void*));
 inline constexpr std::size_t kStreamBytes = align_up(24 * sizeof(void*));

@@ -242,6 +242,18 @@ class Router {
   /// Prepares the routes for matching. Gives the first thing that is wrong with them, if any.
   RegistrationError prepare(Files& files, std::size_t depth = 0) noexcept;
 
+ protected:
+  /// Keeps a closure as a `Node` until the router goes; null when the registry is full.
+  template <typename Node, typename F>
+  Node* make(F&& f) {
+    static_assert(alignof(Node) <= alignof(std::max_align_t), "over-aligned closures are not supported");
+    void* memory = registry_.allocate(sizeof(Node));
+    if (memory == nullptr) return nullptr;
+    auto* node = ::new (memory) Node(std::forward<F>(f));
+    node->next_owned = std::exchange(owned_, node);
+    return node;
+  }
+
  private:
   friend class detail::RouteFinder;
   friend class detail::Dispatch;
@@ -260,15 +272,6 @@ class Router {
     using Node = detail::HookFor<std::decay_t<F>, kKind>;
     if (Node* node = make<Node>(std::forward<F>(hook))) list.add(*node);
   }
-  template <typename Node, typename F>
-  Node* make(F&& f) {
-    static_assert(alignof(Node) <= alignof(std::max_align_t), "over-aligned closures are not supported");
-    void* memory = registry_.allocate(sizeof(Node));
-    if (memory == nullptr) return nullptr;
-    auto* node = ::new (memory) Node(std::forward<F>(f));
-    node->next_owned = std::exchange(owned_, node);
-    return node;
-  }
 
   using Accepts = bool (*)(std::string_view pattern, const PathArgs& args) noexcept;
   MethodSet parse_methods(std::string_view pattern, std::initializer_list<const char*> methods) noexcept;
@@ -281,7 +284,7 @@ class Router {
 #endif
 
   detail::Registry registry_;
-  detail::Callable* owned_ = nullptr;
+  detail::Stored* owned_ = nullptr;
   detail::RouteEntry* routes_ = nullptr;
   detail::RouteEntry** last_route_ = &routes_;
   detail::ErrorEntry* errors_ = nullptr;

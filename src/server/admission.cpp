@@ -68,14 +68,14 @@ bool Server::over_client_cap(const Endpoint& client) const noexcept {
 void Server::free_connection(Connection& connection) noexcept {
   --open_;
   free_.push_back(connection);
-  resume_accepting();
+  listening_.resume();
   check_ended();
 }
 
 void Server::now_idle(Connection& connection) noexcept {
   if (!connection.used()) return fresh_.push_back(connection);
   idle_.push_back(connection);
-  resume_accepting();  // it may be evicted for a newcomer
+  listening_.resume();  // it may be evicted for a newcomer
 }
 
 void Server::now_draining(Connection& connection) noexcept {
@@ -84,17 +84,11 @@ void Server::now_draining(Connection& connection) noexcept {
   } else {
     draining_.push_front(connection);
   }
-  resume_accepting();
-}
-
-void Server::resume_accepting() noexcept {
-  if (!accepting_blocked_) return;
-  accepting_blocked_ = false;
-  if (listener_ != nullptr && !accepting_paused_) listener_->set_accepting(true);
+  listening_.resume();
 }
 
 bool Server::short_of_connections() const noexcept {
-  return accepting_paused_ || accepting_blocked_ || tiers_.tier() >= Tier::no_keep_alive;
+  return listening_.short_of_connections() || tiers_.tier() >= Tier::no_keep_alive;
 }
 
 // Exchanges
@@ -200,9 +194,9 @@ void Server::forfeit_slow() noexcept {
 }
 
 Tier Server::wanted_tier() const noexcept {
-  if (accepting_paused_) return Tier::not_accepting;
+  if (listening_.paused()) return Tier::not_accepting;
   if (refused_lately_ || pressure_ == Pressure::high) return Tier::refusing;
-  if (accepting_blocked_ || pressure_ == Pressure::some) return Tier::no_keep_alive;
+  if (listening_.blocked() || pressure_ == Pressure::some) return Tier::no_keep_alive;
   return queued_ != 0 ? Tier::queueing : Tier::normal;
 }
 
@@ -225,7 +219,7 @@ void Server::on_review() noexcept {
   pressure_ = loop_->port().pressure();
   if (queued_ != 0) forfeit_slow();
   // A newcomer that says nothing has become old enough to make room.
-  if (!fresh_.empty()) resume_accepting();
+  if (listening_.blocked() && !fresh_.empty()) listening_.resume();
   review();
   refused_lately_ = false;
 }

@@ -9,13 +9,6 @@ namespace microdot::inline MICRODOT_ABI::detail {
 
 static_assert(sizeof(Server) <= kServerBytes);
 
-namespace {
-
-constexpr Duration kAcceptPause = std::chrono::milliseconds(100);  // after an error
-constexpr int kAcceptsAtOnce = 64;
-
-}  // namespace
-
 Server::Server(App& app, std::span<std::byte> block) noexcept : app_(&app) {
   const Limits& limits = app.limits();
   std::byte* at = block.data() + kServerBytes;
@@ -102,15 +95,11 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
     port.log().write(LogLevel::warning, line.view());
     line.clear();
   }
-  const Result<Listener*> listener =
-      port.network().listen({.host = options.host, .port = options.port}, listener_storage_, *this);
-  if (!listener) {
+  if (const Result<void> listening = listening_.start(options.host, options.port); !listening) {
     line.append("cannot listen on ").append(options.host.empty() ? "*" : options.host).append(":");
-    line.append(options.port).append(": ").append(to_string(listener.error()));
-    return refuse(listener.error());
+    line.append(options.port).append(": ").append(to_string(listening.error()));
+    return refuse(listening.error());
   }
-  listener_ = *listener;
-  port_ = listener_->local().port;
   loop_->exit_listeners().push_back(*this);
   running_ = true;
   if (app_->announces_) {
@@ -118,7 +107,7 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
     line.append("serving http://")
         .append(is_ipv6 ? "[" : "")
         .append(options.host.empty() ? "*" : options.host);
-    line.append(is_ipv6 ? "]:" : ":").append(port_);
+    line.append(is_ipv6 ? "]:" : ":").append(this->port());
     port.log().write(LogLevel::info, line.view());
   }
   if (loop_->exit_requested()) shutdown();  // asked before there was a server to tell
@@ -128,12 +117,7 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
 void Server::shutdown() noexcept {
   if (!running_ || shutting_down_) return;
   shutting_down_ = true;
-  if (listener_ != nullptr) {
-    listener_->close();
-    listener_ = nullptr;
-  }
-  port_ = 0;
-  disarm();
+  listening_.close();
   while (!idle_.empty()) idle_.front().close(false);
   while (!fresh_.empty()) fresh_.front().close(false);
   while (!draining_.empty()) draining_.front().close_politely();
@@ -146,11 +130,7 @@ void Server::stop() noexcept {
   disarm();
   review_.disarm();
   ExitListener::unlink();
-  if (listener_ != nullptr) {
-    listener_->close();
-    listener_ = nullptr;
-  }
-  port_ = 0;
+  listening_.stop();
   for (std::size_t i = 0; i < limits().exchanges; ++i) exchange(i).stop();
   for (std::size_t i = 0; i < connection_slots(limits()); ++i) connection(i).close(true);
 }
@@ -159,51 +139,10 @@ void Server::check_ended() noexcept {
   if (shutting_down_ && open_ == 0) ended_.set();
 }
 
-// The shutdown's deadline, or the end of a pause.
+// The shutdown's deadline.
 void Server::on_timer() noexcept {
-  if (shutting_down_) {
-    stop();
-    ended_.set();
-    return;
-  }
-  accepting_paused_ = false;
-  if (listener_ != nullptr) listener_->set_accepting(true);
-}
-
-// Accepting
-
-void Server::on_acceptable() noexcept {
-  for (int i = 0; i < kAcceptsAtOnce; ++i) {
-    // One client waits for sure; nobody is evicted for those who might.
-    Connection* connection = take_connection(i == 0);
-    if (connection == nullptr) {
-      if (i != 0) return;
-      accepting_blocked_ = true;
-      listener_->set_accepting(false);
-      return review();
-    }
-    const Result<Transport*> transport = listener_->accept(connection->storage(), *connection);
-    if (transport) {
-      accept_failed_ = false;
-      admit(*connection, **transport);
-      continue;
-    }
-    free_.push_front(*connection);
-    if (transport.error() == Error::would_block) return;
-    if (transport.error() != Error::closed) return pause_accepting(transport.error());
-  }
-}
-
-void Server::pause_accepting(Error error) noexcept {
-  if (!std::exchange(accept_failed_, true)) {
-    FixedText<128> line;
-    line.append("cannot accept connections: ").append(to_string(error)).append("; will try again");
-    loop_->port().log().write(LogLevel::warning, line.view());
-  }
-  accepting_paused_ = true;
-  listener_->set_accepting(false);
-  loop_->timers().arm(*this, loop_->now() + kAcceptPause);
-  review();
+  stop();
+  ended_.set();
 }
 
 std::string_view Server::date_line() noexcept {

@@ -1,6 +1,6 @@
 #pragma once
-/// The running server of an App: its pools, its listener and its life from start to shutdown. Lies at the
-/// front of the App's block; connections and exchanges follow.
+/// The running server of an App: its pools, and its life from start to shutdown. Lies at the front of the
+/// App's block; connections and exchanges follow.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,11 +13,12 @@
 
 #include "connection.hpp"
 #include "exchange.hpp"
+#include "listening.hpp"
 #include "tiers.hpp"
 
 namespace microdot::inline MICRODOT_ABI::detail {
 
-class Server final : private ListenerEvents, private ExitListener, private Timer {
+class Server final : private ExitListener, private Timer {
  public:
   /// Lays the server out in `block`, which has `limits.memory()` bytes.
   static Server* create(App& app, std::span<std::byte> block) noexcept;
@@ -37,7 +38,7 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   App& app() noexcept { return *app_; }
   Loop& loop() noexcept { return *loop_; }
   const Limits& limits() const noexcept { return app_->limits(); }
-  std::uint16_t port() const noexcept { return port_; }
+  std::uint16_t port() const noexcept { return listening_.port(); }
   Stats stats() const noexcept;
   bool debug() const noexcept { return debug_; }
   bool shutting_down() const noexcept { return shutting_down_; }
@@ -57,6 +58,19 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   void count_in(std::size_t bytes) noexcept { stats_.bytes_in += bytes; }
   void count_out(std::size_t bytes) noexcept { stats_.bytes_out += bytes; }
   void count_timeout() noexcept { ++stats_.timed_out; }
+
+  // What the listener asks for and reports; see admission.cpp.
+
+  /// A connection for a newcomer, if there may be one; `evict`: others may have to go for it.
+  Connection* take_connection(bool evict) noexcept;
+  /// What was taken is not needed.
+  void give_back(Connection& connection) noexcept { free_.push_front(connection); }
+  /// What was taken has a socket now: serves the newcomer or refuses it.
+  void admit(Connection& connection, Transport& transport) noexcept;
+  /// Closes a connection that waits for nothing of ours, if there is one.
+  void make_room() noexcept;
+  /// Something has changed that the tier depends on.
+  void review() noexcept;
 
   // What connections report; see admission.cpp.
 
@@ -83,18 +97,10 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   Server(App& app, std::span<std::byte> block) noexcept;
   ~Server() = default;
 
-  void on_acceptable() noexcept override;
   void on_exit_requested() noexcept override { shutdown(); }
   void on_timer() noexcept override;
-  void pause_accepting(Error error) noexcept;
   void check_ended() noexcept;
 
-  /// A connection for a newcomer, if there may be one; `evict`: others may have to go for it.
-  Connection* take_connection(bool evict) noexcept;
-  /// A newcomer has come: serves it or refuses it.
-  void admit(Connection& connection, Transport& transport) noexcept;
-  void make_room() noexcept;
-  void resume_accepting() noexcept;
   bool over_client_cap(const Endpoint& client) const noexcept;
   bool is_proxy(const Endpoint& client) const noexcept { return client.is_in(trusted_proxies_); }
   Endpoint holder_of_others() const noexcept;
@@ -102,7 +108,6 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   void refuse(Connection& connection) noexcept;
   void forfeit_slow() noexcept;
   Tier wanted_tier() const noexcept;
-  void review() noexcept;
   void on_review() noexcept;
 
   /// Looks after things again and again while they are not as they should be.
@@ -121,8 +126,7 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   Loop* loop_ = nullptr;
   std::byte* connections_ = nullptr;
   std::byte* exchanges_ = nullptr;
-  Listener* listener_ = nullptr;
-  alignas(void*) std::byte listener_storage_[kListenerBytes];
+  Listening listening_{*this};
   List<Connection> free_;
   List<Connection> fresh_;  // have not sent anything yet
   List<Connection> idle_;   // between requests, longest idle first
@@ -145,15 +149,11 @@ class Server final : private ListenerEvents, private ExitListener, private Timer
   std::uint32_t busy_ = 0;    // exchanges that are not free
   std::uint32_t open_ = 0;    // connections that are not free
   std::uint32_t usable_ = 0;  // connections that the system has descriptors for
-  std::uint16_t port_ = 0;
   bool debug_ = false;
   bool shutting_down_ = false;
   bool running_ = false;
-  bool accepting_paused_ = false;   // by an error of accept, until the timer fires
-  bool accepting_blocked_ = false;  // no connection is free or idle
-  bool refused_lately_ = false;     // since the last review
+  bool refused_lately_ = false;  // since the last review
   Pressure pressure_ = Pressure::none;
-  bool accept_failed_ = false;  // said so in the log
 };
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

@@ -346,7 +346,7 @@ class AcceptFaults final : public SimFaults {
 TEST_F(Connections, AcceptErrorsPauseAndAreSaidOnce) {
   AcceptFaults faults;
   SimServer server(app_, {.faults = &faults});
-  for (const Error error : {Error::no_descriptors, Error::no_memory, Error::network_down}) {
+  for (const Error error : {Error::no_descriptors, Error::no_memory, Error::permission}) {
     server.sim.clear_log();
     faults.error = error;
     faults.asked = 0;
