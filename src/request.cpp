@@ -89,9 +89,9 @@ void* Request::take(std::size_t size) noexcept {
 }
 
 std::string_view Request::keep_text(std::size_t size) noexcept {
-  if (size <= arena_->rest().size()) return arena_->keep(size);
-  fail(503);
-  return {};
+  const std::string_view kept = arena_->keep(size);
+  if (kept.data() == nullptr) fail(503);
+  return kept;
 }
 
 std::string_view Request::copy(std::string_view text) noexcept {

@@ -69,12 +69,15 @@ void Arena::assign(std::span<std::byte> block, Arena* fallback) noexcept {
   const std::size_t size = std::min<std::size_t>(block.size() - skip, UINT32_MAX) & ~(kAlignment - 1);
   begin_ = top_ = block.data() + skip;
   end_ = begin_ + size;
+  largest_ = static_cast<std::uint32_t>(size);
+  served_ = failing_ = 0;
   fallback_ = fallback;
   MICRODOT_POISON(begin_, capacity());
 }
 
 void* Arena::allocate(std::size_t size) noexcept {
   if (void* pointer = allocate_here(size)) return pointer;
+  if (faulty()) return allocate_faulty(size);
   if (fallback_ != nullptr) {
     if (void* pointer = fallback_->allocate(size)) return pointer;
   }
@@ -83,8 +86,9 @@ void* Arena::allocate(std::size_t size) noexcept {
 }
 
 void* Arena::allocate_here(std::size_t size) noexcept {
-  if (size > capacity()) return nullptr;
-  size = round_up(size == 0 ? 1 : size);
+  if (size == 0) size = 1;
+  if (size > largest_) return nullptr;
+  size = round_up(size);
   FreeBlock* before = nullptr;
   for (FreeBlock* at = free_; at != nullptr; before = at, at = at->next()) {
     if (at->size < size) continue;
@@ -108,6 +112,32 @@ void* Arena::allocate_here(std::size_t size) noexcept {
   top_ = block->end();
   note_top();
   return block->payload();
+}
+
+void Arena::fail_after(std::uint16_t served, std::uint16_t failing) noexcept {
+  served_ = failing != 0 ? served : std::uint16_t{0};
+  failing_ = failing;
+  largest_ = faulty() ? 0 : static_cast<std::uint32_t>(capacity());
+}
+
+bool Arena::next_fails() noexcept {
+  if (served_ != 0) {
+    --served_;
+    return false;
+  }
+  ++failures_;
+  fail_after(0, static_cast<std::uint16_t>(failing_ - 1));
+  return true;
+}
+
+void* Arena::allocate_faulty(std::size_t size) noexcept {
+  if (next_fails()) return nullptr;
+  const std::uint16_t served = served_;
+  const std::uint16_t failing = failing_;
+  fail_after(0, 0);
+  void* pointer = allocate(size);
+  fail_after(served, failing);
+  return pointer;
 }
 
 void Arena::free(void* pointer) noexcept {
@@ -169,8 +199,8 @@ std::span<char> Arena::rest() noexcept {
 }
 
 std::string_view Arena::keep(std::size_t size) noexcept {
-  assert(size == 0 || size <= rest().size());
-  if (size == 0) return {};
+  if (size == 0) return "";
+  if ((faulty() && next_fails()) || size > rest().size()) return {};
   MICRODOT_UNPOISON(top_, kOverhead);
   auto* block = ::new (static_cast<void*>(top_)) Block{this, static_cast<std::uint32_t>(round_up(size))};
   top_ = block->end();

@@ -206,6 +206,40 @@ TEST_F(ArenaTest, TextIsBuiltInPlace) {
   const std::size_t all = arena_.rest().size();
   EXPECT_EQ(arena_.keep(all).size(), all);
   EXPECT_TRUE(arena_.rest().empty());
+  EXPECT_EQ(arena_.keep(1).data(), nullptr) << "no room";
+  EXPECT_NE(arena_.keep(0).data(), nullptr) << "an empty text needs none";
+}
+
+TEST_F(ArenaTest, RequestsCanBeMadeToFail) {
+  alignas(Arena::kAlignment) std::byte other[1024];
+  Arena fallback{other};
+  Arena arena{block_, &fallback};
+  const std::uint32_t failures = arena.failures();
+  arena.fail_after(2, 3);
+  void* first = arena.allocate(1);
+  EXPECT_NE(first, nullptr);
+  EXPECT_EQ(arena.copy("text"), "text");
+  EXPECT_EQ(arena.allocate(1), nullptr);
+  EXPECT_EQ(arena.copy("text").data(), nullptr);
+  EXPECT_FALSE(arena.rest().empty());
+  EXPECT_EQ(arena.keep(1).data(), nullptr);
+  EXPECT_EQ(arena.failures(), failures + 3);
+  void* next = arena.allocate(1);
+  ASSERT_NE(next, nullptr) << "only three of them";
+  EXPECT_EQ(&Arena::owner_of(next), &arena);
+  EXPECT_EQ(arena.keep(1).size(), 1u);
+  EXPECT_EQ(&Arena::owner_of(arena.allocate(950)), &fallback);
+
+  arena.fail_after(0);
+  EXPECT_EQ(arena.allocate(0), nullptr) << "of whatever size";
+  arena.fail_after(1);
+  arena.reset();
+  EXPECT_NE(arena.allocate(1), nullptr) << "counting goes on after a reset";
+  EXPECT_EQ(arena.allocate(1), nullptr);
+  arena.fail_after(0);
+  arena.fail_after(0, 0);
+  EXPECT_NE(arena.allocate(1), nullptr) << "called off";
+  EXPECT_EQ(arena.allocate(SIZE_MAX), nullptr);
 }
 
 TEST(Arena, ScopesNestAndEndWithTheTaskPool) {

@@ -45,7 +45,8 @@ class Arena {
   std::string_view copy(std::string_view text) noexcept;
 
   /// The unused end of the block, to build text in place before its length is known; `keep` takes the first
-  /// `size` bytes of it (at most as many as `rest` has). Nothing may be allocated in between.
+  /// `size` bytes of it, and gives a view with null data if `rest` has not as many. Nothing may be allocated
+  /// in between.
   std::span<char> rest() noexcept;
   std::string_view keep(std::size_t size) noexcept;
 
@@ -57,11 +58,19 @@ class Arena {
   /// How often there was no room, in the fallback neither.
   std::uint32_t failures() const noexcept { return failures_; }
 
+  /// For tests of what happens without memory: the next `served` requests (`allocate`, `copy`, `keep`) are
+  /// served, then `failing` of them find no room, in the fallback neither; all later ones are served again.
+  /// `fail_after(0, 0)` ends it.
+  void fail_after(std::uint16_t served, std::uint16_t failing = 1) noexcept;
+
  private:
   struct Block;      // the header of a block
   struct FreeBlock;  // a block on the free list, sorted by address
 
   void* allocate_here(std::size_t size) noexcept;
+  bool faulty() const noexcept { return (served_ | failing_) != 0; }
+  void* allocate_faulty(std::size_t size) noexcept;
+  bool next_fails() noexcept;
   void release(Block* block) noexcept;
   void note_top() noexcept {
     if (used() > high_water_) high_water_ = static_cast<std::uint32_t>(used());
@@ -74,6 +83,12 @@ class Arena {
   Arena* fallback_ = nullptr;
   std::uint32_t high_water_ = 0;
   std::uint32_t failures_ = 0;
+  // What is larger is refused before its size is rounded up, which might overflow. `fail_after` makes it 0,
+  // so that every request comes to where one is refused, and only there requests are counted: those that are
+  // served pay nothing for it, in the library that programs use.
+  std::uint32_t largest_ = 0;
+  std::uint16_t served_ = 0;   // see `fail_after`
+  std::uint16_t failing_ = 0;  // after those
 };
 
 /// The memory of background tasks and of everything made while no strand runs: one arena for each thread. Its
