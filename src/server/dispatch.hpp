@@ -22,7 +22,8 @@ class Dispatch {
 
   /// Finds the route.
   void route() noexcept;
-  /// Answers with an error instead (a body that is too large), through its error handler.
+  /// Answers with an error instead (a body that is too large, a stream that found no room for its first
+  /// piece), through its error handler.
   void refuse(int status) noexcept { fail(status, {}); }
 
   /// What is to be called now; null when the response is complete.

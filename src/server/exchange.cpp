@@ -367,6 +367,10 @@ bool Exchange::stream_failed() noexcept {
     dispatch_->stream_stopped(stop_);
     return true;
   }
+  if (const int status = request_->take_failure(); status != 0) {
+    dispatch_->refuse(status);
+    return true;
+  }
 #if MICRODOT_EXCEPTIONS
   const auto generator = dispatch_->response().generator();
   if (generator.done() && generator.promise().exception()) {

@@ -196,7 +196,8 @@ std::coroutine_handle<> Exchange::next_piece() noexcept {
 void Exchange::append_piece() noexcept {
   connection_->clear_deadline();
   const auto generator = dispatch_->response().generator();
-  if (stop_.cause != Stop::Cause::none) return lose_client();
+  // A piece that found no room is missing.
+  if (stop_.cause != Stop::Cause::none || request_->take_failure() != 0) return lose_client();
   if (generator.done()) {
     sending_ = Sending::nothing;
 #if MICRODOT_EXCEPTIONS

@@ -102,6 +102,26 @@ TEST(ArenaLimits, AFirstFrameThatDoesNotFit) {
   for (const char* url : {"/task", "/stream"}) EXPECT_EQ(client.get(url).status_code, 503) << url;
 }
 
+TEST(ArenaLimits, PiecesOfAStreamThatDoNotFit) {
+  App app{kTight};
+  app.get("/<int:n>", [](Request& req, int n) -> Response {
+    return Response([](Request& r, int large) -> Generator<std::string_view> {
+      for (int i = 0; i < 3; ++i) {
+        const std::string text = i == large ? std::string(10'000, 'x') : "piece";
+        co_yield r.copy(text);
+        co_await sleep_for(1ms);
+      }
+    }(req, n));
+  });
+  TestClient client(app);
+  EXPECT_EQ(client.get("/3").text, "piecepiecepiece");
+  const TestResponse first = client.get("/0");
+  EXPECT_EQ(first.status_code, 503) << first.text;
+  EXPECT_FALSE(first.connection_closed);
+  for (const char* url : {"/1", "/2"}) EXPECT_EQ(client.get(url).error, "the body ended early") << url;
+  EXPECT_EQ(client.get("/3").text, "piecepiecepiece");
+}
+
 TEST(ArenaLimits, ObjectsHooksAndFieldsThatDoNotFit) {
   struct Large {
     char room[8000];
