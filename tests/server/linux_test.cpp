@@ -488,7 +488,7 @@ TEST_F(Sockets, RunMayBeCalledAgain) {
       0);
 }
 
-TEST_F(Sockets, ServingAsksNothingOfTheHeap) {
+TEST_F(Sockets, SlowServingAsksNothingOfTheHeap) {
   const std::filesystem::path program =
       std::filesystem::read_symlink("/proc/self/exe").parent_path() / "no_heap_server";
   ASSERT_TRUE(std::filesystem::exists(program));

@@ -1,216 +1,191 @@
-/// Serves thousands of requests on real sockets and counts what is asked of the heap meanwhile, by anybody in
-/// the program. Exits with 0 if that was nothing.
+/// Serves 100,000 requests of every kind on real sockets, and counts what is asked of the heap and of the
+/// kernel's memory from the moment the server has started, by anybody in the process. Exits with 0 if that
+/// was nothing and every answer was right. The client is another process.
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
-#include <atomic>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <thread>
+#include <filesystem>
+#include <fstream>
 
-#include <microdot/microdot.hpp>
-
-#ifndef __has_feature
-#define __has_feature(feature) 0
-#endif
-
-namespace {
-std::atomic<std::size_t> allocations{0};
-}
-
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-// The sanitizer has its own malloc, which tells.
-extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*, std::size_t),
-                                                         void (*)(const volatile void*));
-namespace {
-[[maybe_unused]] const int installed = __sanitizer_install_malloc_and_free_hooks(
-    [](const volatile void*, std::size_t) { ++allocations; }, [](const volatile void*) {});
-}
-#else
-extern "C" {
-void* __libc_malloc(std::size_t);
-void* __libc_calloc(std::size_t, std::size_t);
-void* __libc_realloc(void*, std::size_t);
-void* __libc_memalign(std::size_t, std::size_t);
-void* malloc(std::size_t size) {
-  ++allocations;
-  return __libc_malloc(size);
-}
-void* calloc(std::size_t count, std::size_t size) {
-  ++allocations;
-  return __libc_calloc(count, size);
-}
-void* realloc(void* old, std::size_t size) {
-  ++allocations;
-  return __libc_realloc(old, size);
-}
-void* aligned_alloc(std::size_t alignment, std::size_t size) {
-  ++allocations;
-  return __libc_memalign(alignment, size);
-}
-}
-#endif
+#include "heap_counter.hpp"
+#include "mixed_client.hpp"
+#include "mixed_routes.hpp"
 
 namespace {
 
-using namespace microdot;
-using namespace std::chrono_literals;
+using namespace microdot_test;
 
-/// One keep-alive connection after the other; buffers on the stack.
-class Client {
+constexpr int kAnswers = MICRODOT_TEST_ASAN ? 10'000 : 50'000;  // of each App
+
+constexpr Limits kLimits{.connections = MixedClient::kConnections,
+                         .exchanges = MixedClient::kExchanges,
+                         .head_bytes = 2048,
+                         .header_count = 32,
+                         .response_bytes = 1460,
+                         .arena_bytes = 8192,
+                         .handler_bytes = 8192,
+                         .max_content_length = 64 * 1024,
+                         .max_body_length = 4096,
+                         .max_readline = 512,
+                         .head_timeout = 1s,
+                         .body_timeout = 1s,
+                         .write_timeout = 1s,
+                         .keep_alive_timeout = 1s,
+                         .queue_timeout = 200ms,
+                         .handler_timeout = 1s};
+
+StaticApp<kLimits> static_app;
+Router static_sub;
+
+/// The files that are served, and what is in them.
+class ServedFiles {
  public:
-  explicit Client(std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    fd_ = socket(AF_INET, SOCK_STREAM, 0);
-    const timeval limit{20, 0};
-    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    if (connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) std::abort();
+  ServedFiles() {
+    char name[] = "/tmp/microdot_no_heap_XXXXXX";
+    if (mkdtemp(name) == nullptr) std::abort();
+    root = name;
+    for (int i = 0; page.size() < 9000; ++i) page += "line " + std::to_string(i) + " of a page\n";
+    while (large.size() < 2'000'000) large += page;
+    std::filesystem::create_directory(root + "/sub");
+    write("small.txt", "small");
+    write("page.html", page);
+    write("page.html.gz", zipped);
+    write("large.bin", large);
+    write("index.html", "the index");
+    write("sub/index.html", "index of sub");
+    write("huge.bin", "");
+    std::filesystem::resize_file(root + "/huge.bin", 64 * 1024 * 1024);  // more than sockets hold
   }
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
-  ~Client() { close(fd_); }
+  ServedFiles(const ServedFiles&) = delete;
+  ServedFiles& operator=(const ServedFiles&) = delete;
+  ~ServedFiles() { std::filesystem::remove_all(root); }
 
-  /// Sends a request and reads until the answer ends with `end`; false if it does not.
-  bool request(std::string_view text, std::string_view end) {
-    if (send(fd_, text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) return false;
-    char bytes[16384];
-    std::size_t filled = 0;
-    while (!std::string_view(bytes, filled).ends_with(end)) {
-      const ssize_t size = recv(fd_, bytes + filled, sizeof bytes - filled, 0);
-      if (size <= 0) return false;
-      filled += static_cast<std::size_t>(size);
-    }
-    return true;
-  }
+  std::string root;
+  std::string large;
+  std::string page;
+  std::string zipped = "as if it were zipped";
 
  private:
-  int fd_;
+  void write(const std::string& name, const std::string& content) {
+    const std::string path = root + "/" + name;
+    std::ofstream(path) << content;
+    const timespec times[2] = {{1'600'000'000, 0}, {1'600'000'000, 0}};
+    utimensat(AT_FDCWD, path.c_str(), times, 0);
+  }
 };
 
-struct Exchange {
-  std::string_view request;
-  std::string_view end;
-};
-constexpr Exchange kMix[] = {
-    {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "Hello"},
-    {"GET /users/42?q=1&page=2 HTTP/1.1\r\nHost: a\r\nCookie: a=b; c=d\r\n\r\n", "user 42 of page 2"},
-    {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12345", "12345"},
-    {"POST /form HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-     "Content-Length: 11\r\n\r\nname=a+long",
-     "a long"},
-    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "abc"},
-    {"GET /later HTTP/1.1\r\nHost: a\r\n\r\n", "later"},
-    {"GET /pieces HTTP/1.1\r\nHost: a\r\n\r\n", "0\r\n\r\n"},
-    {"GET /static/no_heap_file HTTP/1.1\r\nHost: a\r\n\r\n", "the file's last line\n"},
-    {"GET /none HTTP/1.1\r\nHost: a\r\n\r\n", "Not found"},
-    {"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", "Method not allowed"},
-    {"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "Hello"},
+struct Counts {
+  std::size_t heap = SIZE_MAX;
+  std::size_t address_space = SIZE_MAX;
 };
 
-void add_routes(App& app) {
-  app.before_request([](Request& req) { req.g_emplace<int>(1); });
-  app.after_request([](Request&, Response& res) { res.header("X-A", "b"); });
-  app.get("/", [](Request&) { return "Hello"; });
-  app.get("/users/<int:id>", [](Request& req, int id) {
-    Response response(req.format("user {} of page {}", id, req.args.get<int>("page", 1)));
-    response.set_cookie("a", req.cookies()["a"]);
-    return response;
-  });
-  app.post("/echo", [](Request& req) { return Response(req.body()); });
-  app.post("/form", [](Request& req) { return Response((*req.form())["name"]); });
-  app.get("/later", [](Request&) -> Task<Response> {
-    co_await sleep_for(Duration{10});
-    co_return Response("later");
-  });
-  app.get("/pieces", [](Request&) -> Generator<std::string_view> {
-    co_yield "one";
-    co_await yield();
-    co_yield "two";
-  });
+/// The client: asks for everything, then for the end.
+int ask(int port_pipe, const ServedFiles& files) {
+  alarm(100);
+  std::uint16_t port = 0;
+  if (read(port_pipe, &port, sizeof port) != sizeof port) return 1;
+  MixedClient client(port, files.large, files.page, files.zipped);
+  const bool ok = client.play(kAnswers);
+  std::fprintf(stderr, "%d answers\n", client.answered());
+  MixedSocket last(port);
+  return ok && last.ask("GET /end HTTP/1.1\r\nHost: a\r\n\r\n").status == 200 ? 0 : 1;
 }
 
-/// Serves `app` while a client sends `rounds` times each of the mix; gives what was allocated meanwhile,
-/// after the first round.
-std::size_t count(App& app, int rounds) {
-  std::atomic<std::uint16_t> port{0};
-  std::size_t during = SIZE_MAX;
-  std::thread client;
+/// Serves `app` until the client has had enough; counts from after the start to after the end.
+Counts serve(App& app, const ServedFiles& files, bool debug) {
+  int port_pipe[2];
+  if (pipe(port_pipe) != 0) return {};
+  const pid_t parent = getpid();
+  const pid_t client = fork();
+  if (client == 0) {
+    close(port_pipe[1]);
+    const int code = ask(port_pipe[0], files);
+    if (code != 0) kill(parent, SIGTERM);
+    _exit(code);
+  }
+  // The log goes where it costs nothing.
+  const int errors = dup(2);
+  const int nowhere = open("/dev/null", O_WRONLY);
+  dup2(nowhere, 2);
+  Counts before;
   const auto program = [&]() -> Task<> {
-    client = std::thread([&] {
-      port.wait(0);
-      bool ok = true;
-      const auto play = [&](Client& connection) {
-        for (const Exchange& exchange : kMix) {
-          if (ok && !connection.request(exchange.request, exchange.end)) {
-            std::printf("no answer to %.*s\n", static_cast<int>(exchange.request.size()),
-                        exchange.request.data());
-            ok = false;
-          }
-        }
-      };
-      {
-        Client first(port);
-        play(first);
-      }
-      const std::size_t before = allocations;
-      for (int i = 0; i < rounds && ok; i += 10) {
-        Client connection(port);
-        for (int k = 0; k < 10; ++k) play(connection);
-      }
-      if (ok) during = allocations - before;
-      Client last(port);
-      last.request("GET /end HTTP/1.1\r\nHost: a\r\n\r\n", "end");
-    });
-    auto server = create_task(app.start_server({.host = "127.0.0.1", .port = 0}));
+    auto server = create_task(app.start_server({.host = "127.0.0.1", .port = 0, .debug = debug}));
     while (!app.running()) co_await sleep_for(1ms);
-    port = app.port();
-    port.notify_all();
+    const std::uint16_t port = app.port();
+    before = {heap_requests, address_space()};
+    if (write(port_pipe[1], &port, sizeof port) != sizeof port) app.shutdown();
     co_await server;
   };
+  const int result = microdot::run(program());
+  const Counts after{heap_requests, address_space()};
+  dup2(errors, 2);
+  for (const int fd : {errors, nowhere, port_pipe[0], port_pipe[1]}) close(fd);
+  int status = 0;
+  waitpid(client, &status, 0);
+  if (result != 0 || status != 0) return {};
+  return {after.heap - before.heap, after.address_space - before.address_space};
+}
+
+/// That what counts does count.
+bool counter_works() {
+  const std::size_t before = heap_requests;
+  void* volatile memory[] = {std::malloc(1),
+                             std::calloc(1, 1),
+                             std::realloc(nullptr, 1),
+                             reallocarray(nullptr, 1, 1),
+                             std::aligned_alloc(64, 64),
+                             strdup("text"),
+                             ::operator new(1),
+                             ::operator new(1, std::nothrow),
+                             ::operator new (64, std::align_val_t{64}, std::nothrow)};
+  munmap(mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096);
+  const bool counted = heap_requests == before + std::size(memory) + 1;
+  for (std::size_t i = 0; i < 6; ++i) std::free(memory[i]);
+  for (std::size_t i = 6; i < 8; ++i) ::operator delete(memory[i]);
+  ::operator delete (memory[8], std::align_val_t{64});
+  return counted;
+}
+
+void add_end(App& app) {
   app.get("/end", [](Request& req) {
     req.app.shutdown();
     return "end";
   });
-  const int result = microdot::run(program());
-  client.join();
-  return result == 0 ? during : SIZE_MAX;
 }
-
-constexpr Limits kLimits{.connections = 8, .exchanges = 2, .arena_bytes = 4096, .handler_bytes = 8192};
-StaticApp<kLimits> static_app;
 
 }  // namespace
 
 int main() {
-  char directory[] = "/tmp/microdot_no_heap_XXXXXX";
-  if (mkdtemp(directory) == nullptr || chdir(directory) != 0) return 2;
-  std::FILE* file = std::fopen("no_heap_file", "w");
-  for (int i = 0; i < 100; ++i) std::fputs("one line of a file that is larger than the buffer\n", file);
-  std::fputs("the file's last line\n", file);
-  std::fclose(file);
-
+  if (!counter_works()) {
+    std::printf("what counts does not count\n");
+    return 2;
+  }
+  const ServedFiles files;
   App app(kLimits);
-  add_routes(app);
-  app.static_files("/static", ".");
-  const std::size_t on_host = count(app, 1000);  // 11 000 requests
+  Router sub;
+  add_mixed_routes(app, sub, files.root);
+  add_end(app);
+  const Counts on_host = serve(app, files, true);
 
-  const std::size_t before = allocations;
-  add_routes(static_app);
-  static_app.static_files("/static", ".");
-  const std::size_t registering = allocations - before;
-  const std::size_t on_device = count(static_app, 100);
+  const std::size_t before = heap_requests;
+  static StaticApp<Limits{.connections = 1, .exchanges = 1, .handler_bytes = 8192}> only_registers;
+  static std::byte block[4096];
+  static Router only_sub{block};
+  add_mixed_routes(only_registers, only_sub, files.root);
+  const std::size_t registering = heap_requests - before;
 
-  unlink("no_heap_file");
-  if (chdir("/") != 0) return 2;
-  rmdir(directory);
-  std::printf("allocations while serving: App %zu, StaticApp %zu; StaticApp's routes: %zu\n", on_host,
-              on_device, registering);
-  return on_host == 0 && on_device == 0 && registering == 0 ? 0 : 1;
+  add_mixed_routes(static_app, static_sub, files.root);
+  add_end(static_app);
+  const Counts on_device = serve(static_app, files, false);
+
+  std::printf("asked of the heap while serving: App %zu, StaticApp %zu; by StaticApp's routes: %zu\n",
+              on_host.heap, on_device.heap, registering);
+  std::printf("bytes of the address space: App %zu, StaticApp %zu\n", on_host.address_space,
+              on_device.address_space);
+  return on_host.heap + on_host.address_space + on_device.heap + on_device.address_space + registering == 0
+             ? 0
+             : 1;
 }
