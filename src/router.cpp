@@ -43,6 +43,12 @@ void* Registry::allocate(std::size_t size) noexcept {
   return memory;
 }
 
+const char* Registry::overflow() const noexcept {
+  if (!overflowed_) return nullptr;
+  return grow_ != nullptr ? "no memory for the routes and hooks"
+                          : "Limits::routes or Limits::handler_bytes is too small for the routes and hooks";
+}
+
 }  // namespace detail
 
 using detail::RouteEntry;
@@ -152,8 +158,7 @@ void Router::add_exception_handler(detail::ExceptionHandler& handler) noexcept {
 
 RegistrationError Router::prepare(Files& files, std::size_t depth) noexcept {
   if (error_.reason != nullptr) return error_;
-  if (registry_.overflowed())
-    return {"", "Limits::routes or Limits::handler_bytes is too small for the routes and hooks"};
+  if (const char* reason = registry_.overflow()) return {"", reason};
   for (RouteEntry* entry = routes_; entry != nullptr; entry = entry->next) {
     if (entry->handler != nullptr) {
       if (const char* reason = entry->regex.compile(entry->pattern)) return {entry->pattern, reason};

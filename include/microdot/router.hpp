@@ -44,9 +44,10 @@ class Registry {
   Registry& operator=(const Registry&) = delete;
   ~Registry();
 
-  /// Null when a fixed block is full.
+  /// Null when there is no room.
   void* allocate(std::size_t size) noexcept;
-  bool overflowed() const noexcept { return overflowed_; }
+  /// What was too small for something that was registered; null if nothing was.
+  const char* overflow() const noexcept;
 
  private:
   struct Chunk;

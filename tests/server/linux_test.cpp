@@ -488,12 +488,16 @@ TEST_F(Sockets, RunMayBeCalledAgain) {
       0);
 }
 
-TEST_F(Sockets, SlowServingAsksNothingOfTheHeap) {
-  const std::filesystem::path program =
-      std::filesystem::read_symlink("/proc/self/exe").parent_path() / "no_heap_server";
-  ASSERT_TRUE(std::filesystem::exists(program));
-  EXPECT_EQ(std::system(program.c_str()), 0);
+/// Runs one of the programs that stand beside this one.
+int run_program(const char* name) {
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / name;
+  EXPECT_TRUE(std::filesystem::exists(program)) << program;
+  return std::system(program.c_str());
 }
+
+TEST_F(Sockets, SlowServingAsksNothingOfTheHeap) { EXPECT_EQ(run_program("no_heap_server"), 0); }
+
+TEST_F(Sockets, SlowAStartWithoutMemorySaysWhatItIsFor) { EXPECT_EQ(run_program("failing_heap_server"), 0); }
 
 }  // namespace
 }  // namespace microdot_test
