@@ -33,9 +33,10 @@ struct Visit {
 
 constexpr Limits kOne{.connections = 4, .exchanges = 1, .max_body_length = 4096};
 
-class NoMemory : public testing::Test {
- protected:
-  NoMemory() {
+/// An App with a handler of each kind, and a client for it. One exchange, so that its arena is known.
+class Site {
+ public:
+  explicit Site(const Limits& limits = kOne) : app_(limits) {
     app_.get("/arena", [this](Request& req) {
       arena_ = &req.arena();
       return "";
@@ -52,10 +53,11 @@ class NoMemory : public testing::Test {
     client_->get("/arena");
     pool_used_ = task_pool().used();
   }
-  ~NoMemory() override {
+  ~Site() {
     if (arena_ != nullptr) arena_->fail_after(0, 0);
     task_pool().fail_after(0, 0);
   }
+  bool started() const { return client_->started(); }
 
   static std::string numbered(std::size_t size) {
     std::string text;
@@ -267,14 +269,16 @@ class NoMemory : public testing::Test {
     }
   }
 
-  App app_{kOne};
+  App app_;
   Arena* arena_ = nullptr;
   std::unique_ptr<TestClient> client_;
   std::size_t pool_used_ = 0;
 };
 
-TEST_F(NoMemory, InPlainHandlers) {
-  const Case kCases[] = {
+class NoMemory : public testing::Test, public Site {};
+
+std::vector<Site::Case> plain_cases() {
+  return {
       {"GET", "/format"},
       {"GET", "/copy"},
       {"GET", "/tuple"},
@@ -292,15 +296,15 @@ TEST_F(NoMemory, InPlainHandlers) {
       {"GET", "/g"},
       {"GET", "/replaced"},
       {"GET", "/hooks"},
+      // Nothing of their own, but the hooks' frames.
+      {"GET", "/text"},
+      {"GET", "/status"},
+      {"POST", "/echo", "body"},
   };
-  for (const Case& at : kCases) expect_every_failure_answered(at, 1);
-  for (const Case& at : {Case{"GET", "/text"}, Case{"GET", "/status"}, Case{"POST", "/echo", "body"}}) {
-    EXPECT_GE(sweep(*arena_, at, 1), 1) << at.url << ": the hooks' frames";
-  }
 }
 
-TEST_F(NoMemory, InCoroutines) {
-  const Case kCases[] = {
+std::vector<Site::Case> coroutine_cases() {
+  return {
       {"GET", "/task"},
       {"GET", "/abort/deep", {}, {}, 403, "Forbidden"},
       {"GET", "/gather"},
@@ -310,18 +314,13 @@ TEST_F(NoMemory, InCoroutines) {
       {"GET", "/shield"},
       {"GET", "/background"},
       {"POST", "/read", "0123456789"},
+      {"GET", "/generator", {}, {}, 503, {}, true},
+      {"GET", "/stream/1", {}, {}, 503, {}, true},
   };
-  for (const Case& at : kCases) expect_every_failure_answered(at, 3);
-  for (const Case& at :
-       {Case{"GET", "/generator", {}, {}, 503, {}, true}, Case{"GET", "/stream/1", {}, {}, 503, {}, true}}) {
-    expect_every_failure_answered(at, 3);
-  }
 }
 
-TEST_F(NoMemory, InFiles) {
-  const std::string etag(client_->get("/static/page.html").headers["ETag"]);
-  ASSERT_FALSE(etag.empty());
-  const Case kCases[] = {
+std::vector<Site::Case> file_cases(const std::string& etag) {
+  return {
       {"GET", "/file"},
       {"HEAD", "/file"},
       {"GET", "/file/status"},
@@ -339,7 +338,20 @@ TEST_F(NoMemory, InFiles) {
       {"GET", "/static/none"},
       {"GET", "/static/../x"},
   };
-  for (const Case& at : kCases) expect_every_failure_answered(at, 1);
+}
+
+TEST_F(NoMemory, InPlainHandlers) {
+  for (const Case& at : plain_cases()) expect_every_failure_answered(at, 1);
+}
+
+TEST_F(NoMemory, InCoroutines) {
+  for (const Case& at : coroutine_cases()) expect_every_failure_answered(at, 3);
+}
+
+TEST_F(NoMemory, InFiles) {
+  const std::string etag(client_->get("/static/page.html").headers["ETag"]);
+  ASSERT_FALSE(etag.empty());
+  for (const Case& at : file_cases(etag)) expect_every_failure_answered(at, 1);
 }
 
 TEST_F(NoMemory, InTheTaskPool) {
@@ -410,6 +422,121 @@ TEST_F(NoMemory, NextToOtherRequestsOfOneConnection) {
   std::sort(seen.begin(), seen.end());
   seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
   EXPECT_EQ(seen, (std::vector<std::string>{"200 200 503 ", "200 503 200 ", "503 200 200 "}));
+}
+
+// An arena of each size: the server says that it is too small, or serves all that fits.
+TEST_F(NoMemory, InArenasOfEverySize) {
+  const std::string etag(client_->get("/static/page.html").headers["ETag"]);
+  std::vector<Case> cases = plain_cases();
+  for (const std::vector<Case>& more : {coroutine_cases(), file_cases(etag)}) {
+    cases.insert(cases.end(), more.begin(), more.end());
+  }
+  std::vector<TestResponse> right;
+  for (const Case& at : cases) {
+    client_->cookies.clear();
+    right.push_back(send(at));
+  }
+  std::size_t refused = 0;
+  std::size_t short_of = 0;  // in the last of the arenas
+  for (std::uint32_t size = 0; size <= 8192; size += size < 1536 ? 16 : 112) {
+    Limits limits = kOne;
+    limits.arena_bytes = size;
+    Site small(limits);
+    if (!small.started()) {
+      EXPECT_TRUE(logged(*small.client_, "Limits::arena_bytes")) << size;
+      ++refused;
+      continue;
+    }
+    short_of = 0;
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+      small.client_->cookies.clear();
+      const TestResponse res = small.send(cases[i]);
+      check(cases[i], res, right[i], static_cast<int>(size));
+      short_of += same(res, right[i]) ? 0 : 1;
+    }
+  }
+  EXPECT_GE(refused, 1024u / 16);
+  EXPECT_EQ(short_of, 0u) << "so the largest arena is large enough";
+}
+
+template <std::size_t... kStep>
+void start_with_each_registry(std::index_sequence<kStep...>) {
+  std::size_t refused = 0;
+  std::size_t served = 0;
+  const auto start = [&]<std::uint32_t kBytes>(std::integral_constant<std::uint32_t, kBytes>) {
+    auto app =
+        std::make_unique<StaticApp<Limits{.connections = 2, .exchanges = 1, .handler_bytes = kBytes}>>();
+    Site::add_routes(*app);
+    TestClient client(*app);
+    if (client.started()) {
+      EXPECT_EQ(client.get("/users/a/1").text, "a 1") << kBytes;
+      EXPECT_EQ(client.get("/handled").status_code, 418) << kBytes;
+      ++served;
+    } else {
+      EXPECT_TRUE(logged(client, "Limits::handler_bytes is too small")) << kBytes;
+      ++refused;
+    }
+  };
+  (start(std::integral_constant<std::uint32_t, 16 + 400 * kStep>{}), ...);
+  EXPECT_GT(refused, 2u);
+  EXPECT_GT(served, 1u);
+}
+
+TEST(NoMemoryAtStart, RegistriesOfManySizes) { start_with_each_registry(std::make_index_sequence<12>{}); }
+
+// Finer: each size of a block that a router is given.
+TEST(NoMemoryAtStart, RoutersOfEverySize) {
+  alignas(std::max_align_t) static std::byte block[6000];
+  std::size_t smallest = 0;
+  for (std::size_t size = 0; size <= sizeof block; size += 16) {
+    Router router(std::span<std::byte>(block).first(size));
+    Site::add_routes(router);
+    App app(kOne);
+    app.mount(router, "/sub");
+    TestClient client(app);
+    if (!client.started()) {
+      EXPECT_TRUE(logged(client, "Limits::handler_bytes is too small")) << size;
+      EXPECT_EQ(smallest, 0u) << "served with less than " << size;
+      continue;
+    }
+    if (smallest == 0) smallest = size;
+    EXPECT_EQ(client.get("/sub/users/a/1").text, "a 1") << size;
+  }
+  EXPECT_GT(smallest, 1000u);
+}
+
+// What a program starts with comes from the task pool.
+TEST(NoMemoryAtStart, TasksOfTheProgram) {
+  const std::size_t used = task_pool().used();
+  for (std::uint16_t n = 0; n < 20; ++n) {
+    SimPort sim;
+    App app(kOne);
+    bool served = false;
+    const auto program = [&]() -> Task<int> {
+      TaskHandle server = create_task("server", app.start_server({.host = "", .port = 80}));
+      co_await sleep_for(1ms);
+      served = app.running();
+      app.shutdown();
+      const TaskState state = co_await server;
+      co_return state == TaskState::done ? 0 : 3;
+    };
+    const std::uint32_t failures = task_pool().failures();
+    task_pool().fail_after(n);
+    const int result = microdot::run(program(), sim);
+    task_pool().fail_after(0, 0);
+    EXPECT_EQ(task_pool().used(), used) << n;
+    if (task_pool().failures() == failures) {
+      EXPECT_EQ(result, 0);
+      EXPECT_TRUE(served);
+      EXPECT_GE(n, 3);
+      return;
+    }
+    EXPECT_NE(result, 0) << n;
+    EXPECT_FALSE(served) << n;
+    EXPECT_NE(sim.log_text().find("no room for it in the task pool"), std::string_view::npos)
+        << n << ": " << sim.log_text();
+  }
+  FAIL() << "a start takes memory from the task pool without end";
 }
 
 }  // namespace
