@@ -257,7 +257,7 @@ class Site {
       return;
     }
     EXPECT_EQ(res.status_code, at.status)
-        << at.method << " " << at.url << ", failure " << n << ": " << res.text << res.error;
+        << at.method << " " << at.url << ", failure " << n << ": " << res.text.substr(0, 80) << res.error;
     if (!at.text.empty()) {
       EXPECT_EQ(res.text, at.text) << at.url << ", failure " << n;
     }
@@ -503,6 +503,20 @@ TEST(NoMemoryAtStart, RoutersOfEverySize) {
     EXPECT_EQ(client.get("/sub/users/a/1").text, "a 1") << size;
   }
   EXPECT_GT(smallest, 1000u);
+}
+
+TEST(NoMemoryGuide, AsTheGuideSays) {
+  App app{Limits{.exchanges = 1}};
+  Arena* arena = nullptr;
+  app.get("/", [&](Request& req) {
+    arena = &req.arena();
+    return req.format("{}", 7);
+  });
+  TestClient client(app);
+  client.get("/");
+  arena->fail_after(0);
+  EXPECT_EQ(client.get("/").status_code, 503);
+  EXPECT_EQ(client.get("/").text, "7");
 }
 
 // What a program starts with comes from the task pool.
