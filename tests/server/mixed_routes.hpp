@@ -111,7 +111,7 @@ inline void add_coroutines(Router& app) {
     co_return Response(req.format("{}", size));
   });
   app.get("/slow", [](Request&) -> Task<Response> {
-    co_await sleep_for(500ms);
+    co_await sleep_for(1s);
     co_return Response("slow");
   });
   app.get("/stuck", [](Request&) -> Task<Response> {
