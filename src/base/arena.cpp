@@ -76,8 +76,15 @@ void Arena::assign(std::span<std::byte> block, Arena* fallback) noexcept {
 }
 
 void* Arena::allocate(std::size_t size) noexcept {
-  if (void* pointer = allocate_here(size)) return pointer;
-  if (faulty()) return allocate_faulty(size);
+  if (size == 0) size = 1;
+  bool may_fit = size <= largest_;
+  if (!may_fit && faulty()) {
+    if (next_fails()) return nullptr;
+    may_fit = size <= capacity();
+  }
+  if (may_fit) {
+    if (void* pointer = allocate_here(size)) return pointer;
+  }
   if (fallback_ != nullptr) {
     if (void* pointer = fallback_->allocate(size)) return pointer;
   }
@@ -85,9 +92,8 @@ void* Arena::allocate(std::size_t size) noexcept {
   return nullptr;
 }
 
+// `size`: from 1 to `largest_`, as it is without `fail_after`.
 void* Arena::allocate_here(std::size_t size) noexcept {
-  if (size == 0) size = 1;
-  if (size > largest_) return nullptr;
   size = round_up(size);
   FreeBlock* before = nullptr;
   for (FreeBlock* at = free_; at != nullptr; before = at, at = at->next()) {
@@ -128,16 +134,6 @@ bool Arena::next_fails() noexcept {
   ++failures_;
   fail_after(0, static_cast<std::uint16_t>(failing_ - 1));
   return true;
-}
-
-void* Arena::allocate_faulty(std::size_t size) noexcept {
-  if (next_fails()) return nullptr;
-  const std::uint16_t served = served_;
-  const std::uint16_t failing = failing_;
-  fail_after(0, 0);
-  void* pointer = allocate(size);
-  fail_after(served, failing);
-  return pointer;
 }
 
 void Arena::free(void* pointer) noexcept {

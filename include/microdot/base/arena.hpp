@@ -69,7 +69,6 @@ class Arena {
 
   void* allocate_here(std::size_t size) noexcept;
   bool faulty() const noexcept { return (served_ | failing_) != 0; }
-  void* allocate_faulty(std::size_t size) noexcept;
   bool next_fails() noexcept;
   void release(Block* block) noexcept;
   void note_top() noexcept {
