@@ -71,6 +71,7 @@ struct Stats {
   std::uint32_t exchanges = 0;    ///< Requests in flight.
   std::uint32_t queued = 0;       ///< Connections that wait for an exchange.
   std::uint32_t tasks = 0;        ///< Background tasks of the loop.
+  std::uint32_t tasks_of_requests = 0;  ///< Of them, started by requests.
 
   // Since the start.
   std::uint64_t accepted = 0;       ///< Connections.

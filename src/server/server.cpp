@@ -183,6 +183,7 @@ Stats Server::stats() const noexcept {
   }
   if (loop_ != nullptr) {
     stats.tasks = loop_->task_counts().all;
+    stats.tasks_of_requests = loop_->task_counts().of_requests;
     stats.task_pool_high_water = static_cast<std::uint32_t>(task_pool().high_water());
   }
   return stats;

@@ -1,0 +1,192 @@
+#include <microdot/ext/monitor.hpp>
+
+#include <algorithm>
+#include <new>
+#include <type_traits>
+
+#include <microdot/app.hpp>
+#include <microdot/base/text.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+namespace {
+
+/// A metric of one number: a counter if it is called "…_total", else a gauge.
+struct Metric {
+  std::string_view name;  // after "microdot_"
+  std::string_view help;
+  std::uint64_t (*value)(const Stats& stats, const Limits& limits) noexcept;
+
+  constexpr std::string_view type() const noexcept { return name.ends_with("_total") ? "counter" : "gauge"; }
+};
+
+template <auto kField>
+std::uint64_t field(const Stats& stats, const Limits& limits) noexcept {
+  if constexpr (std::is_invocable_v<decltype(kField), const Stats&>) {
+    return static_cast<std::uint64_t>(stats.*kField);
+  } else {
+    return limits.*kField;
+  }
+}
+
+constexpr Metric kMetrics[] = {
+    {"connections", "Accepted sockets.", field<&Stats::connections>},
+    {"connections_limit", "Limits::connections.", field<&Limits::connections>},
+    {"connections_high_water", "The most connections at once.", field<&Stats::connections_high_water>},
+    {"connections_idle", "Connections between requests.", field<&Stats::idle>},
+    {"exchanges", "Requests in flight.", field<&Stats::exchanges>},
+    {"exchanges_limit", "Limits::exchanges.", field<&Limits::exchanges>},
+    {"exchanges_high_water", "The most requests in flight at once.", field<&Stats::exchanges_high_water>},
+    {"queue", "Connections that wait for an exchange.", field<&Stats::queued>},
+    {"queue_limit", "Limits::queue_length.", field<&Limits::queue_length>},
+    {"queue_high_water", "The most connections that have waited at once.", field<&Stats::queue_high_water>},
+    {"tasks", "Background tasks of the loop.", field<&Stats::tasks>},
+    {"tasks_of_requests", "Background tasks that requests have started.", field<&Stats::tasks_of_requests>},
+    {"tasks_of_requests_limit", "Limits::background_tasks.", field<&Limits::background_tasks>},
+    {"task_pool_high_water_bytes", "The most that tasks have used of their pool.",
+     field<&Stats::task_pool_high_water>},
+    {"task_pool_limit_bytes", "The size of the tasks' pool.",
+     [](const Stats&, const Limits&) noexcept -> std::uint64_t { return task_pool().capacity(); }},
+    {"arena_high_water_bytes", "The most that one request has used of its arena.",
+     field<&Stats::arena_high_water>},
+    {"arena_limit_bytes", "Limits::arena_bytes.", field<&Limits::arena_bytes>},
+
+    {"connections_accepted_total", "Connections.", field<&Stats::accepted>},
+    {"connections_refused_total", "Connections answered 503 without being read.", field<&Stats::refused>},
+    {"connections_evicted_total", "Idle connections closed to make room.", field<&Stats::evicted>},
+    {"requests_total", "Requests answered.", field<&Stats::requests>},
+    {"requests_timed_out_total", "Requests and answers given up since their time was over.",
+     field<&Stats::timed_out>},
+    {"requests_forfeited_total", "Of them, given up since they were too slow while others waited.",
+     field<&Stats::forfeited>},
+    {"client_errors_total", "Answers with a status from 400 to 499.", field<&Stats::client_errors>},
+    {"server_errors_total", "Answers with a status from 500.", field<&Stats::server_errors>},
+    {"received_bytes_total", "Bytes from clients.", field<&Stats::bytes_in>},
+    {"sent_bytes_total", "Bytes to clients.", field<&Stats::bytes_out>},
+    {"tier_changes_total", "Times that the tier has changed.", field<&Stats::tier_changes>},
+    {"tier",
+     "How far the server has degraded: 0 normal, 1 queueing, 2 no keep-alive, 3 refusing, 4 not accepting.",
+     field<&Stats::tier>},
+};
+
+constexpr std::size_t kTiers = static_cast<std::size_t>(Tier::not_accepting) + 1;
+constexpr std::string_view kTierHead =
+    "# HELP microdot_tier_state 1 for the tier that the server is in.\n"
+    "# TYPE microdot_tier_state gauge\n";
+constexpr std::string_view kLatencyHead =
+    "# HELP microdot_request_duration_seconds From a request's complete head to the end of its answer.\n"
+    "# TYPE microdot_request_duration_seconds histogram\n";
+
+// What is written at once: a metric, or one line of a metric that has several.
+constexpr std::size_t kFirstTierRow = std::size(kMetrics);
+constexpr std::size_t kFirstBucketRow = kFirstTierRow + kTiers;
+constexpr std::size_t kLastRow = kFirstBucketRow + LatencyHistogram::kBuckets;  // the sum and the count
+constexpr std::size_t kMaxRow = 256;
+
+constexpr bool metrics_fit() noexcept {
+  for (const Metric& metric : kMetrics) {
+    constexpr std::string_view kRest =
+        "# HELP microdot_ \n# TYPE microdot_ counter\nmicrodot_ 18446744073709551615\n";
+    if (kRest.size() + 3 * metric.name.size() + metric.help.size() > kMaxRow) return false;
+  }
+  return true;
+}
+static_assert(metrics_fit());
+
+/// The body of /metrics, as it was when it was asked for: made twice, for its size and to be sent, and the
+/// buckets of the histogram have to go with its count.
+class Exposition final : public BodySource {
+ public:
+  explicit Exposition(const App& app) noexcept : stats_(app.stats()), limits_(&app.limits()) {
+    for (BodyPiece piece; next(piece);) size_ += piece.bytes.size();
+    row_ = 0;
+  }
+
+  /// Bytes of the whole body.
+  std::size_t size() const noexcept { return size_; }
+
+  bool next(BodyPiece& piece) noexcept override {
+    text_.clear();
+    while (row_ <= kLastRow && text_.view().size() + kMaxRow <= kPieceSize) write_row(row_++);
+    piece = {.bytes = text_.view()};
+    return !piece.bytes.empty();
+  }
+
+ private:
+  // Several rows, since each piece is a write; not more, since it lies in the request's arena.
+  static constexpr std::size_t kPieceSize = 2 * kMaxRow;
+
+  void write_row(std::size_t row) noexcept {
+    if (row < kFirstTierRow) {
+      write_metric(kMetrics[row]);
+    } else if (row < kFirstBucketRow) {
+      write_tier(static_cast<Tier>(row - kFirstTierRow));
+    } else if (row < kLastRow) {
+      write_bucket(row - kFirstBucketRow);
+    } else {
+      text_.append("microdot_request_duration_seconds_sum ");
+      append_seconds(stats_.latency.sum());
+      text_.append("\nmicrodot_request_duration_seconds_count ").append(stats_.latency.total()).append('\n');
+    }
+  }
+  void write_metric(const Metric& metric) noexcept {
+    text_.append("# HELP microdot_").append(metric.name).append(' ').append(metric.help);
+    text_.append("\n# TYPE microdot_").append(metric.name).append(' ').append(metric.type());
+    text_.append("\nmicrodot_").append(metric.name).append(' ');
+    text_.append(metric.value(stats_, *limits_)).append('\n');
+  }
+  void write_tier(Tier tier) noexcept {
+    if (tier == Tier::normal) text_.append(kTierHead);
+    text_.append("microdot_tier_state{tier=\"").append(to_string(tier)).append("\"} ");
+    text_.append(stats_.tier == tier ? '1' : '0').append('\n');
+  }
+  // What took exactly a bucket's limit, and so belongs to it by `le`, stands in the next one: the clock cuts
+  // to microseconds, so that it has taken longer.
+  void write_bucket(std::size_t bucket) noexcept {
+    if (bucket == 0) text_.append(kLatencyHead);
+    text_.append("microdot_request_duration_seconds_bucket{le=\"");
+    if (bucket == LatencyHistogram::kBuckets - 1) {
+      text_.append("+Inf");
+    } else {
+      append_seconds(LatencyHistogram::limit(bucket));
+    }
+    std::uint64_t count = 0;
+    for (std::size_t i = 0; i <= bucket; ++i) count += stats_.latency.count(i);
+    text_.append("\"} ").append(count).append('\n');
+  }
+  void append_seconds(Duration time) noexcept {
+    constexpr std::int64_t kSecond = 1'000'000;
+    char digits[32];
+    const std::size_t size = format_to(digits, "{}.{:06}", time.count() / kSecond, time.count() % kSecond);
+    text_.append(std::string_view(digits, size));
+  }
+
+  Stats stats_;
+  const Limits* limits_;
+  std::size_t size_ = 0;
+  std::size_t row_ = 0;
+  FixedText<kPieceSize> text_;
+};
+static_assert(std::is_trivially_destructible_v<Exposition>);  // goes with the arena
+static_assert(std::is_same_v<Duration::period, std::micro>);
+
+}  // namespace
+
+Response metrics(Request& req) noexcept {
+  void* memory = req.arena().allocate(sizeof(Exposition));
+  if (memory == nullptr) return abort(503);
+  auto* exposition = ::new (memory) Exposition(req.app);
+  Response response({}, 200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}});
+  response.set_file(File(), 0, exposition->size(), exposition);
+  return response;
+}
+
+Response healthz(Request& req) noexcept {
+  const Tier tier = req.app.stats().tier;
+  const bool available = tier < Tier::refusing;
+  const std::string_view body = req.format("{}: {}\n", available ? "ok" : "unavailable", to_string(tier));
+  Response response(body, available ? 200 : 503, {{"Cache-Control", "no-store"}});
+  if (!available) response.header("Retry-After", 5);
+  return response;
+}
+
+}  // namespace microdot::inline MICRODOT_ABI
