@@ -66,11 +66,11 @@ class LatencyHistogram {
 struct Stats {
   // Now.
   Tier tier = Tier::normal;
-  std::uint32_t connections = 0;  ///< Accepted sockets.
-  std::uint32_t idle = 0;         ///< Of them, between requests.
-  std::uint32_t exchanges = 0;    ///< Requests in flight.
-  std::uint32_t queued = 0;       ///< Connections that wait for an exchange.
-  std::uint32_t tasks = 0;        ///< Background tasks of the loop.
+  std::uint32_t connections = 0;        ///< Accepted sockets.
+  std::uint32_t idle = 0;               ///< Of them, between requests.
+  std::uint32_t exchanges = 0;          ///< Requests in flight.
+  std::uint32_t queued = 0;             ///< Connections that wait for an exchange.
+  std::uint32_t tasks = 0;              ///< Background tasks of the loop.
   std::uint32_t tasks_of_requests = 0;  ///< Of them, started by requests.
 
   // Since the start.

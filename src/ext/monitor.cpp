@@ -175,7 +175,7 @@ Response metrics(Request& req) noexcept {
   void* memory = req.arena().allocate(sizeof(Exposition));
   if (memory == nullptr) return abort(503);
   auto* exposition = ::new (memory) Exposition(req.app);
-  Response response({}, 200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}});
+  Response response("", 200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}});
   response.set_file(File(), 0, exposition->size(), exposition);
   return response;
 }
