@@ -7,6 +7,7 @@
 #include <random>
 #include <string_view>
 
+#include <microdot/ext/monitor.hpp>
 #include <microdot/microdot.hpp>
 
 using namespace microdot;
@@ -62,6 +63,9 @@ void add_routes(App& app, Sensor& sensor, std::string_view root) {
     answer.header("Cache-Control", "no-store");
     co_return answer;
   });
+
+  app.get("/metrics", metrics);
+  app.get("/healthz", healthz);
 }
 
 Task<int> main_task(App& app, Sensor& sensor, const Options& options) {

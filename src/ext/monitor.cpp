@@ -50,7 +50,7 @@ constexpr Metric kMetrics[] = {
      field<&Stats::arena_high_water>},
     {"arena_limit_bytes", "Limits::arena_bytes.", field<&Limits::arena_bytes>},
 
-    {"connections_accepted_total", "Connections.", field<&Stats::accepted>},
+    {"connections_accepted_total", "Connections accepted.", field<&Stats::accepted>},
     {"connections_refused_total", "Connections answered 503 without being read.", field<&Stats::refused>},
     {"connections_evicted_total", "Idle connections closed to make room.", field<&Stats::evicted>},
     {"requests_total", "Requests answered.", field<&Stats::requests>},
