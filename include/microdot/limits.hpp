@@ -39,6 +39,7 @@ enum class WhenFull : std::uint8_t {
   X(header_count_must_be_from_1_to_4096, "Limits::header_count must be from 1 to 4096")   \
   X(response_bytes_must_be_at_least_256, "Limits::response_bytes must be at least 256")   \
   X(arena_bytes_must_be_at_least_1024, "Limits::arena_bytes must be at least 1024")       \
+  X(routes_must_be_at_least_1, "Limits::routes must be at least 1")                       \
   X(max_readline_must_be_at_least_64, "Limits::max_readline must be at least 64")         \
   X(max_body_length_must_not_exceed_max_content_length,                                   \
     "Limits::max_body_length must not exceed max_content_length")                         \
@@ -179,6 +180,7 @@ struct Limits {
     if (header_count == 0 || header_count > 4096) return header_count_must_be_from_1_to_4096;
     if (response_bytes < 256) return response_bytes_must_be_at_least_256;
     if (arena_bytes < 1024) return arena_bytes_must_be_at_least_1024;
+    if (routes == 0) return routes_must_be_at_least_1;
     if (max_readline < 64) return max_readline_must_be_at_least_64;
     if (max_body_length > max_content_length) return max_body_length_must_not_exceed_max_content_length;
     if (first_timeout.count <= 0) return first_timeout_must_be_positive;
@@ -212,13 +214,17 @@ namespace detail {
 constexpr std::size_t align_up(std::size_t size) noexcept {
   return (size + alignof(std::max_align_t) - 1) / alignof(std::max_align_t) * alignof(std::max_align_t);
 }
-// Room for the objects themselves; the sources assert that they fit.
-inline constexpr std::size_t kAppBytes = align_up(56 * sizeof(void*));
-inline constexpr std::size_t kServerBytes = align_up(58 * sizeof(void*) + 704);
-inline constexpr std::size_t kConnectionBytes = align_up(32 * sizeof(void*));
-inline constexpr std::size_t kExchangeBytes = align_up(216 * sizeof(void*));
-inline constexpr std::size_t kStreamBytes = align_up(24 * sizeof(void*));
-inline constexpr std::size_t kRouteBytes = align_up(12 * sizeof(void*));
+// Room for the objects themselves, whose sizes 64-bit and 32-bit systems agree on closely enough; the sources
+// assert that they fit.
+constexpr std::size_t object_bytes(std::size_t on_64_bits, std::size_t on_32_bits) noexcept {
+  return align_up(sizeof(void*) == 8 ? on_64_bits : on_32_bits);
+}
+inline constexpr std::size_t kAppBytes = object_bytes(424, 304);
+inline constexpr std::size_t kServerBytes = object_bytes(1160, 944);
+inline constexpr std::size_t kConnectionBytes = object_bytes(256, 208);
+inline constexpr std::size_t kExchangeBytes = object_bytes(1728, 1136);
+inline constexpr std::size_t kStreamBytes = object_bytes(192, 96);
+inline constexpr std::size_t kRouteBytes = object_bytes(80, 48);
 inline constexpr std::size_t kHeaderFieldBytes = 8;
 /// The body window: streams need one even if no body is read beforehand, and the end of a chunked body has to
 /// be read behind the longest one that is kept.

@@ -483,8 +483,8 @@ void start_with_each_registry(std::index_sequence<kStep...>) {
   std::size_t refused = 0;
   std::size_t served = 0;
   const auto start = [&]<std::uint32_t kBytes>(std::integral_constant<std::uint32_t, kBytes>) {
-    auto app =
-        std::make_unique<StaticApp<Limits{.connections = 2, .exchanges = 1, .handler_bytes = kBytes}>>();
+    auto app = std::make_unique<
+        StaticApp<Limits{.connections = 2, .exchanges = 1, .routes = 1, .handler_bytes = kBytes}>>();
     Site::add_routes(*app);
     TestClient client(*app);
     if (client.started()) {

@@ -25,7 +25,6 @@ constexpr std::string_view kReasons[] = {
     "no memory for the routes and hooks",
     "no memory for the server: see Limits::memory()",
     "no room for it in the task pool",
-    "cannot listen on 127.0.0.1:0: out of memory",
 };
 
 /// Serves one request if it can start.

@@ -21,7 +21,9 @@ using namespace microdot_test;
 constexpr int kAnswers = MICRODOT_TEST_ASAN ? 10'000 : 50'000;  // of each App
 
 constexpr Limits kLimits{.connections = MixedClient::kConnections,
+                         .connections_per_client = MixedClient::kConnections,
                          .exchanges = MixedClient::kExchanges,
+                         .when_full = WhenFull::wait,
                          .head_bytes = 2048,
                          .header_count = 32,
                          .response_bytes = 1460,
@@ -30,6 +32,7 @@ constexpr Limits kLimits{.connections = MixedClient::kConnections,
                          .max_content_length = 64 * 1024,
                          .max_body_length = 4096,
                          .max_readline = 512,
+                         .first_timeout = 1s,
                          .head_timeout = 1s,
                          .body_timeout = 1s,
                          .write_timeout = 1s,
