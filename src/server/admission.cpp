@@ -47,6 +47,7 @@ void Server::admit(Connection& connection, Transport& transport) noexcept {
   ++stats_.accepted;
   if (open_ > stats_.connections_high_water) stats_.connections_high_water = open_;
   pressure_ = loop_->port().pressure();
+  if (open_ > usable_) full_lately_ = true;
   if (pressure_ != Pressure::none) review();
   connection.open(transport);
   if (open_ > usable_ || pressure_ == Pressure::high || over_client_cap(transport.peer())) refuse(connection);
@@ -88,7 +89,7 @@ void Server::now_draining(Connection& connection) noexcept {
 }
 
 bool Server::short_of_connections() const noexcept {
-  return listening_.short_of_connections() || tiers_.tier() >= Tier::no_keep_alive;
+  return listening_.short_of_connections() || full_lately_ || pressure_ != Pressure::none;
 }
 
 // Exchanges
@@ -196,7 +197,7 @@ void Server::forfeit_slow() noexcept {
 Tier Server::wanted_tier() const noexcept {
   if (listening_.paused()) return Tier::not_accepting;
   if (refused_lately_ || pressure_ == Pressure::high) return Tier::refusing;
-  if (listening_.blocked() || pressure_ == Pressure::some) return Tier::no_keep_alive;
+  if (listening_.blocked() || full_lately_ || pressure_ == Pressure::some) return Tier::no_keep_alive;
   return queued_ != 0 ? Tier::queueing : Tier::normal;
 }
 
@@ -221,7 +222,7 @@ void Server::on_review() noexcept {
   // A newcomer that says nothing has become old enough to make room.
   if (listening_.blocked() && !fresh_.empty()) listening_.resume();
   review();
-  refused_lately_ = false;
+  refused_lately_ = full_lately_ = false;
 }
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

@@ -153,6 +153,7 @@ class Server final : private ExitListener, private Timer {
   bool shutting_down_ = false;
   bool running_ = false;
   bool refused_lately_ = false;  // since the last review
+  bool full_lately_ = false;     // likewise: no connection was left for a newcomer
   Pressure pressure_ = Pressure::none;
 };
 
