@@ -74,4 +74,6 @@ std::uint16_t App::port() const noexcept { return server_ != nullptr ? server_->
 
 Stats App::stats() const noexcept { return server_ != nullptr ? server_->stats() : Stats{}; }
 
+const char* App::check() const noexcept { return server_ != nullptr ? server_->check() : nullptr; }
+
 }  // namespace microdot::inline MICRODOT_ABI

@@ -78,6 +78,9 @@ class App : public Router {
   bool running() const noexcept { return port() != 0; }
   const Limits& limits() const noexcept { return limits_; }
   Stats stats() const noexcept;
+  /// Looks through the server's lists, pools and timers: null, or what is wrong with them. For tests, between
+  /// two turns of the loop.
+  const char* check() const noexcept;
 
   /// For answers that don't say what they are; `charset=UTF-8` is added where the text names none. Static
   /// text.

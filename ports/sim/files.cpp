@@ -127,7 +127,10 @@ Result<void> SimFiles::check_root(std::string_view root) noexcept {
 Result<std::size_t> SimFiles::read(Handle handle, std::uint64_t offset, std::span<char> buffer) noexcept {
   const auto& entry = *reinterpret_cast<Entry*>(handle);
   if (offset >= entry.size) return std::size_t{0};
-  const std::size_t size = std::min(buffer.size(), entry.size - static_cast<std::size_t>(offset));
+  std::size_t size = std::min(buffer.size(), entry.size - static_cast<std::size_t>(offset));
+  now_ += faults_.file_read_time(size);
+  size = std::min(size, faults_.file_read_limit(size));
+  if (size == 0) return Error::io;
   std::memcpy(buffer.data(), entry.content + offset, size);
   return size;
 }

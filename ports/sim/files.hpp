@@ -8,7 +8,9 @@ namespace microdot::inline MICRODOT_ABI {
 /// Files in memory, then those of another `Files`.
 class SimFiles final : public Files {
  public:
-  SimFiles(SimFaults& faults, Files* others) noexcept : faults_(faults), others_(others) {}
+  /// Slow reads move `now`.
+  SimFiles(SimFaults& faults, Files* others, TimePoint& now) noexcept
+      : faults_(faults), others_(others), now_(now) {}
   SimFiles(const SimFiles&) = delete;
   ~SimFiles();
 
@@ -30,6 +32,7 @@ class SimFiles final : public Files {
 
   SimFaults& faults_;
   Files* others_;
+  TimePoint& now_;
   Entry* entries_ = nullptr;
 };
 

@@ -131,7 +131,7 @@ struct SimPort::State {
       : network(options),
         clock(network, options.unix_seconds),
         poller(network),
-        files(network.faults, options.files),
+        files(network.faults, options.files, network.now),
         entropy(options.seed) {}
 
   SimNetwork network;

@@ -35,7 +35,7 @@ void Server::make_room() noexcept {
     idle_.front().close(false);
   } else if (!draining_.empty()) {
     draining_.front().close_politely();
-  } else if (!fresh_.empty() && fresh_.front().due() <= loop_->now() + Duration(limits().first_timeout) -
+  } else if (!fresh_.empty() && fresh_.front().deadline() <= loop_->now() + Duration(limits().first_timeout) -
                                                             Duration(limits().slow_grace)) {
     ++stats_.evicted;
     fresh_.front().close(false);

@@ -84,7 +84,11 @@ class Connection final : public ListHook, public TransportEvents, private Timer 
   /// When time is up for what happens now. Putting it off costs nothing: the timer is moved when it fires.
   void set_deadline(Duration from_now) noexcept;
   void clear_deadline() noexcept { deadline_ = TimePoint::max(); }
-  TimePoint due() const noexcept { return deadline_; }
+  /// `TimePoint::max()`: never.
+  TimePoint deadline() const noexcept { return deadline_; }
+
+  /// See `App::check`.
+  const char* check() const noexcept;
 
  private:
   void on_readable() noexcept override;

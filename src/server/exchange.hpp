@@ -45,6 +45,8 @@ class Exchange final : public ListHook, private Strand::Owner {
   void stop() noexcept;
   bool busy() const noexcept { return connection_ != nullptr; }
   const Arena& arena() const noexcept { return arena_; }
+  /// See `App::check`.
+  const char* check() const noexcept;
 
   /// Serves the requests of a readable connection.
   void assign(Connection& connection) noexcept;

@@ -40,6 +40,8 @@ class Server final : private ExitListener, private Timer {
   const Limits& limits() const noexcept { return app_->limits(); }
   std::uint16_t port() const noexcept { return listening_.port(); }
   Stats stats() const noexcept;
+  /// See `App::check`.
+  const char* check() noexcept;
   bool debug() const noexcept { return debug_; }
   bool shutting_down() const noexcept { return shutting_down_; }
   /// The line "Date: …\r\n", or "" where the time is not known.

@@ -13,31 +13,14 @@
 #include <microdot/microdot.hpp>
 #include <microdot/testing/sim_port.hpp>
 
+#include "server_run.hpp"
+
 namespace microdot_test {
 
 using namespace microdot;
 using namespace std::chrono_literals;
 
 inline constexpr std::uint16_t kPort = 80;
-
-/// `start_server` as a strand of its own.
-class ServerRun final : private Strand::Owner {
- public:
-  ServerRun(App& app, Loop& loop, const ServerOptions& options)
-      : strand_(*this, task_pool()), task_(app.start_server(options)) {
-    strand_.start(loop, task_.handle());
-  }
-  bool done() const { return done_; }
-  Result<void> result() { return task_.take(); }
-
- private:
-  void on_finished(Strand&) noexcept override { done_ = true; }
-  void on_stopped(Strand&) noexcept override { done_ = true; }
-
-  Strand strand_;
-  Task<Result<void>> task_;
-  bool done_ = false;
-};
 
 class SimServer {
  public:

@@ -67,6 +67,13 @@ class SimFaults {
     (void)path;
     return Error::none;
   }
+  /// At most so many bytes come with one read of a file that was added to the simulator; 0 is `Error::io`.
+  virtual std::size_t file_read_limit(std::size_t available) noexcept { return available; }
+  /// How long that read takes; the program stands still meanwhile.
+  virtual Duration file_read_time(std::size_t available) noexcept {
+    (void)available;
+    return Duration::zero();
+  }
 
  protected:
   ~SimFaults() = default;

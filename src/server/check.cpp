@@ -1,0 +1,128 @@
+/// What is true of a server between two turns of its loop, whatever clients, network and handlers do.
+
+#include "exchange.hpp"
+#include "server.hpp"
+
+namespace microdot::inline MICRODOT_ABI::detail {
+
+const char* Connection::check() const noexcept {
+  const bool timed = armed() && deadline_ != TimePoint::max() && Timer::deadline() <= deadline_;
+  switch (state_) {
+    case State::free:
+      if (transport_ != nullptr || exchange_ != nullptr || armed() || !tail_.empty() || tail_.file)
+        return "a free connection holds something";
+      return nullptr;
+    case State::idle:
+    case State::queued:
+    case State::tail:
+    case State::draining:
+      if (exchange_ != nullptr) return "a connection without a request in flight has an exchange";
+      if (transport_ == nullptr) return "a connection has no transport";
+      if (!timed) return "a connection waits without a deadline";
+      return nullptr;
+    case State::active:
+      if (exchange_ == nullptr || !exchange_->busy()) return "an active connection has no exchange";
+      if (deadline_ != TimePoint::max() && !timed) return "a deadline has no timer";
+      return nullptr;
+    case State::closing:
+      if (transport_ == nullptr || armed()) return "a closed connection still waits for something";
+      return nullptr;
+  }
+  return "a connection has no state";
+}
+
+const char* Exchange::check() const noexcept {
+  if (start_ > consumed_ || consumed_ > filled_ || filled_ > head_.size() || out_sent_ > out_size_ ||
+      out_size_ > out_.size())
+    return "an exchange's buffers are out of bounds";
+  if (connection_ == nullptr) {
+    if (waiting_ != Waiting::connection) return "a free exchange does not wait for a connection";
+    if (request_ || dispatch_ || result_ || arena_.used() != 0) return "a free exchange holds a request";
+    return nullptr;
+  }
+  if (connection_->exchange() != this || connection_->state() != Connection::State::active)
+    return "an exchange and its connection do not agree";
+  const bool timed = connection_->deadline() != TimePoint::max();
+  switch (waiting_) {
+    case Waiting::nothing: return strand_.linked() ? nullptr : "an exchange waits for nothing";
+    case Waiting::connection: return "a busy exchange waits for a connection";
+    case Waiting::handler:
+      if (!timed && server_->limits().handler_timeout != Milliseconds{}) return "a handler has no deadline";
+      return nullptr;
+    case Waiting::head:
+    case Waiting::body:
+    case Waiting::flush:
+    case Waiting::tail: return timed ? nullptr : "a client is waited for without a deadline";
+  }
+  return "an exchange waits for something unknown";
+}
+
+const char* Server::check() noexcept {
+  using State = Connection::State;
+  if (!running_) return open_ == 0 ? nullptr : "a server that has ended has connections";
+
+  const char* wrong = nullptr;
+  std::size_t listed = 0;
+  const auto count = [&](List<Connection>& list, State state) {
+    std::size_t size = 0;
+    list.for_each([&](const Connection& item) {
+      ++size;
+      if (item.state() != state) wrong = "a connection stands in the wrong list";
+    });
+    listed += size;
+    return size;
+  };
+  const std::size_t free_connections = count(free_, State::free);
+  const std::size_t queued = count(queue_, State::queued);
+  const std::size_t idle = count(idle_, State::idle) + count(fresh_, State::idle);
+  const std::size_t draining = count(draining_, State::draining);
+  std::size_t unlisted = 0;
+  std::size_t active = 0;
+  for (std::size_t i = 0; i < limits().connections; ++i) {
+    const Connection& item = connection(i);
+    if (const char* found = item.check()) wrong = found;
+    if (item.state() == State::active) ++active;
+    if (!item.linked()) ++unlisted;
+  }
+  if (wrong != nullptr) return wrong;
+  if (listed + unlisted != limits().connections) return "a connection stands in no list of the server";
+  if (open_ + free_connections != limits().connections) return "the open connections are miscounted";
+  if (queued_ != queued) return "the queue is miscounted";
+  if (open_ > usable_) return "more connections are open than the system allows";
+
+  std::size_t free_exchanges = 0;
+  free_exchanges_.for_each([&](const Exchange& item) {
+    ++free_exchanges;
+    if (item.busy()) wrong = "a busy exchange stands among the free ones";
+  });
+  std::size_t busy = 0;
+  for (std::size_t i = 0; i < limits().exchanges; ++i) {
+    if (const char* found = exchange(i).check()) wrong = found;
+    if (exchange(i).busy()) ++busy;
+  }
+  if (wrong != nullptr) return wrong;
+  if (busy + free_exchanges != limits().exchanges) return "an exchange is lost";
+  if (busy != active) return "an exchange has no connection, or a connection no exchange";
+  if (queued != 0 && free_exchanges != 0) return "somebody waits for an exchange while one is free";
+
+  TimePoint before = TimePoint::min();
+  queue_.for_each([&](const Connection& item) {
+    if (item.deadline() < before) wrong = "the queue is out of order";
+    before = item.deadline();
+  });
+  if (wrong != nullptr) return wrong;
+
+  if (shutting_down_) {
+    if (listener_ != nullptr || idle != 0) return "a server that shuts down keeps idle connections";
+    if (!armed()) return "a shutdown has no deadline";
+    if (open_ == 0 && !ended_.is_set()) return "a shutdown does not end";
+    return nullptr;
+  }
+  if (listener_ == nullptr) return "nobody listens";
+  if (accepting_paused_ && !armed()) return "accepting is paused for ever";
+  if (accepting_blocked_ && (!idle_.empty() || draining != 0 || (free_connections != 0 && open_ < usable_)))
+    return "nobody is accepted though a connection could be had";
+  return nullptr;
+}
+
+}  // namespace microdot::inline MICRODOT_ABI::detail

@@ -1,0 +1,61 @@
+#pragma once
+// Reads what a server sends on one connection as it comes, and holds it against what was asked.
+
+#include <cstddef>
+#include <deque>
+#include <string>
+#include <string_view>
+
+#include "../corpus/replies.hpp"
+#include "requests.hpp"
+
+namespace sim {
+
+/// What excuses a server now.
+struct Circumstances {
+  const Plan& plan;
+  TimePoint now;
+  /// The client or the network is to blame if a request is refused or an answer cut short.
+  bool lenient = false;
+};
+
+class Judge {
+ public:
+  /// A request whose first byte is sent now.
+  void expect(Expected expected);
+  /// Takes bytes from the server. Empty, or what is wrong with them.
+  std::string take(std::string_view bytes, const Circumstances& circumstances);
+  /// Nothing more comes: after a FIN if `in_order`, else a reset. `unread`: how many of the client's bytes the
+  /// server has not read. Empty, or what is wrong with that.
+  std::string end(bool in_order, std::size_t sent, std::size_t unread, const Circumstances& circumstances);
+
+  std::size_t outstanding() const { return expected_.size(); }
+  const Expected& next() const { return expected_.front(); }
+  unsigned answered() const { return answered_; }
+  /// 503 from the queue, which no handler gives.
+  unsigned refused() const { return refused_; }
+  /// The server said that it closes.
+  bool says_close() const { return says_close_; }
+  /// Nothing is outstanding, or no answer to it has begun.
+  bool between_answers() const { return phase_ == Phase::head && head_.empty(); }
+
+ private:
+  enum class Phase { head, sized, chunk_head, chunk, chunk_end, last_chunk_end, to_end };
+
+  std::string take_head(const Circumstances& circumstances);
+  std::string judge_head(const corpus::Message& message, const Circumstances& circumstances);
+  std::string take_body(std::string_view bytes);
+  std::string finish();
+
+  std::deque<Expected> expected_;
+  Phase phase_ = Phase::head;
+  std::string head_;          // what came of a head, or of a chunk's
+  std::size_t left_ = 0;      // of a body with a length, or of a chunk
+  std::size_t compared_ = 0;  // bytes of the body so far
+  bool exact_ = true;         // the body is known
+  bool says_close_ = false;
+  unsigned answered_ = 0;
+  unsigned refused_ = 0;
+};
+
+}  // namespace sim
