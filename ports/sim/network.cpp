@@ -256,11 +256,12 @@ void SimNetwork::send_to_server(SimConnection& connection, std::string_view byte
   send(connection, SimDirection::to_client, Kind::reset);
 }
 
-void SimNetwork::drop_events(SimConnection& connection, SimDirection direction) noexcept {
+void SimNetwork::drop_events(SimConnection& connection, SimDirection direction, bool resets) noexcept {
   auto& way = direction == SimDirection::to_server ? connection.to_server : connection.to_client;
   for (SimEvent* event = events_.front(); event != nullptr && way.events != 0;) {
     SimEvent* next = event->next;
-    if (event->connection == &connection && event->direction == direction) {
+    if (event->connection == &connection && event->direction == direction &&
+        (resets || event->kind != Kind::reset)) {
       if (cursor_ == event) cursor_ = next;
       events_.remove(*event);
       event->next = std::exchange(free_events_, event);
@@ -462,8 +463,8 @@ void SimNetwork::close_client(SimConnection& connection) noexcept {
 
 void SimNetwork::collect(SimConnection& connection) noexcept {
   if (connection.client_held || connection.server != Server::closed) return;
-  drop_events(connection, SimDirection::to_server);
-  drop_events(connection, SimDirection::to_client);
+  drop_events(connection, SimDirection::to_server, true);
+  drop_events(connection, SimDirection::to_client, true);
   if (connection.queue == Queue::ready) ready_.remove(connection);
   if (connection.queue == Queue::batch) batch_.remove(connection);
   if (current_ == &connection) current_ = nullptr;

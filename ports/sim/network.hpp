@@ -163,7 +163,8 @@ class SimNetwork final : public Network {
   /// Frees the connection when neither end needs it any more.
   void collect(SimConnection& connection) noexcept;
   void server_closed(SimConnection& connection) noexcept;
-  void drop_events(SimConnection& connection, SimDirection direction) noexcept;
+  /// What is under way is void: bytes and FIN, with `resets` also those.
+  void drop_events(SimConnection& connection, SimDirection direction, bool resets = false) noexcept;
   /// Puts the connection among those whose owner is to be called, if there is a reason.
   void check_ready(SimConnection& connection) noexcept;
   static std::size_t room(const SimConnection& connection) noexcept;

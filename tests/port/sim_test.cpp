@@ -266,6 +266,57 @@ TEST_F(SimTest, FaultsResetAtAnyByte) {
   }
 }
 
+TEST_F(SimTest, BothSidesAreToldOfAResetHoweverFarTheyAreApart) {
+  for (const bool of_answer : {false, true}) {
+    for (const bool server_aborts : {false, true}) {
+      Faults faults;
+      (of_answer ? faults.out : faults.in) = 3;
+      SimPort sim({.latency = 5ms, .faults = &faults});
+      Server server(sim);
+      SimClient client = sim.connect(80);
+      server.accept(sim);
+      if (of_answer) {
+        server.peer.write("sixsix");
+      } else {
+        client.send("sixsix");
+      }
+      if (server_aborts) server.peer.close(true);
+      while (!client.closed() && !sim.stuck()) sim.poller().poll(-1us);
+      EXPECT_TRUE(client.was_reset()) << of_answer << server_aborts;
+      if (!server_aborts) {
+        while (server.peer.gone == 0 && !sim.stuck()) sim.poller().poll(-1us);
+        EXPECT_EQ(server.peer.gone, 1) << of_answer;
+      }
+    }
+  }
+}
+
+TEST_F(SimTest, FaultsOfReadingFiles) {
+  struct FileFaults final : SimFaults {
+    std::size_t file_read_limit(std::size_t available) noexcept override { return std::min(available, limit); }
+    Duration file_read_time(std::size_t) noexcept override { return time; }
+    std::size_t limit = SIZE_MAX;
+    Duration time = Duration::zero();
+  } faults;
+  SimPort sim({.faults = &faults});
+  sim.add_file("f", "content");
+  const Result<File> file = sim.files().open("", "f");
+  ASSERT_TRUE(file);
+  char buffer[16];
+  EXPECT_EQ(file->read(0, buffer).value_or(0), 7u);
+  faults.limit = 3;
+  EXPECT_EQ(file->read(5, buffer).value_or(0), 2u);
+  EXPECT_EQ(file->read(0, buffer).value_or(0), 3u);
+  faults.limit = 0;
+  EXPECT_EQ(file->read(0, buffer).error(), Error::io);
+  EXPECT_EQ(file->read(7, buffer).value_or(1), 0u) << "the end is no failure";
+  faults.limit = SIZE_MAX;
+  faults.time = 50ms;
+  const TimePoint before = sim.clock().now();
+  EXPECT_EQ(file->read(0, buffer).value_or(0), 7u);
+  EXPECT_EQ(sim.clock().now() - before, 50ms);
+}
+
 TEST_F(SimTest, FaultsOfListenAcceptAndOpen) {
   Faults faults;
   SimPort sim({.faults = &faults});

@@ -134,7 +134,7 @@ void Client::send_part() {
 }
 
 void Client::leave(Leave how) {
-  const bool in_the_middle = !outgoing_.empty() || judge_.outstanding() != 0;
+  const bool in_the_middle = (!outgoing_.empty() && sent_ != 0) || judge_.outstanding() != 0;
   switch (how) {
     case Leave::close:
       world_.log("%s: closes", name().c_str());
@@ -147,6 +147,15 @@ void Client::leave(Leave how) {
     case Leave::half_close:
       world_.log("%s: ends its side", name().c_str());
       if (in_the_middle) lenient_ = true;
+      if (!in_the_middle && world_.plan().crowded()) {
+        // The end of stream stands in the queue as a request would, and may be refused like one.
+        Expected refusal;
+        refusal.status = 503;
+        refusal.any_body = true;
+        refusal.sent = world_.now();
+        refusal.begins = sent_;
+        judge_.expect(std::move(refusal));
+      }
       socket_.shutdown_write();
       break;
     case Leave::stay: break;

@@ -160,6 +160,10 @@ std::string Judge::end(bool in_order, std::size_t sent, std::size_t unread,
                        const Circumstances& circumstances) {
   if (phase_ == Phase::to_end && in_order && compared_ == expected_.front().body.size()) return finish();
   if (expected_.empty() || circumstances.lenient) return {};
+  // A reset for one that can't be answered as promised takes what is under way with it.
+  if (!in_order && std::any_of(expected_.begin(), expected_.end(),
+                               [](const Expected& asked) { return asked.may_end_early; }))
+    return {};
   const Expected& expected = expected_.front();
   if (!between_answers()) return expected.may_end_early ? std::string() : "an answer was cut short";
   if (says_close_) return {};
