@@ -276,7 +276,7 @@ TEST_F(SimTest, BothSidesAreToldOfAResetHoweverFarTheyAreApart) {
       SimClient client = sim.connect(80);
       server.accept(sim);
       if (of_answer) {
-        server.peer.write("sixsix");
+        EXPECT_EQ(server.peer.write("sixsix").value_or(0), 3u);
       } else {
         client.send("sixsix");
       }
