@@ -155,7 +155,7 @@ void Server::serve_queue() noexcept {
 
 void Server::leave_queue(Connection& connection) noexcept {
   connection.unlink();
-  connection.set_state(Connection::State::idle);
+  connection.set_state(Connection::State::idle);  // it may be closed next: not left twice
   --queued_;
 }
 
