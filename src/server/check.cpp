@@ -78,10 +78,12 @@ const char* Server::check() noexcept {
   const std::size_t draining = count(draining_, State::draining);
   std::size_t unlisted = 0;
   std::size_t active = 0;
+  std::size_t closing = 0;
   for (std::size_t i = 0; i < limits().connections; ++i) {
     const Connection& item = connection(i);
     if (const char* found = item.check()) wrong = found;
     if (item.state() == State::active) ++active;
+    if (item.state() == State::closing) ++closing;
     if (!item.linked()) ++unlisted;
   }
   if (wrong != nullptr) return wrong;
@@ -120,7 +122,9 @@ const char* Server::check() noexcept {
   }
   if (listener_ == nullptr) return "nobody listens";
   if (accepting_paused_ && !armed()) return "accepting is paused for ever";
-  if (accepting_blocked_ && (!idle_.empty() || draining != 0 || (free_connections != 0 && open_ < usable_)))
+  // What is closing wakes the listener when it is closed.
+  if (accepting_blocked_ && closing == 0 &&
+      (!idle_.empty() || draining != 0 || (free_connections != 0 && open_ < usable_)))
     return "nobody is accepted though a connection could be had";
   return nullptr;
 }

@@ -293,7 +293,9 @@ TEST_F(SimTest, BothSidesAreToldOfAResetHoweverFarTheyAreApart) {
 
 TEST_F(SimTest, FaultsOfReadingFiles) {
   struct FileFaults final : SimFaults {
-    std::size_t file_read_limit(std::size_t available) noexcept override { return std::min(available, limit); }
+    std::size_t file_read_limit(std::size_t available) noexcept override {
+      return std::min(available, limit);
+    }
     Duration file_read_time(std::size_t) noexcept override { return time; }
     std::size_t limit = SIZE_MAX;
     Duration time = Duration::zero();

@@ -128,9 +128,14 @@ void Client::send_part() {
   next_ = slow_ ? world_.now() : TimePoint::max();
   // Whoever ends its side still gets its answers.
   if (groups_left_ == 1 && last_ == Leave::half_close && random_.chance(50)) {
-    world_.log("%s: ends its side", name().c_str());
-    socket_.shutdown_write();
+    end_side();
   }
+}
+
+void Client::end_side() {
+  world_.log("%s: ends its side", name().c_str());
+  judge_.expect_nothing_more(world_.now());
+  socket_.shutdown_write();
 }
 
 void Client::leave(Leave how) {
@@ -145,18 +150,8 @@ void Client::leave(Leave how) {
       socket_.reset();
       return end_visit();
     case Leave::half_close:
-      world_.log("%s: ends its side", name().c_str());
       if (in_the_middle) lenient_ = true;
-      if (!in_the_middle && world_.plan().crowded()) {
-        // The end of stream stands in the queue as a request would, and may be refused like one.
-        Expected refusal;
-        refusal.status = 503;
-        refusal.any_body = true;
-        refusal.sent = world_.now();
-        refusal.begins = sent_;
-        judge_.expect(std::move(refusal));
-      }
-      socket_.shutdown_write();
+      end_side();
       break;
     case Leave::stay: break;
   }
@@ -171,7 +166,8 @@ void Client::end_visit() {
   world_.forget(socket_.number());
   socket_ = {};
   phase_ = Phase::away;
-  next_ = world_.now() + Duration(random_.any_size(world_.now() < world_.visits_until() ? 60'000'000 : 1'000'000));
+  next_ = world_.now() +
+          Duration(random_.any_size(world_.now() < world_.visits_until() ? 60'000'000 : 1'000'000));
 }
 
 // ---- What it sees ------------------------------------------------------------------------------------
@@ -221,7 +217,8 @@ void Client::after_answers() {
   if (--groups_left_ == 0) return leave(last_);
   phase_ = Phase::thinking;
   const auto keep = static_cast<std::size_t>(Duration(world_.plan().limits.keep_alive_timeout).count());
-  next_ = world_.now() + Duration(random_.chance(50) ? random_.any_size(10'000) : random_.any_size(keep * 3 / 2));
+  next_ =
+      world_.now() + Duration(random_.chance(50) ? random_.any_size(10'000) : random_.any_size(keep * 3 / 2));
 }
 
 Duration Client::patience() const {
@@ -229,8 +226,7 @@ Duration Client::patience() const {
   if (!was_accepted_ || next_ != TimePoint::max()) return Duration::max();  // it will act itself
   const auto of = [](microdot::Milliseconds time) { return Duration(time); };
   const Duration slack = 1500ms + 6 * world_.plan().port.latency;
-  if (!lenient_ && phase_ == Phase::waiting)
-    return of(limits.queue_timeout) + judge_.next().work + slack;
+  if (!lenient_ && phase_ == Phase::waiting) return of(limits.queue_timeout) + judge_.next().work + slack;
   // It is slow or stalls, or waits for the end; every step has a timeout, and streams have many steps.
   const Duration steps = of(limits.head_timeout) + of(limits.body_timeout) + of(limits.write_timeout) +
                          of(limits.handler_timeout) * 2;

@@ -29,7 +29,9 @@ class Client {
   unsigned connection() const { return socket_.number(); }
   bool connected() const { return phase_ != Phase::away && phase_ != Phase::done; }
   /// The server may have something to tell it.
-  bool waits_in_line() const { return connected() && socket_.accepted() && !socket_.closed() && received_ == 0; }
+  bool waits_in_line() const {
+    return connected() && socket_.accepted() && !socket_.closed() && received_ == 0;
+  }
 
  private:
   enum class Phase { away, sending, waiting, thinking, leaving, done };
@@ -40,6 +42,7 @@ class Client {
   void send_part();
   void read(std::size_t most);
   void after_answers();
+  void end_side();
   void leave(Leave how);
   void end_visit();
   Circumstances circumstances() const;

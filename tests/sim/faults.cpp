@@ -14,6 +14,7 @@ std::size_t Faults::read_limit(unsigned connection, std::size_t available) noexc
 }
 
 std::size_t Faults::write_limit(unsigned connection, std::size_t offered) noexcept {
+  world_.leaves_line(connection);  // who is written to unread was refused
   std::size_t size = offered;
   if (random_.chance(rates_.blocked_write)) {
     size = 0;
@@ -69,7 +70,8 @@ Error Faults::on_accept(unsigned connection) noexcept {
 
 Error Faults::on_open(std::string_view) noexcept {
   if (!random_.chance(rates_.not_opened)) return Error::none;
-  return random_.pick({Error::not_found, Error::permission, Error::no_descriptors, Error::no_memory, Error::io});
+  return random_.pick(
+      {Error::not_found, Error::permission, Error::no_descriptors, Error::no_memory, Error::io});
 }
 
 std::size_t Faults::file_read_limit(std::size_t available) noexcept {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include <microdot/http/response_writer.hpp>
+
 namespace sim {
 
 namespace {
@@ -23,6 +25,13 @@ std::string Judge::take(std::string_view bytes, const Circumstances& circumstanc
     std::string wrong;
     switch (phase_) {
       case Phase::head:
+        if (expected_.empty() && std::exchange(ended_side_, false)) {
+          Expected refusal;
+          refusal.status = 503;
+          refusal.any_body = true;
+          refusal.sent = side_ended_;
+          expect(std::move(refusal));
+        }
         if (expected_.empty()) return "an answer that nobody asked for: " + corpus::show(bytes);
         if (says_close_) return "an answer behind Connection: close: " + corpus::show(bytes);
         head_ += bytes.front();
@@ -108,8 +117,7 @@ std::string Judge::judge_head(const corpus::Message& message, const Circumstance
       return "refused before its time in the queue was over";
   }
   if (circumstances.lenient && (status == 408 || status == 503 || status == 400)) allowed = true;
-  if (!allowed)
-    return "status " + std::to_string(status) + " instead of " + std::to_string(expected.status);
+  if (!allowed) return "status " + std::to_string(status) + " instead of " + std::to_string(expected.status);
 
   exact_ = status == expected.status && !expected.any_body;
   compared_ = 0;
@@ -139,8 +147,8 @@ std::string Judge::judge_head(const corpus::Message& message, const Circumstance
 std::string Judge::take_body(std::string_view bytes) {
   const std::string_view body = expected_.front().body;
   if (exact_ && body.substr(std::min(compared_, body.size()), bytes.size()) != bytes)
-    return "other bytes than those of the body, from " + std::to_string(compared_) + " on: " +
-           corpus::show(bytes);
+    return "other bytes than those of the body, from " + std::to_string(compared_) +
+           " on: " + corpus::show(bytes);
   compared_ += bytes.size();
   return {};
 }
@@ -165,6 +173,18 @@ std::string Judge::end(bool in_order, std::size_t sent, std::size_t unread,
                                [](const Expected& asked) { return asked.may_end_early; }))
     return {};
   const Expected& expected = expected_.front();
+  // Whoever drains makes room for newcomers, and goes when it has ended its side. If it sent more than is
+  // drained, that takes its answer with it.
+  if (!in_order && unread != 0 &&
+      (circumstances.plan.overrun() ||
+       sent - expected_.front().begins > circumstances.plan.limits.linger_bytes))
+    return {};
+  // A refusal from the queue gets one attempt to be written.
+  const Plan& plan = circumstances.plan;
+  if (plan.crowded() && (plan.rates.short_write != 0 || plan.rates.blocked_write != 0) &&
+      circumstances.now - expected.sent >= Duration(plan.limits.queue_timeout) && phase_ == Phase::head &&
+      microdot::constant_response(503).starts_with(head_))
+    return {};
   if (!between_answers()) return expected.may_end_early ? std::string() : "an answer was cut short";
   if (says_close_) return {};
   // An idle connection may be closed before it is known that the next request is under way.

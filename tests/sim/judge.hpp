@@ -23,10 +23,15 @@ class Judge {
  public:
   /// A request whose first byte is sent now.
   void expect(Expected expected);
+  /// The client ends its side now. That too stands in the queue, and may be refused as a request may.
+  void expect_nothing_more(TimePoint now) {
+    if (!ended_side_) side_ended_ = now;
+    ended_side_ = true;
+  }
   /// Takes bytes from the server. Empty, or what is wrong with them.
   std::string take(std::string_view bytes, const Circumstances& circumstances);
-  /// Nothing more comes: after a FIN if `in_order`, else a reset. `unread`: how many of the client's bytes the
-  /// server has not read. Empty, or what is wrong with that.
+  /// Nothing more comes: after a FIN if `in_order`, else a reset. `unread`: how many of the client's bytes
+  /// the server has not read. Empty, or what is wrong with that.
   std::string end(bool in_order, std::size_t sent, std::size_t unread, const Circumstances& circumstances);
 
   std::size_t outstanding() const { return expected_.size(); }
@@ -54,6 +59,8 @@ class Judge {
   std::size_t compared_ = 0;  // bytes of the body so far
   bool exact_ = true;         // the body is known
   bool says_close_ = false;
+  bool ended_side_ = false;
+  TimePoint side_ended_{};
   unsigned answered_ = 0;
   unsigned refused_ = 0;
 };

@@ -74,7 +74,8 @@ Plan::Plan(std::uint64_t its_seed) : seed(its_seed) {
   if (random.chance(50)) port.latency = Duration(random.between(0, 10'000));
   port.refers_to_written_bytes = random.chance(40);
   if (random.chance(10)) port.max_connections = 1 + random.below(limits.connections);
-  clients = static_cast<unsigned>(random.chance(30) ? 1 + random.below(limits.exchanges) : 1 + random.below(12));
+  clients =
+      static_cast<unsigned>(random.chance(30) ? 1 + random.below(limits.exchanges) : 1 + random.below(12));
   fails_to_listen = random.chance(5);
   end = random.pick({End::shutdown, End::shutdown, End::exit_signal, End::cancel});
   ends_early = random.chance(40);
@@ -90,7 +91,8 @@ std::string Plan::describe() const {
       "%u clients; connections %u (of the system %d), exchanges %u\n"
       "bytes: head %u, response %u, arena %u, body %u, content %u, line %u, linger %u; latency %ld us%s\n"
       "ms: head %ld, body %ld, write %ld, keep-alive %ld, queue %ld, handler %ld, linger %ld, shutdown %ld\n"
-      "%%: short reads %u, short writes %u, blocked writes %u, delayed %u, reset %u, refused %u, vanished %u,\n"
+      "%%: short reads %u, short writes %u, blocked writes %u, delayed %u, reset %u, refused %u, vanished "
+      "%u,\n"
       "   not opened %u, short files %u, broken files %u, slow files %u, jumps %u, wall %u, slow clients %u\n"
       "ends by %s%s%s",
       clients, limits.connections,
@@ -103,7 +105,9 @@ std::string Plan::describe() const {
       ms(limits.linger_timeout), ms(limits.shutdown_timeout), rates.short_read, rates.short_write,
       rates.blocked_write, rates.delayed, rates.reset, rates.refused, rates.vanished, rates.not_opened,
       rates.short_file, rates.broken_file, rates.slow_file, rates.jump, rates.wall_jump, rates.slow_client,
-      end == End::cancel ? "cancel" : end == End::exit_signal ? "exit signal" : "shutdown",
+      end == End::cancel        ? "cancel"
+      : end == End::exit_signal ? "exit signal"
+                                : "shutdown",
       ends_early ? " in the middle" : "", starts_again ? ", starts again" : "");
   return text;
 }

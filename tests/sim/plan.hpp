@@ -47,7 +47,8 @@ struct Plan {
   unsigned clients = 1;
   bool fails_to_listen = false;  ///< The first time.
   End end = End::shutdown;
-  bool ends_early = false;  ///< In the middle of it all, after `end_turn` turns; else when the clients are done.
+  bool ends_early =
+      false;  ///< In the middle of it all, after `end_turn` turns; else when the clients are done.
   unsigned end_turn = 0;
   bool starts_again = false;
 

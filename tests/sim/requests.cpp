@@ -127,9 +127,7 @@ class Maker {
         expected().work = 1ms;
         return get(url("/deep", {depth}), "depth " + to_string(depth));
       }
-      case 3:
-        may_time_out();
-        return get(url("/gather", {ms}), "2 and " + to_string(ms));
+      case 3: may_time_out(); return get(url("/gather", {ms}), "2 and " + to_string(ms));
       case 4: fails(409); return get(url("/abort_below", {409}), "");
       case 5: may_time_out(); return get(url("/timeout", {ms}), "timeout");
       case 6:
@@ -161,7 +159,9 @@ class Maker {
       }
       std::string whole;
       for (std::size_t i = 0; i < count; ++i) whole += "piece";
-      return get(url("/cut", {count, how}), whole);
+      get(url("/cut", {count, how}), whole);
+      if (expected().to_head) expected().status = 200;  // nobody asks the stream for anything
+      return;
     }
     const std::size_t count = random_.below(8);
     const std::size_t size = random_.any_size(2000);
@@ -242,7 +242,9 @@ class Maker {
         fails(414);
         expected().also.push_back(431);  // the head has no room for such a line
         return write("GET", "/hello?" + std::string(plan_.limits.max_readline, 'q'), "");
-      case 4: fails(431); return write("GET", "/hello", "X-Long: " + std::string(plan_.limits.head_bytes, 'x') + "\r\n");
+      case 4:
+        fails(431);
+        return write("GET", "/hello", "X-Long: " + std::string(plan_.limits.head_bytes, 'x') + "\r\n");
       case 5: fails(505); return write("GET", "/hello", "", "2.0");
       case 6: fails(501); return write("BREW", "/hello", "");
       default:
@@ -267,9 +269,7 @@ bool Expected::allows(int other) const {
   return other == status || std::find(also.begin(), also.end(), other) != also.end();
 }
 
-Asked any_request(Random& random, const Plan& plan, unsigned tag) {
-  return Maker(random, plan, tag).make();
-}
+Asked any_request(Random& random, const Plan& plan, unsigned tag) { return Maker(random, plan, tag).make(); }
 
 Asked plain_request(unsigned tag) {
   Asked asked;

@@ -49,7 +49,8 @@ void World::fail(const std::string& why) {
 void World::log(const char* format, ...) noexcept {
   if (!logs_) return;
   char line[400];
-  std::snprintf(line, sizeof line, "%12.6f ", std::chrono::duration<double>(now().time_since_epoch()).count());
+  std::snprintf(line, sizeof line, "%12.6f ",
+                std::chrono::duration<double>(now().time_since_epoch()).count());
   log_ += line;
   std::va_list arguments;
   va_start(arguments, format);
@@ -65,14 +66,16 @@ Duration World::fair_time() {
 
 void World::forget(unsigned connection) {
   faults_.forget(connection);
+  leaves_line(connection);
+}
+
+void World::leaves_line(unsigned connection) noexcept {
   std::erase_if(line_, [connection](const InLine& place) { return place.connection == connection; });
 }
 
 // ---- Who comes first is served first -------------------------------------------------------------------
 
-void World::stands_in_line(const Client& client) {
-  line_.push_back({turns_, &client, client.connection()});
-}
+void World::stands_in_line(const Client& client) { line_.push_back({turns_, &client, client.connection()}); }
 
 // The first read of a connection is when it has got an exchange.
 void World::server_reads(unsigned connection) noexcept {
@@ -121,11 +124,13 @@ void World::check() {
   if (!failure_.empty()) return;
   if (const char* wrong = site_.app.check()) return fail(wrong);
   const Stats stats = site_.app.stats();
-  if (port_.open_transports() != stats.connections) return fail("transports and connections differ in number");
+  if (port_.open_transports() != stats.connections)
+    return fail("transports and connections differ in number");
   if (stats.connections > std::min<std::size_t>(plan_.limits.connections, plan_.port.max_connections))
     return fail("more connections than there may be");
   if (stats.exchanges > plan_.limits.exchanges) return fail("more exchanges than there are");
-  if (stats.arena_high_water > plan_.limits.arena_bytes) return fail("more of an arena was used than there is");
+  if (stats.arena_high_water > plan_.limits.arena_bytes)
+    return fail("more of an arena was used than there is");
   if (port_.open_files() > stats.connections) return fail("more files are open than connections");
   if (ending_ && server_ != nullptr && !server_->done() && now() > deadline_ && ++overdue_ > 5)
     return fail("the shutdown's deadline has passed, and it goes on");
@@ -172,7 +177,8 @@ bool World::serve(Duration lasts) {
     if (lasts > Duration::zero() && turns_ % 4096 == 0) port_.clear_log();
     if (lasts == Duration::zero() && turns_ - begin > kMostTurns) fail("there is no end to it");
     if (ending_ && (server_ == nullptr || server_->done())) break;
-    if (std::all_of(clients_.begin(), clients_.end(), [](const auto& client) { return client->done(); })) break;
+    if (std::all_of(clients_.begin(), clients_.end(), [](const auto& client) { return client->done(); }))
+      break;
   }
   return failure_.empty() && !ending_ && drain();
 }
@@ -182,13 +188,16 @@ bool World::drain() {
   log("all clients are gone");
   const Limits& limits = plan_.limits;
   Duration all{};
-  for (const Duration time : {limits.head_timeout, limits.body_timeout, limits.write_timeout, limits.queue_timeout,
-                              limits.handler_timeout, limits.linger_timeout, limits.keep_alive_timeout})
+  for (const Duration time :
+       {limits.head_timeout, limits.body_timeout, limits.write_timeout, limits.queue_timeout,
+        limits.handler_timeout, limits.linger_timeout, limits.keep_alive_timeout})
     all += time;
   const Duration begin = fair_time();
-  while (failure_.empty() && (site_.app.stats().connections != 0 || !loop_.tasks().empty() || !port_.idle())) {
+  while (failure_.empty() &&
+         (site_.app.stats().connections != 0 || !loop_.tasks().empty() || !port_.idle())) {
     turn(all);
-    if (fair_time() - begin > 2 * all + 5s) fail("with all clients gone there are still connections or tasks");
+    if (fair_time() - begin > 2 * all + 5s)
+      fail("with all clients gone there are still connections or tasks");
   }
   check_nothing_left();
   return failure_.empty();
@@ -212,9 +221,7 @@ void World::begin_end() {
   switch (plan_.end) {
     case End::shutdown: return site_.app.shutdown();
     case End::exit_signal: return loop_.request_exit();
-    case End::cancel:
-      server_.reset();
-      return;
+    case End::cancel: server_.reset(); return;
   }
 }
 
@@ -244,8 +251,8 @@ bool World::wait_for_end() {
   server_.reset();
   const TimePoint until = now() + 60s;
   const auto told = [](const auto& client) { return !client->connected(); };
-  while (failure_.empty() && (!std::all_of(clients_.begin(), clients_.end(), told) || !loop_.tasks().empty() ||
-                              !port_.idle() || !loop_.ready().empty())) {
+  while (failure_.empty() && (!std::all_of(clients_.begin(), clients_.end(), told) ||
+                              !loop_.tasks().empty() || !port_.idle() || !loop_.ready().empty())) {
     turn(1s);
     if (now() > until) fail("a client of a server that has ended is not told, or a task goes on");
   }
@@ -275,7 +282,8 @@ bool World::ask_plainly() {
     const bool lenient = plan_.jumps();
     while (failure_.empty() && judge.outstanding() != 0 && !socket.closed()) {
       turn(1s);
-      if (const std::string wrong = judge.take(socket.received(), {plan_, now(), lenient}); !wrong.empty()) fail(wrong);
+      if (const std::string wrong = judge.take(socket.received(), {plan_, now(), lenient}); !wrong.empty())
+        fail(wrong);
       socket.consume(socket.received().size());
       if (fair_time() - begin > 10s) fail("a server that was started again does not answer");
     }

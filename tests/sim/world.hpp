@@ -59,6 +59,7 @@ class World {
   void forget(unsigned connection);
   /// The client's first request is on its way as a whole, on an accepted connection that nothing delays.
   void stands_in_line(const Client& client);
+  void leaves_line(unsigned connection) noexcept;
   void server_reads(unsigned connection) noexcept;
   void log(const char* format, ...) noexcept __attribute__((format(printf, 2, 3)));
 
