@@ -60,7 +60,6 @@ SimNetwork::~SimNetwork() {
     events_.remove(*event);
     std::free(event);
   }
-  while (free_events_ != nullptr) std::free(std::exchange(free_events_, free_events_->next));
 }
 
 // ---- Listening and connecting ----------------------------------------------------------------------
@@ -201,11 +200,6 @@ void SimListener::close() noexcept {
 
 // ---- Events under way ------------------------------------------------------------------------------
 
-SimEvent& SimNetwork::make_event() noexcept {
-  if (free_events_ == nullptr) return *::new (sim_allocate(sizeof(SimEvent))) SimEvent;
-  return *std::exchange(free_events_, free_events_->next);
-}
-
 void SimNetwork::send(SimConnection& connection, SimDirection direction, Kind kind, std::size_t size,
                       const char* referred) noexcept {
   auto& way = direction == SimDirection::to_server ? connection.to_server : connection.to_client;
@@ -223,8 +217,7 @@ void SimNetwork::send(SimConnection& connection, SimDirection direction, Kind ki
   if (direction == SimDirection::to_client && referred == nullptr && way.events == 0 && made.time <= now &&
       up_)
     return apply_to_client(connection, made);  // nothing can come between
-  SimEvent& event = make_event();
-  event = made;
+  SimEvent& event = *::new (sim_allocate(sizeof(SimEvent))) SimEvent(made);
   way.last = event.time;
   ++way.events;
   SimEvent* before = events_.back();
@@ -264,7 +257,7 @@ void SimNetwork::drop_events(SimConnection& connection, SimDirection direction, 
         (resets || event->kind != Kind::reset)) {
       if (cursor_ == event) cursor_ = next;
       events_.remove(*event);
-      event->next = std::exchange(free_events_, event);
+      std::free(event);
       --way.events;
     }
     event = next;
@@ -289,7 +282,7 @@ bool SimNetwork::arrive() noexcept {
     if (one_at_a_time) event->connection->poll_mark = polls;
     const SimEvent copy = *event;
     events_.remove(*event);
-    event->next = std::exchange(free_events_, event);
+    std::free(event);
     apply(copy);
     any = true;
   }

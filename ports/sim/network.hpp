@@ -193,13 +193,11 @@ class SimNetwork final : public Network {
   void apply_to_client(SimConnection& connection, const SimEvent& event) noexcept;
   void call_owner(SimConnection& connection) noexcept;
   SimListener* find(std::uint16_t port) const noexcept;
-  SimEvent& make_event() noexcept;
 
   using ReadyList = SimList<SimConnection, &SimConnection::ready_previous, &SimConnection::ready_next>;
 
   SimList<SimEvent, &SimEvent::previous, &SimEvent::next> events_;
   SimEvent* cursor_ = nullptr;  ///< Where `arrive` goes on, kept right by `drop_events`.
-  SimEvent* free_events_ = nullptr;
   std::uint64_t next_sequence_ = 0;
   SimList<SimConnection, &SimConnection::all_previous, &SimConnection::all_next> connections_;
   SimList<SimConnection, &SimConnection::wait_previous, &SimConnection::wait_next> waiting_;

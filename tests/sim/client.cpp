@@ -166,8 +166,8 @@ void Client::end_visit() {
   world_.forget(socket_.number());
   socket_ = {};
   phase_ = Phase::away;
-  next_ = world_.now() +
-          Duration(random_.any_size(world_.now() < world_.visits_until() ? 60'000'000 : 1'000'000));
+  const bool again = world_.now() < world_.visits_until();
+  next_ = world_.now() + Duration(again ? random_.below(60'000'000) : random_.any_size(1'000'000));
 }
 
 // ---- What it sees ------------------------------------------------------------------------------------

@@ -61,10 +61,8 @@ Error Faults::on_accept(unsigned connection) noexcept {
   } else if (random_.chance(rates_.refused)) {
     error = random_.pick({Error::no_descriptors, Error::no_memory, Error::io, Error::network_down});
   }
-  if (error != Error::none) {
+  if (error != Error::none)
     world_.log("connection %u: accept fails: %s", connection, microdot::to_string(error).data());
-    if (error == Error::closed) afflicted_.try_emplace(connection);
-  }
   return error;
 }
 

@@ -1,10 +1,8 @@
 // sim --seed N [--log]      lives one world and says how it went, with --log everything that happened in it
 // sim --seeds FROM..TO      lives many; the first that goes wrong is told with the end of its log
-// sim --day [--seed N]      24 hours of virtual time with clients that come and go
+// sim --hours H [--seed N]  hours of virtual time with clients that come and go; the memory at their end
 //
 // A seed decides everything: the limits, the faults, the clients. The same seed is the same run.
-
-#include <malloc.h>
 
 #include <chrono>
 #include <cstdio>
@@ -13,13 +11,13 @@
 #include <string>
 #include <string_view>
 
-#include "day.hpp"
+#include "long_life.hpp"
 #include "world.hpp"
 
 namespace {
 
 int usage() {
-  std::fputs("usage: sim --seed N [--log] | --seeds FROM..TO | --day [--seed N]\n", stderr);
+  std::fputs("usage: sim --seed N [--log] | --seeds FROM..TO | --hours H [--seed N]\n", stderr);
   return 2;
 }
 
@@ -86,14 +84,15 @@ int main(int argc, char** argv) {
   std::uint64_t from = 1;
   std::uint64_t to = 0;
   bool logs = false;
-  bool day = false;
+  long hours = 0;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     char* end = nullptr;
     if (argument == "--log") {
       logs = true;
-    } else if (argument == "--day") {
-      day = true;
+    } else if (argument == "--hours" && i + 1 < argc) {
+      hours = std::strtol(argv[++i], &end, 10);
+      if (*end != '\0' || hours <= 0) return usage();
     } else if (argument == "--seed" && i + 1 < argc) {
       from = to = std::strtoull(argv[++i], &end, 10);
       if (*end != '\0') return usage();
@@ -107,8 +106,8 @@ int main(int argc, char** argv) {
       return usage();
     }
   }
-  if (day) {
-    const sim::DayReport report = sim::live_day(from, std::chrono::hours(24));
+  if (hours != 0) {
+    const sim::LongLife report = sim::live_long(from, std::chrono::hours(hours));
     std::printf("%s", report.text.c_str());
     return report.failure.empty() ? 0 : 1;
   }

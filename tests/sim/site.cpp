@@ -85,7 +85,8 @@ Task<Response> read_some(Counts& counts, Request& req) {
   const Counted frame(counts.frames);
   char part[40];
   const Result<std::size_t> size = co_await req.stream().read(part);
-  co_return Response(size ? "enough" : "cut");
+  if (!size) co_return Response("cut", size.error() == Error::too_large ? 413 : 400);
+  co_return Response("enough");
 }
 
 Generator<std::string_view> pieces(Counts& counts, int count, int size, int ms) {

@@ -8,12 +8,12 @@
 
 namespace sim {
 
-struct DayReport {
+struct LongLife {
   std::string failure;  ///< Empty if all was well.
   std::string text;     ///< The figures, for people.
 };
 
 /// Clients come and go for `time`, some of them badly, on a network that is not perfect.
-DayReport live_day(std::uint64_t seed, microdot::Duration time);
+LongLife live_long(std::uint64_t seed, microdot::Duration time);
 
 }  // namespace sim

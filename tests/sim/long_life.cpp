@@ -1,9 +1,8 @@
-#include "day.hpp"
-
-#include <malloc.h>
+#include "long_life.hpp"
 
 #include <cstdio>
 
+#include "heap.hpp"
 #include "world.hpp"
 
 namespace sim {
@@ -12,17 +11,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Bytes that the process has from `malloc`.
-std::size_t allocated() { return mallinfo2().uordblks; }
-
 struct Memory {
-  std::size_t heap = allocated();
+  std::size_t heap = heap_bytes();
   std::size_t pool = microdot::task_pool().used();
 };
 
 }  // namespace
 
-DayReport live_day(std::uint64_t seed, microdot::Duration time) {
+LongLife live_long(std::uint64_t seed, microdot::Duration time) {
   Plan plan(seed);
   plan.limits = microdot::Limits::device();
   plan.limits.arena_bytes = 8192;
@@ -46,7 +42,7 @@ DayReport live_day(std::uint64_t seed, microdot::Duration time) {
   plan.fails_to_listen = plan.ends_early = plan.starts_again = false;
   plan.end = End::shutdown;
 
-  DayReport report;
+  LongLife report;
   World world(plan);
   Memory first;
   Memory last;
