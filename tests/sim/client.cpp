@@ -77,7 +77,7 @@ void Client::arrive() {
   coming_.clear();
   sent_ = received_ = 0;
   refused_before_ = answered_before_ = 0;
-  was_accepted_ = false;
+  was_accepted_ = ended_side_ = false;
   be_active();
   world_.log("%s: connection %u%s%s", name().c_str(), socket_.number(), slow_ ? ", slow" : "",
              stalls_ ? ", stalls" : "");
@@ -135,6 +135,7 @@ void Client::send_part() {
 void Client::end_side() {
   world_.log("%s: ends its side", name().c_str());
   judge_.expect_nothing_more(world_.now());
+  ended_side_ = true;
   socket_.shutdown_write();
 }
 
@@ -207,7 +208,7 @@ void Client::look() {
     return leave(random_.pick({Leave::close, Leave::reset, Leave::half_close}));
   }
   if (phase_ == Phase::waiting && judge_.outstanding() == 0) return after_answers();
-  if (world_.fair_time() - active_ > patience())
+  if (world_.fair_time() - std::max(active_, world_.ending_since()) > patience())
     world_.fail(name() + ": nothing comes, and the connection lives on");
 }
 
@@ -223,6 +224,9 @@ void Client::after_answers() {
 
 Duration Client::patience() const {
   const microdot::Limits& limits = world_.plan().limits;
+  // Idle connections are closed at once; an end of stream may stand in the queue.
+  if (world_.ending() && was_accepted_ && !lenient_ && !ended_side_ && judge_.outstanding() == 0)
+    return 100ms + 4 * world_.plan().port.latency;
   if (!was_accepted_ || next_ != TimePoint::max()) return Duration::max();  // it will act itself
   const auto of = [](microdot::Milliseconds time) { return Duration(time); };
   const Duration slack = 1500ms + 6 * world_.plan().port.latency;

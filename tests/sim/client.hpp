@@ -78,6 +78,7 @@ class Client {
   unsigned answered_before_ = 0;
   Duration active_{};  // when something happened last, in fair time
   bool was_accepted_ = false;
+  bool ended_side_ = false;
 };
 
 }  // namespace sim

@@ -219,6 +219,7 @@ void World::check_nothing_left() {
 void World::begin_end() {
   log("the server ends");
   ending_ = true;
+  ending_since_ = fair_time();
   deadline_ = now() + Duration(plan_.limits.shutdown_timeout);
   switch (plan_.end) {
     case End::shutdown: return site_.app.shutdown();

@@ -55,6 +55,8 @@ class World {
   unsigned new_tag() { return ++tags_; }
   /// The server has begun to end: it may cut everything short.
   bool ending() const { return ending_; }
+  /// In fair time.
+  Duration ending_since() const { return ending_since_; }
   void fail(const std::string& why);
   void forget(unsigned connection);
   /// The client's first request is on its way as a whole, on an accepted connection that nothing delays.
@@ -96,7 +98,8 @@ class World {
   Duration jumped_{};
   TimePoint visits_until_{};
   TimePoint deadline_ = TimePoint::max();  // of the shutdown
-  unsigned overdue_ = 0;                   // turns since then
+  Duration ending_since_{};
+  unsigned overdue_ = 0;  // turns since then
   unsigned tags_ = 0;
   unsigned turns_ = 0;
   bool ending_ = false;
