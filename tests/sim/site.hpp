@@ -50,6 +50,10 @@ class Site {
 
   /// Gives the port its files; handlers that block move its clock.
   void attach(microdot::SimPort& port);
+  /// While nothing runs: empty, or what was not given back.
+  std::string check() const {
+    return permits_.available() == 2 ? counts.check() : "a permit of a semaphore is lost";
+  }
   /// Time in which handlers kept the program from anything else.
   microdot::Duration blocked() const { return blocked_; }
 

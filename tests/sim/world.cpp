@@ -212,7 +212,7 @@ void World::check_nothing_left() {
     return fail("connections or exchanges are left");
   if (port_.open_transports() != 0) return fail("transports are left");
   if (port_.open_files() != 0) return fail("files are left open");
-  if (const std::string wrong = site_.counts.check(); !wrong.empty()) return fail(wrong);
+  if (const std::string wrong = site_.check(); !wrong.empty()) return fail(wrong);
   check();
 }
 
