@@ -36,7 +36,7 @@ void Server::make_room() noexcept {
   } else if (!draining_.empty()) {
     draining_.front().close_politely();
   } else if (!fresh_.empty() && fresh_.front().deadline() <= loop_->now() + Duration(limits().first_timeout) -
-                                                            Duration(limits().slow_grace)) {
+                                                                 Duration(limits().slow_grace)) {
     ++stats_.evicted;
     fresh_.front().close(false);
   }

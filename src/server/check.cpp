@@ -79,7 +79,8 @@ const char* Server::check() noexcept {
   std::size_t unlisted = 0;
   std::size_t active = 0;
   std::size_t closing = 0;
-  for (std::size_t i = 0; i < limits().connections; ++i) {
+  const std::size_t slots = connection_slots(limits());
+  for (std::size_t i = 0; i < slots; ++i) {
     const Connection& item = connection(i);
     if (const char* found = item.check()) wrong = found;
     if (item.state() == State::active) ++active;
@@ -87,10 +88,11 @@ const char* Server::check() noexcept {
     if (!item.linked()) ++unlisted;
   }
   if (wrong != nullptr) return wrong;
-  if (listed + unlisted != limits().connections) return "a connection stands in no list of the server";
-  if (open_ + free_connections != limits().connections) return "the open connections are miscounted";
+  if (listed + unlisted != slots) return "a connection stands in no list of the server";
+  if (open_ + free_connections != slots) return "the open connections are miscounted";
   if (queued_ != queued) return "the queue is miscounted";
-  if (open_ > usable_) return "more connections are open than the system allows";
+  if (open_ > usable_ + (slots - limits().connections))
+    return "more connections are open than the system allows";
 
   std::size_t free_exchanges = 0;
   free_exchanges_.for_each([&](const Exchange& item) {
@@ -104,8 +106,20 @@ const char* Server::check() noexcept {
   }
   if (wrong != nullptr) return wrong;
   if (busy + free_exchanges != limits().exchanges) return "an exchange is lost";
+  if (busy_ != busy) return "the busy exchanges are miscounted";
   if (busy != active) return "an exchange has no connection, or a connection no exchange";
-  if (queued != 0 && free_exchanges != 0) return "somebody waits for an exchange while one is free";
+  if (queued != 0 && free_exchanges != 0) {
+    // Only who has all the others waits while one is left.
+    const Endpoint holder = free_exchanges == 1 ? holder_of_others() : Endpoint{};
+    queue_.for_each([&](const Connection& item) {
+      if (!item.transport().peer().same_address(holder))
+        wrong = "somebody waits for an exchange while one is free";
+    });
+    if (wrong != nullptr) return wrong;
+  }
+  if (queued > limits().queue_length) return "the queue is too long";
+  if ((queued != 0 || tiers_.tier() != Tier::normal) && !review_.armed())
+    return "nobody looks after those who wait";
 
   TimePoint before = TimePoint::min();
   queue_.for_each([&](const Connection& item) {
@@ -115,15 +129,15 @@ const char* Server::check() noexcept {
   if (wrong != nullptr) return wrong;
 
   if (shutting_down_) {
-    if (listener_ != nullptr || idle != 0) return "a server that shuts down keeps idle connections";
+    if (listening_.port() != 0 || idle != 0) return "a server that shuts down keeps idle connections";
     if (!armed()) return "a shutdown has no deadline";
     if (open_ == 0 && !ended_.is_set()) return "a shutdown does not end";
     return nullptr;
   }
-  if (listener_ == nullptr) return "nobody listens";
-  if (accepting_paused_ && !armed()) return "accepting is paused for ever";
+  if (listening_.port() == 0) return "nobody listens";
+  if (!listening_.tries_again()) return "accepting is paused for ever";
   // What is closing wakes the listener when it is closed.
-  if (accepting_blocked_ && closing == 0 &&
+  if (listening_.blocked() && closing == 0 &&
       (!idle_.empty() || draining != 0 || (free_connections != 0 && open_ < usable_)))
     return "nobody is accepted though a connection could be had";
   return nullptr;

@@ -36,6 +36,8 @@ class Listening final : private ListenerEvents, private NetworkEvents, private T
   bool blocked() const noexcept { return state_ == State::blocked; }
   /// The system gives no connections.
   bool paused() const noexcept { return state_ == State::paused || state_ == State::lost; }
+  /// What is paused or lost does not stay so.
+  bool tries_again() const noexcept { return !paused() || armed(); }
   /// Clients have to wait: no connection is free, or the system is short of something.
   bool short_of_connections() const noexcept { return state_ == State::blocked || state_ == State::paused; }
 
