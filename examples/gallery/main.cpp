@@ -22,6 +22,14 @@ struct Options {
   bool device = false;  // as little memory as a microcontroller has: 12 connections, 3 requests at a time
 };
 
+// Ctrl-C does not wait long for downloads that are under way.
+constexpr Limits quick_to_end(Limits limits) {
+  limits.shutdown_timeout = 500ms;
+  return limits;
+}
+constexpr Limits kDevice = quick_to_end(Limits::device());
+static_assert(kDevice.memory() <= 48 * 1024);
+
 // What the sensor task writes and requests read. Both hold the lock meanwhile, so that nobody sees half a
 // reading.
 struct Sensor {
@@ -81,6 +89,12 @@ Task<int> main_task(App& app, Sensor& sensor, const Options& options) {
   co_return end == TaskState::done ? 0 : 1;
 }
 
+int serve(App& app, const Options& options) {
+  Sensor sensor;
+  add_routes(app, sensor, options.root);
+  return microdot::run(main_task(app, sensor, options));
+}
+
 bool parse(int argc, char** argv, Options& options) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view name = argv[i];
@@ -112,10 +126,14 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: gallery [--host ADDRESS] [--port NUMBER] [--root DIRECTORY] [--device]\n");
     return 2;
   }
-  Limits limits = options.device ? Limits::device() : Limits::host();
-  limits.shutdown_timeout = 500ms;  // Ctrl-C does not wait long for downloads that are under way
-  App app{limits};
-  Sensor sensor;
-  add_routes(app, sensor, options.root);
-  return microdot::run(main_task(app, sensor, options));
+  if (options.device) {
+    // A part of the program, not of the heap.
+    static StaticApp<kDevice> app;
+    std::printf("on a device's budget: %u connections, %u exchanges; the whole App is %zu bytes\n",
+                static_cast<unsigned>(kDevice.connections), static_cast<unsigned>(kDevice.exchanges),
+                sizeof app);
+    return serve(app, options);
+  }
+  App app{quick_to_end(Limits::host())};
+  return serve(app, options);
 }
