@@ -7,12 +7,19 @@
 
 namespace microdot::inline MICRODOT_ABI::detail {
 
+namespace {
+
+constexpr std::uint32_t kBurstBytes = 256 * 1024;
+
+}  // namespace
+
 void BodyReader::begin(const RequestParser& head, std::uint64_t max_content, std::size_t max_body) noexcept {
   chunked_ = head.chunked();
   if (chunked_) decoder_ = ChunkedDecoder({.content_bytes = max_content});
   remaining_ = head.content_length().value_or(0);
   max_body_ = std::min(max_body, window_.size());
   collected_ = 0;
+  burst_ = 0;
   whole_ = unread_ = leftover_ = {};
   waiting_ = nullptr;
   error_ = Error::none;
@@ -127,13 +134,20 @@ Result<std::string_view> BodyReader::next() noexcept {
 }
 
 bool BodyReader::ready() noexcept {
+  // A client that sends as fast as it is read leaves the loop to others in between. What is still in its
+  // socket is announced again; what is here already is not.
+  if (burst_ >= kBurstBytes && state_ == State::streaming && unread_.empty() &&
+      exchange_->peek_buffered().empty())
+    return false;
   result_ = next();
+  if (result_) burst_ += static_cast<std::uint32_t>(result_->size());
   return result_ || result_.error() != Error::would_block;
 }
 
 void BodyReader::wait(Strand& strand, std::coroutine_handle<> handle) noexcept {
   strand.park(handle);
   waiting_ = &strand;
+  burst_ = 0;
   exchange_->want_body();
 }
 

@@ -100,6 +100,7 @@ class BodyReader {
   Result<std::string_view> result_ = Error::would_block;
   std::string_view error_reason_;
   int error_status_ = 0;
+  std::uint32_t burst_ = 0;  // bytes given since a handler last waited
   State state_ = State::complete;
   Error error_ = Error::none;
   bool chunked_ = false;

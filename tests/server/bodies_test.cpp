@@ -398,5 +398,30 @@ TEST_F(Bodies, AnAnswerThatHasBegunIsNotInterruptedByGoOn) {
   EXPECT_EQ(answers_in(client.received()), 1);
 }
 
+TEST(FastBodies, AnUploadLeavesTheLoopToOthersInBetween) {
+  App app(Limits{
+      .connections = 2, .exchanges = 1, .max_content_length = 8 * 1024 * 1024, .max_body_length = 1024});
+  std::size_t read = 0;
+  app.post("/", [&read](Request& req) -> Task<Response> {
+    for (;;) {
+      const auto part = co_await req.stream().next();
+      if (!part || part->empty()) co_return Response("read");
+      read += part->size();
+    }
+  });
+  SimServer server(app);
+  SimClient client = server.sim.connect(kPort);
+  client.send(post("/", std::string(4 * 1024 * 1024, 'x')));
+  std::size_t most = 0;
+  for (int i = 0; i < 1000 && client.received().empty(); ++i) {
+    const std::size_t before = read;
+    server.loop.turn(Duration{0});
+    most = std::max(most, read - before);
+  }
+  EXPECT_EQ(read, 4U * 1024 * 1024);
+  EXPECT_EQ(body_of(client.received()), "read");
+  EXPECT_LT(most, 300U * 1024);
+}
+
 }  // namespace
 }  // namespace microdot_test
