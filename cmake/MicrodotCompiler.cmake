@@ -5,6 +5,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # Sees overlaps in std::string where there are none (GCC bug 105651).
   list(APPEND MICRODOT_WARNINGS -Wno-restrict)
 endif()
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # Takes the sources that are compiled together for headers.
+  list(APPEND MICRODOT_WARNINGS -Wno-subobject-linkage)
+endif()
 
 if(MICRODOT_SANITIZE)
   add_compile_options("-fsanitize=${MICRODOT_SANITIZE}" -fno-sanitize-recover=all -fno-omit-frame-pointer)
