@@ -370,7 +370,7 @@ TEST_F(SimTest, WhileTheInterfaceIsDownNothingArrives) {
 }
 
 TEST_F(SimTest, AChangeOfTheAddressIsToldAndEndsConnections) {
-  struct Watcher final : NetworkEvents {
+  struct Told final : NetworkEvents {
     void on_network_changed() noexcept override { ++changes; }
     int changes = 0;
   } watcher;
