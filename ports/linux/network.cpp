@@ -110,6 +110,10 @@ Error listen_error(int number) noexcept {
   }
 }
 
+// What a client does not take waits with us, where there are time-outs and rates, rather than in the system's
+// memory: megabytes for each connection that is not read, which all programs share.
+constexpr int kUnsentBytes = 128 * 1024;
+
 void set_option(int fd, int level, int name, int value) noexcept {
   setsockopt(fd, level, name, &value, sizeof value);
 }
@@ -120,7 +124,9 @@ int open_listener(const Address& address, int backlog) noexcept {
   const int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);  // accepted sockets inherit it
+  // Accepted sockets inherit these.
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentBytes);
   if (family == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, address.both_families ? 0 : 1);
   if (bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 ||
       listen(fd, backlog) != 0) {

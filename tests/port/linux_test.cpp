@@ -166,6 +166,26 @@ TEST_F(LinuxPortTest, SendsAFileWithoutReadingItAndNeverDiesOfIt) {
   unlink(name);
 }
 
+TEST_F(LinuxPortTest, TheSystemHoldsLittleOfWhatAClientDoesNotRead) {
+  ASSERT_TRUE(acceptor_.listen());
+  SocketClient client(acceptor_.number());
+  client.stop_reading();
+  Peer peer;
+  ASSERT_TRUE(acceptor_.accept(peer));
+  const std::string piece(16 * 1024, 'x');
+  const ConstBuffer buffer{piece.data(), piece.size()};
+  std::size_t taken = 0;
+  const auto send_on = [&] {
+    while (const auto sent = peer.transport->write({&buffer, 1}, false)) taken += *sent;
+  };
+  peer.when_writable = send_on;
+  peer.transport->set_interest(false, true);
+  for (int i = 0; i < 20; ++i) port_.poller().poll(20ms);
+  EXPECT_GT(taken, 64U * 1024);
+  EXPECT_LT(taken, 512U * 1024);  // with what is in the client's own window
+  peer.close();
+}
+
 TEST_F(LinuxPortTest, ServesBothFamiliesAndCallsIpv4ByItsName) {
   for (std::string_view host : {"", "::"}) {
     Acceptor both(port_);
