@@ -74,6 +74,17 @@ void add_routes(App& app, Sensor& sensor, std::string_view root) {
 
   app.get("/metrics", metrics);
   app.get("/healthz", healthz);
+
+  // How the server is: this request counts, too.
+  app.get("/api/stats", [](Request& req) {
+    const Stats stats = req.app.stats();
+    Response answer(
+        req.format(R"({{"connections":{},"exchanges":{},"queued":{},"requests":{},"refused":{}}})",
+                   stats.connections, stats.exchanges, stats.queued, stats.requests, stats.refused));
+    answer.header("Content-Type", "application/json");
+    answer.header("Cache-Control", "no-store");
+    return answer;
+  });
 }
 
 Task<int> main_task(App& app, Sensor& sensor, const Options& options) {

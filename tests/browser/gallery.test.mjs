@@ -2,142 +2,32 @@
 //
 // One server serves all tests, in order; SEED=<number> repeats a run's random moments.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readlinkSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { chromium } from "playwright-core";
+import {
+  assertNothingWrong, assertOnlyTheBrowserAborted, kFree, kImages, kQuick, kSlow, loadedImages, open, random, seeAllImages,
+  seed, startBrowser, startGallery, until,
+} from "./gallery.mjs";
 
-const kImages = 40;
 const kRefreshes = 30;
 const kAborted = Number(process.env.ABORTED ?? 1_000);
-/// Conditions of the network: bytes a second that the browser takes; -1 for no limit.
-const speed = (bytes) => ({ offline: false, latency: 0, downloadThroughput: bytes, uploadThroughput: -1 });
-const kSlow = speed(300 * 1024), kQuick = speed(1536 * 1024), kFree = speed(-1);
 
-const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
-let state = seed;
-function random() {  // mulberry32
-  state = (state + 0x6d2b79f5) | 0;
-  let t = Math.imul(state ^ (state >>> 15), 1 | state);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-}
-
-let server, exited, url, descriptorsAtStart, browser;
-
-/// What the server's open descriptors refer to.
-function descriptors() {
-  const folder = `/proc/${server.pid}/fd`;
-  return readdirSync(folder).flatMap((name) => {
-    try {
-      return [readlinkSync(`${folder}/${name}`).replace(/^socket:.*/, "socket")];
-    } catch {
-      return [];  // closed meanwhile
-    }
-  }).sort().join(" ");
-}
-
-async function until(what, condition, milliseconds = 10_000) {
-  const end = Date.now() + milliseconds;
-  while (!(await condition())) {
-    if (Date.now() > end) assert.fail(typeof what === "function" ? await what() : what);
-    await sleep(20);
-  }
-}
+let gallery, server, exited, url, get, descriptors, descriptorsAtStart, browser;
 
 before(async () => {
-  const [program, ...given] = process.env.MICRODOT_GALLERY.split(" ");
-  const place = ["--host", "127.0.0.1", "--port", "0"];
-  server = spawn(program, [...given, ...place], { stdio: ["ignore", "pipe", "inherit"] });
-  exited = once(server, "exit");
-  let output = "";
-  server.stdout.on("data", (data) => (output += data));
-  await until(() => `the gallery did not say where it is: ${output}`, () => /http:\/\/\S+/.test(output));
-  url = output.match(/http:\/\/\S+/)[0];
-  const sockets = () => descriptors().match(/socket/g).length;
-  const socketsAtStart = sockets();
-  await get("/");  // the server keeps open the directory that it has served
-  await until("a connection stays open", () => sockets() === socketsAtStart);
-  descriptorsAtStart = descriptors();
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM,
-    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-      "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
+  gallery = await startGallery();
+  ({ server, exited, url, get, descriptors, descriptorsAtStart } = gallery);
+  browser = await startBrowser();
   console.log(`seed ${seed}, ${url}`);
 });
 
 after(async () => {
   await browser?.close();
-  if (server && server.exitCode === null && server.signalCode === null) server.kill("SIGKILL");
+  gallery?.kill();
 });
-
-/// A new page that remembers what went wrong in it.
-async function open(context) {
-  const page = await context.newPage();
-  const wrong = { console: [], failed: [], status: [] };
-  page.on("console", (message) => message.type() === "error" && wrong.console.push(message.text()));
-  page.on("pageerror", (error) => wrong.console.push(String(error)));
-  page.on("requestfailed", (request) => wrong.failed.push(`${request.failure().errorText} ${request.url()}`));
-  page.on("response", (response) => {
-    if (response.status() >= 400) wrong.status.push(`${response.status()} ${response.url()}`);
-  });
-  const network = await context.newCDPSession(page);
-  await network.send("Network.enable");
-  return { page, wrong, network };
-}
-
-const loadedImages = (page) =>
-  page.evaluate(() => {
-    const images = [...document.querySelectorAll("main img")];
-    return images.filter((image) => image.complete && image.naturalWidth > 0).length;
-  });
-
-/// Scrolls to the bottom as a reader does and waits until every image is there.
-async function seeAllImages(page) {
-  await page.evaluate(async () => {
-    for (let y = 0; y < document.body.scrollHeight; y += innerHeight / 2) {
-      scrollTo(0, y);
-      await new Promise(requestAnimationFrame);
-    }
-    scrollTo(0, document.body.scrollHeight);
-  });
-  let loaded;
-  await until(
-    () => `${loaded} of ${kImages} images`,
-    async () => (loaded = await loadedImages(page)) === kImages,
-  );
-}
-
-/// Refreshing ends requests, which is the browser's own doing; nothing else may fail.
-function assertOnlyTheBrowserAborted(wrong) {
-  assert.deepEqual(wrong.failed.filter((line) => !line.startsWith("net::ERR_ABORTED ")), []);
-  assert.deepEqual(wrong.status, []);
-}
-
-function assertNothingWrong(wrong) {
-  assert.deepEqual(wrong, { console: [], failed: [], status: [] });
-}
-
-/// A plain request, outside the browser. A given agent may keep its connection.
-function get(path, options = {}) {
-  return new Promise((resolve, reject) => {
-    const request = http.get(new URL(path, url), { agent: false, timeout: 5000, ...options }, (response) => {
-      const parts = [];
-      response.on("data", (part) => parts.push(part));
-      response.on("end", () => {
-        resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(parts) });
-      });
-      response.on("error", reject);
-    });
-    request.on("timeout", () => request.destroy(new Error(`no answer for ${path}`)));
-    request.on("error", reject);
-  });
-}
 
 test("the page loads 40 of 40 images, and nothing fails", { timeout: 60_000 }, async () => {
   const context = await browser.newContext();
