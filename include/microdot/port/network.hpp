@@ -148,7 +148,7 @@ struct ListenOptions {
   std::string_view host = {};  ///< "" or "::" is every address of both families, "0.0.0.0" every IPv4 one, or
                                ///< a literal address, or "localhost".
   std::uint16_t port = 0;      ///< 0: the system chooses.
-  int backlog = 511;
+  int backlog = 4096;          ///< Connections that wait to be accepted; the system may allow fewer.
 };
 
 /// Who wants to know when the system's interfaces or addresses change; called from `Poller::poll` only.
