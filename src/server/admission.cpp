@@ -11,6 +11,9 @@ namespace microdot::inline MICRODOT_ABI::detail {
 namespace {
 
 constexpr Duration kReviewInterval = std::chrono::milliseconds(100);
+// A client's first bytes follow its connection at once. Were silent ones kept for longer, a few addresses
+// that always come anew could have every connection.
+constexpr Duration kSilentGrace = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -35,8 +38,8 @@ void Server::make_room() noexcept {
     idle_.front().close(false);
   } else if (!draining_.empty()) {
     draining_.front().close_politely();
-  } else if (!fresh_.empty() && fresh_.front().deadline() <= loop_->now() + Duration(limits().first_timeout) -
-                                                                 Duration(limits().slow_grace)) {
+  } else if (!fresh_.empty() &&
+             fresh_.front().deadline() <= loop_->now() + Duration(limits().first_timeout) - kSilentGrace) {
     ++stats_.evicted;
     fresh_.front().close(false);
   }

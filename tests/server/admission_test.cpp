@@ -231,6 +231,19 @@ TEST_F(Admission, WaitingNewcomersAreLetInWhenASilentOneHasBecomeOld) {
   EXPECT_FALSE(silent[1].closed());
 }
 
+TEST_F(Admission, SilentOnesThatAlwaysComeAnewDoNotKeepOthersOut) {
+  SimServer server(app_);
+  std::vector<SimClient> silent;
+  for (int i = 0; i < 20; ++i) {
+    silent = send_all(server, 8, "");
+    server.run_for(200ms);
+    SimClient me = server.send_from(kMe, get("/", "Connection: close\r\n"));
+    EXPECT_EQ(status_of(me.received()), 200);
+    silent.clear();
+    server.run_for(100ms);
+  }
+}
+
 TEST_F(Admission, OneThatSendsNothingIsClosedAfterTheFirstTimeout) {
   SimServer server(app_);
   SimClient client = server.send_from(kMe, "");
