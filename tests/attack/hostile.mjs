@@ -59,6 +59,22 @@ const attacks = {
   // As many as there are, ten times over: each asks once and stays.
   flood: () => keep(Number(count ?? 10_240), (socket) => socket.write(get("/"))),
 
+  // The same from so many addresses that none has more than its share.
+  crowd: () => {
+    for (let i = 1; i <= 250; ++i) keep(40, (socket) => socket.write(get("/")), { source: `127.0.2.${i}` });
+  },
+
+  // From two addresses: says nothing, and leaves before it becomes old.
+  restless: () => {
+    for (const source of ["127.0.2.1", "127.0.2.2"])
+      keep(600, (socket) => setTimeout(() => socket.destroy(), 1500), { source });
+  },
+
+  // Asks for the last time and never reads: what the server has written waits in the system.
+  unclosed: () => keep(1000, (socket) => {
+    socket.write(`GET /owned HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+  }, { reads: false }),
+
   unread: () => keep(1000, (socket) => {
     socket.write(pick([get("/owned").repeat(100), get("/file").repeat(200), get("/endless")]));
   }, { reads: false }),
