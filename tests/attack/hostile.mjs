@@ -35,6 +35,9 @@ function keep(count, use, { reads = true, source = "127.0.0.1" } = {}) {
   more();
 }
 
+/// One that does not read does not learn of its end: it leaves after a while, so that another comes.
+const leave = (socket) => setTimeout(() => socket.destroy(), 2000 + Math.random() * 3000);
+
 /// Writes `make()` again and again, as fast as the other side takes it.
 function pour(socket, make) {
   const more = () => {
@@ -72,14 +75,16 @@ const attacks = {
 
   // Asks for the last time and never reads: what the server has written waits in the system.
   unclosed: () => keep(1000, (socket) => {
-    socket.write(`GET /owned HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    socket.write("GET /owned HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    leave(socket);
   }, { reads: false }),
 
   unread: () => keep(1000, (socket) => {
     socket.write(pick([get("/owned").repeat(100), get("/file").repeat(200), get("/endless")]));
+    leave(socket);
   }, { reads: false }),
 
-  silent: () => keep(1000, () => {}),
+  silent: () => keep(2000, () => {}),
 
   halfclose: () => keep(500, (socket) => socket.end(pick([get("/file"), get("/owned"), "GET / HT", ""]))),
 
