@@ -73,12 +73,12 @@ struct Limits {
   // ---- What is there at once ----
   std::uint32_t connections = 1024;  ///< Accepted sockets, idle ones included. About 256 bytes each.
   std::uint32_t connections_per_client =
-      0;                         ///< Of one client address; 0: three quarters of `connections`.
-                                 ///< As many as `connections`: no cap. A newcomer beyond gets 503.
-  std::uint32_t exchanges = 64;  ///< Requests being read, handled and answered: see `exchange_memory`. From
-                                 ///< two on, no client address ever holds all of them.
-  std::uint32_t streams = 64;    ///< Live streams, apart from exchanges: for WebSocket and Server-Sent
-                                 ///< Events, which are to come.
+      0;                              ///< Of one client address; 0: three quarters of `connections`.
+                                      ///< As many as `connections`: no cap. A newcomer beyond gets 503.
+  std::uint32_t exchanges = 64;       ///< Requests being read, handled and answered: see `exchange_memory`. A
+                                      ///< client address takes one if it has fewer than it leaves to others.
+  std::uint32_t streams = 64;         ///< Live streams, apart from exchanges: for WebSocket and Server-Sent
+                                      ///< Events, which are to come.
   std::uint32_t stream_bytes = 4096;  ///< Memory of one stream: its windows and its handler's frames.
   std::uint32_t queue_length = 512;   ///< Connections that wait for an exchange; one more gets 503 at once.
   std::uint32_t background_tasks = 256;  ///< Running tasks that requests have started with `create_task`; one

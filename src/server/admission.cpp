@@ -99,9 +99,7 @@ bool Server::short_of_connections() const noexcept {
 
 void Server::want_exchange(Connection& connection) noexcept {
   connection.unlink();
-  const bool only_one_free = busy_ + 1 == limits().exchanges;
-  if (!free_exchanges_.empty() &&
-      !(only_one_free && holder_of_others().same_address(connection.transport().peer()))) {
+  if (may_have_another(connection.transport().peer())) {
     Exchange& exchange = free_exchanges_.pop_front();
     if (++busy_ > stats_.exchanges_high_water) stats_.exchanges_high_water = busy_;
     exchange.assign(connection);
@@ -116,22 +114,17 @@ void Server::want_exchange(Connection& connection) noexcept {
   if (!review_.armed()) loop_->timers().arm(review_, loop_->now() + kReviewInterval);
 }
 
-// The client that has every exchange but one; it never gets that, too. None if there is no such client, if
-// there is but one exchange, or if it is a proxy for many.
-Endpoint Server::holder_of_others() const noexcept {
-  Endpoint holder;
-  if (limits().exchanges == 1) return holder;
+// A client takes one if it has fewer than it leaves to others: half of them if it is alone, a quarter beside
+// one that has half. So it takes many to have them all.
+bool Server::may_have_another(const Endpoint& client) const noexcept {
+  const std::uint32_t left = limits().exchanges - busy_;
+  if (busy_ < left || left == 0) return left != 0;
+  std::uint32_t held = 0;
   for (std::size_t i = 0; i < limits().exchanges; ++i) {
     const Connection* busy = exchange(i).connection();
-    if (busy == nullptr) continue;
-    const Endpoint peer = busy->transport().peer();
-    if (holder.family == Endpoint::Family::none) {
-      holder = peer;
-    } else if (!holder.same_address(peer)) {
-      return {};
-    }
+    if (busy != nullptr && busy->transport().peer().same_address(client)) ++held;
   }
-  return is_proxy(holder) ? Endpoint{} : holder;
+  return held < left || is_proxy(client);
 }
 
 void Server::free_exchange(Exchange& exchange) noexcept {
@@ -143,11 +136,9 @@ void Server::free_exchange(Exchange& exchange) noexcept {
 
 void Server::serve_queue() noexcept {
   while (!queue_.empty() && !free_exchanges_.empty()) {
-    // First come first served, but for a client that has all the others.
-    const Endpoint holder = busy_ + 1 == limits().exchanges ? holder_of_others() : Endpoint{};
-    Connection* next = queue_.find([&](Connection& waiting) {
-      return holder.family == Endpoint::Family::none || !waiting.transport().peer().same_address(holder);
-    });
+    // First come first served, of those who may have one.
+    Connection* next =
+        queue_.find([&](Connection& waiting) { return may_have_another(waiting.transport().peer()); });
     if (next == nullptr) return;
     leave_queue(*next);
     next->transport().set_interest(true, false);

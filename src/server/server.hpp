@@ -105,7 +105,7 @@ class Server final : private ExitListener, private Timer {
 
   bool over_client_cap(const Endpoint& client) const noexcept;
   bool is_proxy(const Endpoint& client) const noexcept { return client.is_in(trusted_proxies_); }
-  Endpoint holder_of_others() const noexcept;
+  bool may_have_another(const Endpoint& client) const noexcept;
   void serve_queue() noexcept;
   void refuse(Connection& connection) noexcept;
   void forfeit_slow() noexcept;

@@ -106,6 +106,27 @@ TEST_F(Admission, NoAddressEverHasEveryExchange) {
   for (const SimClient& client : greedy) EXPECT_EQ(status_of(client.received()), 200);
 }
 
+TEST_F(Admission, ItTakesManyAddressesToHaveEveryExchange) {
+  Limits limits = kLimits;
+  limits.connections = 40;
+  limits.exchanges = 8;
+  limits.queue_length = 30;
+  App app(limits);
+  add_routes(app);
+  SimServer server(app);
+  std::vector<SimClient> greedy;
+  for (const std::uint32_t held : {4U, 6U, 7U}) {  // half of what is left, each
+    const std::string from = address(greedy.size());
+    for (int i = 0; i < 8; ++i) greedy.push_back(server.send_from(from, get("/sleep/5")));
+    EXPECT_EQ(server.stats().exchanges, held);
+    SimClient me = server.send_from(kMe, get("/"));
+    EXPECT_EQ(status_of(me.received()), 200);
+  }
+  server.run_for(30s);
+  for (const SimClient& client : greedy) EXPECT_TRUE(status_of(client.received()) != 0);
+  EXPECT_EQ(server.stats().queued, 0U);
+}
+
 TEST_F(Admission, OthersPassAClientThatWaitsOnlyForItself) {
   SimServer server(app_);
   SimClient a = server.send_from("10.0.0.1", get("/sleep/4"));
