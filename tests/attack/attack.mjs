@@ -84,6 +84,7 @@ const kAttacks = {
   "half-closed": hostile("halfclose"),
   "resets": hostile("reset"),
   "single bytes": hostile("dribble"),
+  "pair of addresses": hostile("pair"),
   "endless heads": hostile("heads"),
   "endless chunks": hostile("chunks"),
 };

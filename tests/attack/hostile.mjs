@@ -98,6 +98,12 @@ const attacks = {
     dribble(socket, post(pick(["/echo", "/stream"]), "Content-Length: 16000"), "x");
   }),
 
+  // The same from two addresses: no client alone has all it needs.
+  pair: () => {
+    for (const source of ["127.0.2.1", "127.0.2.2"])
+      keep(500, (socket) => dribble(socket, "GET / HTTP/1.1\r\nHost: a\r\nX-Long: ", "x"), { source });
+  },
+
   heads: () => {
     const fields = Array.from({ length: 100 }, (_, i) => `X-Field-${i}: ${"v".repeat(50)}\r\n`).join("");
     keep(200, (socket) => {
