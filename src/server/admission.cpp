@@ -29,7 +29,7 @@ Connection* Server::take_connection(bool evict) noexcept {
 
 // An idle client can come again, one that drains has its answer, and one that has said nothing for a while
 // may never do so; a newcomer can't be served otherwise. Those who were refused go first, so that they cost
-// others nothing.
+// others nothing; last those who hardly read their answer.
 void Server::make_room() noexcept {
   if (!draining_.empty() && !draining_.front().used()) {
     draining_.front().close_politely();
@@ -42,6 +42,11 @@ void Server::make_room() noexcept {
              fresh_.front().deadline() <= loop_->now() + Duration(limits().first_timeout) - kSilentGrace) {
     ++stats_.evicted;
     fresh_.front().close(false);
+  } else if (Connection* slow = sending_.find([&](Connection& sending) {
+               return sending.pace().too_slow(loop_->now(), limits().slow_grace, limits().write_rate);
+             })) {
+    ++stats_.forfeited;
+    slow->give_up();
   }
 }
 
@@ -213,8 +218,8 @@ void Server::review() noexcept {
 void Server::on_review() noexcept {
   pressure_ = loop_->port().pressure();
   if (queued_ != 0) forfeit_slow();
-  // A newcomer that says nothing has become old enough to make room.
-  if (listening_.blocked() && !fresh_.empty()) listening_.resume();
+  // One that says nothing, or does not read, may be old enough by now to make room.
+  if (listening_.blocked() && (!fresh_.empty() || !sending_.empty())) listening_.resume();
   review();
   refused_lately_ = full_lately_ = false;
 }

@@ -165,6 +165,7 @@ void Connection::continue_tail() noexcept {
   switch (send_tail()) {
     case Error::none:
       tail_.clear();
+      unlink();
       if (keep_alive_) return go_idle();
       return linger_ ? close_gracefully() : close(false);
     case Error::would_block: {
@@ -173,6 +174,7 @@ void Connection::continue_tail() noexcept {
       pace_.begin_wait(now);
       if (pace_.too_slow(now, limits.write_timeout, limits.write_rate)) return give_up();
       transport_->set_interest(false, true);
+      server_->now_sending(*this);
       return set_deadline(limits.write_timeout);
     }
     default: return close(true);

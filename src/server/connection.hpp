@@ -77,6 +77,8 @@ class Connection final : public ListHook, public TransportEvents, private Timer 
   void go_idle() noexcept;
   /// Sends the rest of the body, then goes idle, or ends if not `keep_alive`, gracefully if `linger`.
   void go_tail(bool keep_alive, bool linger) noexcept;
+  /// The client takes it too slowly, or not at all: resets it.
+  void give_up() noexcept;
   /// Sends what is left of the tail. `none` when all is sent; `would_block`; `unsupported` when the file's
   /// bytes have to pass through a buffer; `closed`.
   Error send_tail() noexcept;
@@ -98,7 +100,6 @@ class Connection final : public ListHook, public TransportEvents, private Timer 
   void on_timer() noexcept override;
 
   void continue_tail() noexcept;
-  void give_up() noexcept;
   void drain() noexcept;
 
   Server* server_;

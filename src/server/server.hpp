@@ -84,6 +84,10 @@ class Server final : private ExitListener, private Timer {
   void refuse_queued(Connection& connection) noexcept;
   /// Became idle.
   void now_idle(Connection& connection) noexcept;
+  /// Waits for its client to take the rest of a body; may be said again.
+  void now_sending(Connection& connection) noexcept {
+    if (!connection.linked()) sending_.push_back(connection);
+  }
   /// Was answered for the last time.
   void now_draining(Connection& connection) noexcept;
   /// Is closed and may be used for another socket.
@@ -130,8 +134,9 @@ class Server final : private ExitListener, private Timer {
   std::byte* exchanges_ = nullptr;
   Listening listening_{*this};
   List<Connection> free_;
-  List<Connection> fresh_;  // have not sent anything yet
-  List<Connection> idle_;   // between requests, longest idle first
+  List<Connection> fresh_;    // have not sent anything yet
+  List<Connection> idle_;     // between requests, longest idle first
+  List<Connection> sending_;  // the rest of a body, without an exchange
   List<Connection> draining_;
   List<Connection> queue_;  // first come first
   List<Exchange> free_exchanges_;

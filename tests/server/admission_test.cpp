@@ -265,6 +265,27 @@ TEST_F(Admission, SilentOnesThatAlwaysComeAnewDoNotKeepOthersOut) {
   }
 }
 
+TEST_F(Admission, ThoseWhoDoNotReadMakeRoom) {
+  for (const WhenFull when_full : {WhenFull::refuse, WhenFull::wait}) {
+    Limits limits = kLimits;
+    limits.when_full = when_full;
+    App app(limits);
+    add_routes(app);
+    SimServer server(app, {.receive_window = 200});
+    auto greedy = send_all(server, 8, get("/view"));
+    EXPECT_EQ(server.stats().exchanges, 0U);
+    SimClient early = server.send_from(kMe, get("/"));
+    EXPECT_EQ(status_of(early.received()), when_full == WhenFull::refuse ? 503 : 0);
+    server.run_for(2500ms);
+    SimClient late = server.send_from(kMe, get("/"));
+    EXPECT_EQ(status_of(late.received()), 200);
+    EXPECT_TRUE(greedy[0].was_reset());
+    EXPECT_FALSE(greedy[7].closed());
+    EXPECT_EQ(server.stats().forfeited, 1U);
+    EXPECT_EQ(status_of(early.received()), when_full == WhenFull::refuse ? 503 : 200);
+  }
+}
+
 TEST_F(Admission, OneThatSendsNothingIsClosedAfterTheFirstTimeout) {
   SimServer server(app_);
   SimClient client = server.send_from(kMe, "");
