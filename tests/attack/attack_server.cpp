@@ -23,6 +23,10 @@ constexpr std::size_t kOwnedBytes = 256 * 1024;
 void add_routes(App& app, std::string_view root) {
   app.get("/", [](Request&) { return "Hello"; });
   app.get("/file", [root](Request&) { return send_file("file", {.root = root}); });  // 64 KiB
+  app.get("/large", [](Request&) {
+    static const std::string kLarge(std::size_t{4} * 1024 * 1024, 'l');
+    return std::string_view(kLarge);
+  });
   app.get("/owned", [](Request&) { return Response(std::string(kOwnedBytes, 'o')); });
   app.get("/endless", [](Request&) -> Generator<std::string_view> {
     static const std::string kPiece(4096, 'e');

@@ -104,6 +104,12 @@ const attacks = {
       keep(500, (socket) => dribble(socket, "GET / HTTP/1.1\r\nHost: a\r\nX-Long: ", "x"), { source });
   },
 
+  // From two addresses: what needs no exchange any more needs a connection still.
+  hoard: () => {
+    for (const source of ["127.0.2.1", "127.0.2.2"])
+      keep(600, (socket) => socket.write(get("/large")), { source, reads: false });
+  },
+
   heads: () => {
     const fields = Array.from({ length: 100 }, (_, i) => `X-Field-${i}: ${"v".repeat(50)}\r\n`).join("");
     keep(200, (socket) => {

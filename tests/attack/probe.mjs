@@ -84,6 +84,7 @@ async function probe(options) {
     waiting.add(outcome);
     return outcome;
   };
+  process.on("disconnect", () => process.exit());
   await askOne();
   const timer = setInterval(askOne, options.interval);
   process.send("started");

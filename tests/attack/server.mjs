@@ -13,8 +13,17 @@ export async function until(condition, milliseconds = 10_000) {
   return false;
 }
 
+/// Starts a program that does not outlive this one.
+export function start(program, args, options) {
+  const child = spawn(program, args, options);
+  const end = () => child.kill("SIGKILL");
+  process.on("exit", end);
+  child.on("exit", () => process.off("exit", end));
+  return child;
+}
+
 export async function startServer(program, args, env = {}) {
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
+  const child = start(program, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
   // Not "exit": then all output is there.
