@@ -12,7 +12,7 @@ import { startProbe } from "./probe.mjs";
 import { get, start, startServer, until } from "./server.mjs";
 
 const [program, ...chosen] = process.argv.slice(2);
-const kSeconds = Number(process.env.SECONDS_EACH ?? 4);
+const kSeconds = Number(process.env.SECONDS_EACH ?? 3);
 const kServed = 0.995;         // of the well-behaved client's requests
 const kResidentGrowth = 256;   // KB
 const kBytesPerConnection = 512;
@@ -105,13 +105,14 @@ const kAttacksOnFew = {
 async function underAttack(name, attack, server) {
   const before = server.resident();
   const descriptors = server.descriptors();
+  const waited = server.processorWait();
   const probe = await startProbe({
     port: server.port, targets: [{ path: "/", text: "Hello" }, { path: "/file", bytes: kFileBytes, text: "ffff" }],
   });
   const attackers = attack(server.port);
   await sleep(kSeconds * 1000);
   const high = server.resident();
-  const { asked, missed, misses, p50, p99, max } = await probe.stop();
+  const { asked, missed, misses, p50, p99, max, late } = await probe.stop();
   const seen = await attackers.seen?.();
   await attackers.end();
 
@@ -131,7 +132,10 @@ async function underAttack(name, attack, server) {
   const times = [p50, p99, max].map((time) => time.toFixed(1).padStart(6)).join(" ");
   verdict(name, `served ${asked - missed} of ${asked}, p50/p99/max ${times} ms, resident ${before} KB ` +
     `${growth < 0 ? "" : "+"}${growth} (meanwhile ${high}) ${seen ? JSON.stringify(seen) : ""}`, wrong);
-  for (const miss of missed !== 0 && wrong.length === 0 ? misses : []) console.log(`       ${miss}`);
+  if (missed === 0) return;
+  for (const miss of wrong.length === 0 ? misses : []) console.log(`       ${miss}`);
+  console.log(`       the machine kept the server waiting for ${(server.processorWait() - waited).toFixed(0)} ms in all, ` +
+    `the client for ${late.toFixed(0)} ms at once`);
 }
 
 async function attackAll(attacks, ...options) {

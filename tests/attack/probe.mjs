@@ -4,7 +4,9 @@
 //
 //   const probe = await startProbe({ port, targets: [{ path, bytes }] });
 //   …
-//   const { asked, missed, p50, p99, max } = await probe.stop();
+//   const { asked, missed, p50, p99, max, late } = await probe.stop();
+//
+// `late` is by how many milliseconds the machine kept the probe itself waiting, at most.
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import http from "node:http";
@@ -86,7 +88,13 @@ async function probe(options) {
   };
   process.on("disconnect", () => process.exit());
   await askOne();
-  const timer = setInterval(askOne, options.interval);
+  let last = performance.now(), late = 0;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    late = Math.max(late, now - last - options.interval);
+    last = now;
+    askOne();
+  }, options.interval);
   process.send("started");
   await once(process, "message");
   clearInterval(timer);
@@ -97,7 +105,7 @@ async function probe(options) {
   const misses = outcomes.filter((outcome) => outcome.wrong)
     .map(({ at, wrong }) => `${wrong} at ${((at - outcomes[0].at) / 1000).toFixed(1)} s`);
   process.send({
-    asked, missed: misses.length, misses, p50: quantile(0.5), p99: quantile(0.99), max: took.at(-1),
+    asked, missed: misses.length, misses, p50: quantile(0.5), p99: quantile(0.99), max: took.at(-1), late,
   });
 }
 

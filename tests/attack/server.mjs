@@ -45,6 +45,8 @@ export async function startServer(program, args, env = {}) {
     descriptors: () => readdirSync(`/proc/${child.pid}/fd`).length,
     /// Time on the processor so far: milliseconds.
     processorTime: () => Number(proc("schedstat").split(" ")[0]) / 1e6,
+    /// Time that it wanted to run and did not get a processor: milliseconds.
+    processorWait: () => Number(proc("schedstat").split(" ")[1]) / 1e6,
     get: (path) => get(port, path),
     /// The App's statistics, without the request that asks for them.
     async stats() {

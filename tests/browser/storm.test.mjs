@@ -60,33 +60,42 @@ async function assertAllImagesLoad() {
 }
 
 test("refreshes all the time, tabs closed in mid-load", { timeout: (kSeconds + 60) * 1000 }, async (t) => {
-  const context = await browser.newContext();
-  const done = { refreshes: 0, tabs: 0 };
+  const stormy = await startBrowser();
+  const context = await stormy.newContext();
+  const done = { refreshes: 0, tabs: 0, stuck: 0 };
   const fresh = async () => {
     const { page, network } = await open(context);
     await network.send("Network.setCacheDisabled", { cacheDisabled: true });
     ++done.tabs;
     return page;
   };
-  // A load that is left never ends: that is the point.
+  // A load that is left never ends: that is the point. Now and then the browser itself does not come to an end with
+  // a tab that is closed or opened in the middle of one: then it is left, too.
   const left = (promise) => promise.catch(() => {});
+  const change = async (page) => {
+    await page?.close();
+    return fresh();
+  };
+  const changed = async (page) => {
+    for (;; ++done.stuck, page = undefined) {
+      const next = await Promise.race([change(page), sleep(5000)]);
+      if (next) return next;
+    }
+  };
   await whileAsked(t, async (end) => {
     await Promise.all(Array.from({ length: kTabs }, async () => {
-      let page = await fresh();
+      let page = await changed();
       while (performance.now() < end) {
         ++done.refreshes;
         left(page.goto(gallery.url, { waitUntil: "commit" }));
         await sleep(kRefresh);
-        if (random() < 0.9) continue;
-        await page.close();
-        page = await fresh();
+        if (random() < 0.1) page = await changed(page);
       }
-      await page.close();
     }));
   });
   t.diagnostic(JSON.stringify(done));
   assert.ok(done.refreshes > kTabs * kSeconds, "a browser this slow makes no storm");
-  await context.close();
+  await stormy.close();
   await assertAllImagesLoad();
   await assertNothingIsLeft();
 });
