@@ -142,8 +142,14 @@ void Server::free_exchange(Exchange& exchange) noexcept {
 void Server::serve_queue() noexcept {
   while (!queue_.empty() && !free_exchanges_.empty()) {
     // First come first served, of those who may have one.
-    Connection* next =
-        queue_.find([&](Connection& waiting) { return may_have_another(waiting.transport().peer()); });
+    Endpoint refused;  // those behind it of the same client need not be asked
+    Connection* next = queue_.find([&](Connection& waiting) {
+      const Endpoint client = waiting.transport().peer();
+      if (client.same_address(refused)) return false;
+      if (may_have_another(client)) return true;
+      refused = client;
+      return false;
+    });
     if (next == nullptr) return;
     leave_queue(*next);
     next->transport().set_interest(true, false);

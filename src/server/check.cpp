@@ -76,6 +76,7 @@ const char* Server::check() noexcept {
   const std::size_t queued = count(queue_, State::queued);
   const std::size_t idle = count(idle_, State::idle) + count(fresh_, State::idle);
   const std::size_t draining = count(draining_, State::draining);
+  count(sending_, State::tail);
   std::size_t unlisted = 0;
   std::size_t active = 0;
   std::size_t closing = 0;
@@ -109,10 +110,8 @@ const char* Server::check() noexcept {
   if (busy_ != busy) return "the busy exchanges are miscounted";
   if (busy != active) return "an exchange has no connection, or a connection no exchange";
   if (queued != 0 && free_exchanges != 0) {
-    // Only who has all the others waits while one is left.
-    const Endpoint holder = free_exchanges == 1 ? holder_of_others() : Endpoint{};
     queue_.for_each([&](const Connection& item) {
-      if (!item.transport().peer().same_address(holder))
+      if (may_have_another(item.transport().peer()))
         wrong = "somebody waits for an exchange while one is free";
     });
     if (wrong != nullptr) return wrong;
