@@ -1,6 +1,8 @@
 /// Who gets what: connections for newcomers, exchanges for those who have something to say, and what happens
 /// when there are too few of either.
 
+#include <algorithm>
+
 #include <microdot/base/text.hpp>
 #include <microdot/http/response_writer.hpp>
 
@@ -14,6 +16,13 @@ constexpr Duration kReviewInterval = std::chrono::milliseconds(100);
 // A client's first bytes follow its connection at once. Were silent ones kept for longer, a few addresses
 // that always come anew could have every connection.
 constexpr Duration kSilentGrace = std::chrono::milliseconds(100);
+
+// Whether two connections count as one client's. Whoever has an IPv6 address has a network of 2^64 of them
+// (RFC 6177).
+bool same_client(const Endpoint& a, const Endpoint& b) noexcept {
+  if (a.family != Endpoint::Family::ipv6 || b.family != a.family) return a.same_address(b);
+  return std::equal(a.address.begin(), a.address.begin() + 8, b.address.begin());
+}
 
 }  // namespace
 
@@ -68,7 +77,7 @@ bool Server::over_client_cap(const Endpoint& client) const noexcept {
   for (std::size_t i = 0; i < connection_slots(limits()); ++i) {
     // Who is being seen off counts no more.
     if (connection(i).is_open() && connection(i).state() != Connection::State::draining &&
-        connection(i).transport().peer().same_address(client))
+        same_client(connection(i).transport().peer(), client))
       ++count;
   }
   return count > cap && !is_proxy(client);
@@ -127,7 +136,7 @@ bool Server::may_have_another(const Endpoint& client) const noexcept {
   std::uint32_t held = 0;
   for (std::size_t i = 0; i < limits().exchanges; ++i) {
     const Connection* busy = exchange(i).connection();
-    if (busy != nullptr && busy->transport().peer().same_address(client)) ++held;
+    if (busy != nullptr && same_client(busy->transport().peer(), client)) ++held;
   }
   return held < left || is_proxy(client);
 }
@@ -145,7 +154,7 @@ void Server::serve_queue() noexcept {
     Endpoint refused;  // those behind it of the same client need not be asked
     Connection* next = queue_.find([&](Connection& waiting) {
       const Endpoint client = waiting.transport().peer();
-      if (client.same_address(refused)) return false;
+      if (same_client(client, refused)) return false;
       if (may_have_another(client)) return true;
       refused = client;
       return false;

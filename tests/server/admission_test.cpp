@@ -144,6 +144,19 @@ TEST_F(Admission, OthersPassAClientThatWaitsOnlyForItself) {
   EXPECT_EQ(b.received(), "");
 }
 
+TEST_F(Admission, AddressesOfOneIPv6NetworkAreOneClient) {
+  SimServer server(app_);
+  std::vector<SimClient> one;
+  for (int i = 1; i <= 7; ++i) {
+    one.push_back(server.send_from("2001:db8:0:1::" + std::to_string(i), get("/sleep/60")));
+  }
+  EXPECT_EQ(server.stats().exchanges, 2U);
+  EXPECT_EQ(server.stats().queued, 4U);
+  EXPECT_EQ(status_of(one[6].received()), 503);  // of six connections at most
+  SimClient other = server.send_from("2001:db8:0:2::1", get("/"));
+  EXPECT_EQ(status_of(other.received()), 200);
+}
+
 TEST_F(Admission, AProxyMayHaveEveryExchange) {
   SimServer server(app_, {}, {.host = "", .port = kPort, .trusted_proxies = "10.0.0.0/8"});
   std::array<SimClient, 3> clients;
