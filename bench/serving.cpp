@@ -111,7 +111,9 @@ microdot::Task<int> serve(std::string_view root, Ready ready) {
   app.get("/static/<path:path>", [root](Request&, std::string_view path) -> Response {
     return send_file(path, {.root = root, .max_age = 86400});
   });
-  auto server = create_task(app.start_server({.host = "127.0.0.1", .port = 0}));
+  // All connections come from here, and stand for clients of their own.
+  auto server =
+      create_task(app.start_server({.host = "127.0.0.1", .port = 0, .trusted_proxies = "127.0.0.1"}));
   while (!server.done() && !app.running()) co_await yield();
   if (app.running()) ready(app.port());
   co_await server;
