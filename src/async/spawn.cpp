@@ -46,6 +46,11 @@ void TaskNode::fail(std::string_view reason) noexcept {
   report(name(), reason);
 }
 
+void TaskNode::refuse(std::string_view reason) noexcept {
+  destroy_frames();
+  fail(reason);
+}
+
 void TaskNode::on_finished(Strand&) noexcept {
   check_result();
   end(state_ == TaskState::running ? TaskState::done : state_);
@@ -110,11 +115,11 @@ TaskHandle start_task(TaskNode* node, std::string_view name) noexcept {
   const std::uint32_t limit =
       starter != nullptr ? starter->outermost().owner().task_limit() : Strand::kNoTaskLimit;
   if (loop == nullptr) {
-    node->fail("no loop runs in this thread");
+    node->refuse("no loop runs in this thread");
   } else if (!node->has_frames()) {
     node->fail("no room for it in the task pool");
   } else if (loop->task_counts().of_requests >= limit) {
-    node->fail("requests have started too many: see Limits::background_tasks");
+    node->refuse("requests have started too many: see Limits::background_tasks");
   } else {
     node->set_task_limit(limit);
     node->start(*loop);

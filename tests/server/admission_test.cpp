@@ -499,6 +499,22 @@ TEST_F(Admission, ARouteMayServeFewerAtOnceThanThereAreExchanges) {
   EXPECT_EQ(body_of(d.received()), "picture");
 }
 
+TEST_F(Admission, WorkThatIsRefusedIsNotTakenForDone) {
+  Limits limits = kLimits;
+  limits.background_tasks = 0;
+  App app(limits);
+  on_task_error([](const TaskError&) {});
+  app.get("/save", [](Request&) -> Task<Response> {
+    const int saved = co_await shield([]() -> Task<int> { co_return 7; });
+    co_return Response(std::to_string(saved));
+  });
+  {
+    SimServer server(app);
+    EXPECT_EQ(status_of(server.exchange(get("/save"))), 503);
+  }
+  on_task_error(nullptr);
+}
+
 TEST_F(Admission, RequestsStartOnlySoManyTasks) {
   static int failed;
   failed = 0;

@@ -34,6 +34,8 @@ class TaskNode : public ListHook, public Strand::Owner {
   void cancel() noexcept { strand_.stop({.cause = Stop::Cause::canceled, .status = 0, .reason = {}}); }
   /// Ends the task at once. Only while no strand runs.
   void cancel_now() noexcept;
+  /// Fails instead of starting: there is no result.
+  void refuse(std::string_view reason) noexcept;
   /// Notes a failure and reports it by name to `on_task_error`.
   void fail(std::string_view reason) noexcept;
   /// The result stays until the last handle goes; a failure is for those who wait, and reported only if
