@@ -32,8 +32,8 @@ Connection* Server::take_connection(bool evict) noexcept {
   if (open_ >= usable_ && evict) make_room();
   if (open_ < usable_) return &free_.pop_front();
   // One more than there are, to tell a newcomer so.
-  const bool refuses = evict && limits().when_full == WhenFull::refuse;
-  return refuses && !free_.empty() ? &free_.pop_front() : nullptr;
+  const bool refuses = evict && limits().when_full == WhenFull::refuse && open_ == usable_;
+  return refuses ? &free_.pop_front() : nullptr;
 }
 
 // An idle client can come again, one that drains has its answer, and one that has said nothing for a while

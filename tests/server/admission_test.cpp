@@ -216,6 +216,18 @@ TEST_F(Admission, ProxiesThatAreNoAddressesAreSaidAtTheStart) {
 
 // ---- When every connection is taken
 
+TEST_F(Admission, ThoseWhoAreRefusedTakeNoMoreThanTheSystemHas) {
+  // The port holds what was written until it has arrived, and with it the connection.
+  SimServer server(app_, {.latency = 5ms, .refers_to_written_bytes = true, .max_connections = 2});
+  auto clients = send_all(server, 2, get("/sleep/4"));
+  server.run_for(1s);
+  std::vector<SimClient> newcomers;
+  for (int i = 0; i < 5; ++i) newcomers.push_back(server.sim.connect(kPort, Endpoint::from_address(kMe)));
+  server.run_for(100ms);
+  EXPECT_LE(server.stats().connections_high_water, 3U);  // one to tell the next one so
+  for (const SimClient& newcomer : newcomers) EXPECT_EQ(status_of(newcomer.received()), 503);
+}
+
 TEST_F(Admission, NewcomersAreRefusedWhenNobodyCanMakeRoom) {
   SimServer server(app_);
   auto busy = send_all(server, 7, get("/sleep/4"));
