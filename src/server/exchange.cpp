@@ -277,6 +277,7 @@ void Exchange::refuse_head(Error error) noexcept {
   }
   const std::string_view answer = constant_response(status);
   if (answer.size() > out_room().size()) return lose_client();
+  connection_->pace().restart();  // how slowly the head came says nothing about how the answer is taken
   put(answer);
   server_->count_answer(status);
   if (server_->debug()) {

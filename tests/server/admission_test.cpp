@@ -463,6 +463,22 @@ TEST_F(Admission, AnAnswerThatIsReadSteadilyMayTakeLong) {
   }
 }
 
+TEST_F(Admission, ASlowBadHeadIsStillAnswered) {
+  Limits limits = kLimits;
+  limits.body_rate = 0;
+  limits.write_timeout = 1s;
+  App app(limits);
+  add_routes(app);
+  // The port says that all is sent only when it has arrived, as lwIP does.
+  SimServer server(app, {.latency = 5ms, .refers_to_written_bytes = true});
+  SimClient bad = server.send_from(kMe, "GET / HTTP/1.1\r\n");
+  server.run_for(2s);
+  bad.send("Bad Field: x\r\n\r\n");
+  server.run_for(500ms);
+  EXPECT_EQ(status_of(bad.received()), 400);
+  EXPECT_FALSE(bad.was_reset());
+}
+
 // ---- A client that never stops asking
 
 TEST_F(Admission, PipeliningEndsItsTurnWhenOthersWait) {
