@@ -294,6 +294,7 @@ void Exchange::begin_request() noexcept {
   const Limits& limits = server_->limits();
   began_ = server_->loop().now();
   connection_->pace().restart();
+  connection_->pace().move(peek_buffered().size());  // of the body, came with the head
   request_.emplace(server_->app(), parser_, body_, arena_, connection_->transport().peer());
   dispatch_.emplace(server_->app(), *request_, parser_.method());
   refusal_ = request_->take_failure();

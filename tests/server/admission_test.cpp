@@ -479,6 +479,20 @@ TEST_F(Admission, ASlowBadHeadIsStillAnswered) {
   EXPECT_FALSE(bad.was_reset());
 }
 
+TEST_F(Admission, BytesOfABodyThatCameWithItsHeadCount) {
+  SimServer server(app_);
+  const std::string request = post("/echo", std::string(1000, 'x'));
+  // 400 bytes ahead, where 100 a second are asked for: three seconds of rest are its right.
+  std::vector<SimClient> ahead = send_all(server, 3, std::string_view(request).substr(0, 450));
+  SimClient me = server.send_from(kMe, get("/"));
+  server.run_for(3s);
+  EXPECT_EQ(server.stats().forfeited, 0U);
+  for (SimClient& client : ahead) client.send(std::string_view(request).substr(450));
+  server.settle();
+  for (const SimClient& client : ahead) EXPECT_EQ(status_of(client.received()), 200);
+  EXPECT_EQ(status_of(me.received()), 200);
+}
+
 // ---- A client that never stops asking
 
 TEST_F(Admission, PipeliningEndsItsTurnWhenOthersWait) {
