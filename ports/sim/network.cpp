@@ -123,6 +123,14 @@ void SimNetwork::set_address(std::string_view address) noexcept {
   }
 }
 
+std::size_t SimNetwork::open_from(const Endpoint& address) const noexcept {
+  std::size_t count = 0;
+  for (const SimConnection* at = connections_.front(); at != nullptr; at = at->all_next) {
+    if (at->server == Server::accepted && !at->to_client.fin_sent && at->local.same_address(address)) ++count;
+  }
+  return count;
+}
+
 SimListener* SimNetwork::find(std::uint16_t port) const noexcept {
   SimListener* listener = listeners_;
   while (listener != nullptr && listener->local().port != port) listener = listener->next;

@@ -145,6 +145,9 @@ class SimNetwork final : public Network {
   void set_address(std::string_view address) noexcept;
   SimConnection& connect(std::uint16_t port, const Endpoint& from) noexcept;
 
+  /// See `SimPort::open_transports`.
+  std::size_t open_from(const Endpoint& address) const noexcept;
+
   // ---- Poll ----
   /// Lets everything that is due arrive, at most one piece of a connection. True if anything did.
   bool arrive() noexcept;

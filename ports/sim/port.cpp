@@ -167,6 +167,9 @@ bool SimPort::idle() const noexcept { return state_->network.idle(); }
 void SimPort::set_network(bool up) noexcept { state_->network.set_up(up); }
 void SimPort::set_address(std::string_view address) noexcept { state_->network.set_address(address); }
 std::size_t SimPort::open_transports() const noexcept { return state_->network.transports; }
+std::size_t SimPort::open_transports(const Endpoint& from) const noexcept {
+  return state_->network.open_from(from);
+}
 
 void SimPort::advance(Duration duration) noexcept { state_->network.now += duration; }
 void SimPort::set_unix_seconds(std::int64_t seconds) noexcept { state_->clock.set(seconds); }

@@ -14,12 +14,18 @@ Client::Client(World& world, unsigned number, Random random)
       number_(number),
       random_(random),
       next_(world.now() + Duration(random_.any_size(2'000'000))),
+      address_(world.plan().address_of(number)),
       visits_left_(random_.between(1, 3)) {}
 
 std::string Client::name() const { return "client " + std::to_string(number_); }
 
 Circumstances Client::circumstances() const {
-  return {world_.plan(), world_.now(), lenient_ || world_.ending()};
+  return {.plan = world_.plan(),
+          .now = world_.now(),
+          .lenient = lenient_ || world_.ending(),
+          .refusal = world_.refusal_of(socket_.number()),
+          .task_refused = world_.task_refused(),
+          .forfeited = world_.forfeited()};
 }
 
 void Client::be_active() { active_ = world_.fair_time(); }
@@ -33,6 +39,10 @@ void Client::act() {
     case Phase::sending: return send_part();
     case Phase::waiting:
     case Phase::leaving:
+      if (steady_) {
+        next_ = world_.now() + pause_;
+        return read(reads_at_once_);
+      }
       // A slow reader.
       next_ = world_.now() + Duration(random_.any_size(700'000));
       if (stalls_ && random_.chance(10)) next_ = TimePoint::max();
@@ -49,13 +59,11 @@ void Client::arrive() {
     return;
   }
   const Plan& plan = world_.plan();
-  microdot::Endpoint from;
-  from.family = microdot::Endpoint::Family::ipv4;
-  from.address = {10, 0, 0, static_cast<std::uint8_t>(number_ + 1)};
-  socket_ = world_.port().connect(80, from);
+  socket_ = world_.port().connect(80, address_);
   judge_ = {};
   slow_ = random_.chance(plan.rates.slow_client);
-  lenient_ = slow_ || plan.jumps() || world_.faults().afflicts(socket_.number());
+  steady_ = !slow_ && !plan.jumps() && random_.chance(plan.rates.steady_client);
+  lenient_ = slow_ || plan.jumps() || world_.network_is_out() || world_.faults().afflicts(socket_.number());
   window_ = random_.chance(70) ? SIZE_MAX : 1000 + random_.any_size(9000);
   leave_after_sent_ = leave_after_received_ = SIZE_MAX;
   stalls_ = false;
@@ -65,6 +73,7 @@ void Client::arrive() {
     if (random_.chance(25)) leave_after_received_ = 1 + random_.any_size(8000);
     stalls_ = random_.chance(30);
   }
+  if (steady_) window_ = 1000 + random_.any_size(9000);
   socket_.set_receive_window(window_);
   if (random_.chance(40)) socket_.set_segment_size(1 + random_.any_size(1500));
   if (random_.chance(10)) {
@@ -79,8 +88,8 @@ void Client::arrive() {
   refused_before_ = answered_before_ = 0;
   was_accepted_ = ended_side_ = false;
   be_active();
-  world_.log("%s: connection %u%s%s", name().c_str(), socket_.number(), slow_ ? ", slow" : "",
-             stalls_ ? ", stalls" : "");
+  world_.log("%s: connection %u%s%s%s", name().c_str(), socket_.number(), slow_ ? ", slow" : "",
+             stalls_ ? ", stalls" : "", steady_ ? ", steady" : "");
   plan_group();
   next_ = world_.now() + random_.pick({0us, 0us, 30'000us, 100'000us});
   if (slow_ && random_.chance(20)) next_ += Duration(random_.any_size(8'000'000));
@@ -97,10 +106,48 @@ void Client::plan_group() {
     coming_.push_back(std::move(asked.expected));
   }
   phase_ = Phase::sending;
+  if (steady_) plan_pace();
+}
+
+/// Three times as fast as it has to be, whatever is in hand.
+void Client::plan_pace() {
+  const microdot::Limits& limits = world_.plan().limits;
+  const Duration least = std::min({Duration(limits.slow_grace), Duration(limits.head_timeout),
+                                   Duration(limits.body_timeout), Duration(limits.write_timeout)});
+  pause_ = least / random_.between(4, 10);
+  const auto in_a_pause = [this](std::size_t rate) {
+    return 1 + rate * 3 * static_cast<std::size_t>(pause_.count()) / 1'000'000;
+  };
+  const auto pauses = static_cast<std::size_t>(Duration(limits.head_timeout) / pause_);
+  sends_at_once_ =
+      std::max({in_a_pause(limits.body_rate), outgoing_.size() * 2 / pauses + 1, outgoing_.size() / 40 + 1});
+  reads_at_once_ = std::max(in_a_pause(limits.write_rate), std::size_t{500});
+  const std::size_t head = outgoing_.find("\r\n\r\n") + 4;
+  burst_ = 0;
+  if (random_.chance(30) && head < outgoing_.size() && coming_.size() == 1) {
+    const std::size_t half = (outgoing_.size() - head) / 2;
+    burst_ = head + half;
+    const Duration all = limits.body_timeout;
+    rest_ = all / 2;
+    if (limits.body_rate != 0) rest_ = std::min(rest_, Duration(half * 1'000'000 / 2 / limits.body_rate));
+  }
+  if (window_ < 2 * reads_at_once_) socket_.set_receive_window(window_ = 2 * reads_at_once_);
 }
 
 void Client::send_part() {
   std::size_t size = outgoing_.size();
+  if (steady_) {
+    read(reads_at_once_);
+    if (burst_ != 0) {
+      // Ahead of its time, and then it may rest.
+      size = std::min(size, burst_);
+      next_ = world_.now() + std::max(pause_, rest_);
+      burst_ = 0;
+    } else {
+      size = std::min(size, sends_at_once_);
+      next_ = world_.now() + pause_;
+    }
+  }
   if (slow_) {
     if (stalls_ && random_.chance(20)) {
       next_ = TimePoint::max();
@@ -116,16 +163,19 @@ void Client::send_part() {
     judge_.expect(std::move(coming_.front()));
     coming_.pop_front();
   }
-  if (!lenient_ && sent_ == 0 && socket_.accepted()) world_.stands_in_line(*this);
+  if (!lenient_ && sent_ == 0 && size == outgoing_.size() && socket_.accepted() &&
+      world_.refusal_of(socket_.number()) == nullptr)
+    world_.stands_in_line(*this);
   world_.log("%s: sends %zu bytes", name().c_str(), size);
   socket_.send(std::string_view(outgoing_).substr(0, size));
   outgoing_.erase(0, size);
+  unread_ = socket_.unread();
   sent_ += size;
   be_active();
   if (leaves) return leave(random_.pick({Leave::close, Leave::reset, Leave::half_close}));
   if (!outgoing_.empty()) return;
   phase_ = Phase::waiting;
-  next_ = slow_ ? world_.now() : TimePoint::max();
+  if (!steady_) next_ = slow_ ? world_.now() : TimePoint::max();
   // Whoever ends its side still gets its answers.
   if (groups_left_ == 1 && last_ == Leave::half_close && random_.chance(50)) {
     end_side();
@@ -159,7 +209,7 @@ void Client::leave(Leave how) {
   outgoing_.clear();
   coming_.clear();
   phase_ = Phase::leaving;
-  next_ = slow_ ? world_.now() : TimePoint::max();
+  next_ = slow_ || steady_ ? world_.now() : TimePoint::max();
   be_active();
 }
 
@@ -191,8 +241,9 @@ void Client::look() {
     was_accepted_ = true;
     be_active();
   }
+  if (std::exchange(unread_, socket_.unread()) != unread_) read_last_ = world_.fair_time();
   const bool closed = socket_.closed();
-  if (!slow_ || closed) read(SIZE_MAX);
+  if ((!slow_ && !steady_) || closed) read(SIZE_MAX);
   if (world_.faults().afflicts(socket_.number())) lenient_ = true;
   if (closed) {
     world_.log("%s: the connection is %s", name().c_str(), socket_.was_reset() ? "reset" : "ended");
@@ -222,6 +273,19 @@ void Client::after_answers() {
       world_.now() + Duration(random_.chance(50) ? random_.any_size(10'000) : random_.any_size(keep * 3 / 2));
 }
 
+std::optional<Duration> Client::too_slow_since() const {
+  const microdot::Limits& limits = world_.plan().limits;
+  // The server has begun to read a request whose rest does not come, owes nothing before, and does not
+  // answer.
+  if (phase_ != Phase::sending || !socket_.accepted() || socket_.closed() || socket_.unread() != 0 ||
+      !socket_.received().empty() || outgoing_.empty() || judge_.outstanding() != 1 ||
+      !judge_.between_answers() || limits.body_rate == 0 || sent_ == judge_.next().begins ||
+      (!coming_.empty() && coming_.front().begins <= sent_) || world_.faults().afflicts(socket_.number()))
+    return {};
+  const auto moved = static_cast<std::int64_t>(sent_ - judge_.next().begins);
+  return read_last_ + std::max(Duration(limits.slow_grace), Duration(moved * 1'000'000 / limits.body_rate));
+}
+
 Duration Client::patience() const {
   const microdot::Limits& limits = world_.plan().limits;
   // Idle connections are closed at once; an end of stream may stand in the queue.
@@ -234,8 +298,8 @@ Duration Client::patience() const {
   // It is slow or stalls, or waits for the end; every step has a timeout, and streams have many steps.
   const Duration steps = of(limits.head_timeout) + of(limits.body_timeout) + of(limits.write_timeout) +
                          of(limits.handler_timeout) * 2;
-  return of(limits.queue_timeout) + of(limits.keep_alive_timeout) + of(limits.linger_timeout) * 2 +
-         steps * static_cast<int>(judge_.outstanding() + 1) + slack;
+  return of(limits.first_timeout) + of(limits.queue_timeout) + of(limits.keep_alive_timeout) +
+         of(limits.linger_timeout) * 2 + steps * static_cast<int>(judge_.outstanding() + 1) + slack;
 }
 
 }  // namespace sim

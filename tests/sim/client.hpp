@@ -2,6 +2,7 @@
 // A client: knows what it asked, judges what it gets, and behaves as well or badly as its seed says.
 
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include <microdot/testing/sim_port.hpp>
@@ -28,6 +29,14 @@ class Client {
   /// The number of its connection in the simulator; only while `connected`.
   unsigned connection() const { return socket_.number(); }
   bool connected() const { return phase_ != Phase::away && phase_ != Phase::done; }
+  microdot::Endpoint address() const { return address_; }
+  /// The network is to blame for all that follows.
+  void excuse_server() { lenient_ = true; }
+  /// Since when it has kept the server waiting for the rest of a request that others would like to have
+  /// served, in fair time; none if it does not. It must be given up if others wait.
+  std::optional<Duration> too_slow_since() const;
+  /// It may stand in the queue.
+  bool may_wait() const { return connected() && socket_.accepted(); }
   /// The server may have something to tell it.
   bool waits_in_line() const {
     return connected() && socket_.accepted() && !socket_.closed() && received_ == 0;
@@ -40,6 +49,7 @@ class Client {
   void arrive();
   void plan_group();
   void send_part();
+  void plan_pace();
   void read(std::size_t most);
   void after_answers();
   void end_side();
@@ -56,11 +66,18 @@ class Client {
   Random random_;
   Phase phase_ = Phase::away;
   TimePoint next_;
+  microdot::Endpoint address_;
   microdot::SimClient socket_;
   Judge judge_;
 
   // Of this visit.
   bool slow_ = false;
+  bool steady_ = false;  // takes its time, but is faster than it has to be
+  Duration pause_{};     // of one that is steady, between its steps
+  std::size_t sends_at_once_ = SIZE_MAX;
+  std::size_t reads_at_once_ = SIZE_MAX;
+  std::size_t burst_ = 0;  // sent at once, and then it rests
+  Duration rest_{};
   bool lenient_ = false;  // it, or the network, is to blame for what follows
   std::size_t window_ = SIZE_MAX;
   Leave last_ = Leave::close;
@@ -76,7 +93,9 @@ class Client {
   std::size_t received_ = 0;
   unsigned refused_before_ = 0;
   unsigned answered_before_ = 0;
-  Duration active_{};  // when something happened last, in fair time
+  std::size_t unread_ = 0;  // by the server, when that changed last:
+  Duration read_last_{};    // in fair time
+  Duration active_{};       // when something happened last, in fair time
   bool was_accepted_ = false;
   bool ended_side_ = false;
 };

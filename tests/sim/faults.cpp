@@ -14,7 +14,7 @@ std::size_t Faults::read_limit(unsigned connection, std::size_t available) noexc
 }
 
 std::size_t Faults::write_limit(unsigned connection, std::size_t offered) noexcept {
-  world_.leaves_line(connection);  // who is written to unread was refused
+  world_.server_writes(connection, offered);
   std::size_t size = offered;
   if (random_.chance(rates_.blocked_write)) {
     size = 0;
@@ -61,8 +61,12 @@ Error Faults::on_accept(unsigned connection) noexcept {
   } else if (random_.chance(rates_.refused)) {
     error = random_.pick({Error::no_descriptors, Error::no_memory, Error::io, Error::network_down});
   }
-  if (error != Error::none)
+  if (error == Error::none) {
+    world_.server_accepts(connection);
+  } else {
     world_.log("connection %u: accept fails: %s", connection, microdot::to_string(error).data());
+    world_.accept_fails();
+  }
   return error;
 }
 

@@ -25,11 +25,13 @@ std::string Judge::take(std::string_view bytes, const Circumstances& circumstanc
     std::string wrong;
     switch (phase_) {
       case Phase::head:
-        if (expected_.empty() && std::exchange(ended_side_, false)) {
+        if (expected_.empty() && !says_close_ && (ended_side_ || circumstances.refusal != nullptr)) {
+          // The end of its side stood in the queue, or it was refused before it said anything.
           Expected refusal;
           refusal.status = 503;
           refusal.any_body = true;
-          refusal.sent = side_ended_;
+          refusal.sent = ended_side_ ? side_ended_ : TimePoint::max();
+          ended_side_ = false;
           expect(std::move(refusal));
         }
         if (expected_.empty()) return "an answer that nobody asked for: " + corpus::show(bytes);
@@ -86,6 +88,17 @@ std::string Judge::take(std::string_view bytes, const Circumstances& circumstanc
   return {};
 }
 
+/// Whether there is a reason for the 503 of one that was not read.
+bool Judge::may_be_refused(const Circumstances& circumstances) const {
+  if (circumstances.refusal == nullptr || expected_.empty()) return false;
+  const Refusal& refusal = *circumstances.refusal;
+  if (refusal.reason != nullptr) return true;
+  const TimePoint sent = expected_.front().sent;
+  return sent != TimePoint::max() &&
+         (circumstances.plan.jumps() ||
+          refusal.time - sent >= Duration(circumstances.plan.limits.queue_timeout));
+}
+
 std::string Judge::take_head(const Circumstances& circumstances) {
   const corpus::Parsed parsed = corpus::parse_response(head_, true, false);
   if (!parsed.message) return parsed.error;
@@ -109,14 +122,19 @@ std::string Judge::judge_head(const corpus::Message& message, const Circumstance
   if (tag == nullptr && status < 400) return "an answer without its tag";
 
   bool allowed = expected.allows(status);
-  if (tag == nullptr && field(message, "Retry-After") != nullptr && status == 503) {
-    ++refused_;
-    allowed = allowed || circumstances.plan.crowded();
-    if (circumstances.plan.crowded() && !circumstances.plan.jumps() &&
-        circumstances.now - expected.sent < Duration(circumstances.plan.limits.queue_timeout))
-      return "refused before its time in the queue was over";
-  }
   if (circumstances.lenient && (status == 408 || status == 503 || status == 400)) allowed = true;
+  if (status == 503 && microdot::constant_response(503).starts_with(head_)) {
+    ++refused_;
+    allowed = may_be_refused(circumstances);
+    if (!allowed) return "refused for no reason, before its time in the queue was over";
+  }
+  if (status == 503 && expected.shields && circumstances.task_refused >= expected.sent) allowed = true;
+  if (status == 408 && !circumstances.plan.jumps()) {
+    const microdot::Limits& limits = circumstances.plan.limits;
+    Duration patience = std::min(Duration(limits.head_timeout), Duration(limits.body_timeout));
+    if (circumstances.forfeited >= expected.sent) patience = std::min(patience, Duration(limits.slow_grace));
+    if (circumstances.now - expected.sent < patience) return "408 before any time was over";
+  }
   if (!allowed) return "status " + std::to_string(status) + " instead of " + std::to_string(expected.status);
 
   exact_ = status == expected.status && !expected.any_body;
@@ -179,11 +197,10 @@ std::string Judge::end(bool in_order, std::size_t sent, std::size_t unread,
       (circumstances.plan.overrun() ||
        sent - expected_.front().begins > circumstances.plan.limits.linger_bytes))
     return {};
-  // A refusal from the queue gets one attempt to be written.
+  // A refusal gets one attempt to be written.
   const Plan& plan = circumstances.plan;
-  if (plan.crowded() && (plan.rates.short_write != 0 || plan.rates.blocked_write != 0) &&
-      circumstances.now - expected.sent >= Duration(plan.limits.queue_timeout) && phase_ == Phase::head &&
-      microdot::constant_response(503).starts_with(head_))
+  if (may_be_refused(circumstances) && (plan.rates.short_write != 0 || plan.rates.blocked_write != 0) &&
+      phase_ == Phase::head && microdot::constant_response(503).starts_with(head_))
     return {};
   if (!between_answers()) return expected.may_end_early ? std::string() : "an answer was cut short";
   if (says_close_) return {};

@@ -11,12 +11,21 @@
 
 namespace sim {
 
+/// A 503 that was written, as it seems, without anything having been read.
+struct Refusal {
+  const char* reason = nullptr;  ///< Null: only the time in the queue can be one.
+  TimePoint time{};
+};
+
 /// What excuses a server now.
 struct Circumstances {
   const Plan& plan;
   TimePoint now;
   /// The client or the network is to blame if a request is refused or an answer cut short.
   bool lenient = false;
+  const Refusal* refusal = nullptr;           ///< The last one on this connection.
+  TimePoint task_refused = TimePoint::min();  ///< When a handler's task was, last.
+  TimePoint forfeited = TimePoint::min();     ///< When anybody was, last.
 };
 
 class Judge {
@@ -47,6 +56,7 @@ class Judge {
  private:
   enum class Phase { head, sized, chunk_head, chunk, chunk_end, last_chunk_end, to_end };
 
+  bool may_be_refused(const Circumstances& circumstances) const;
   std::string take_head(const Circumstances& circumstances);
   std::string judge_head(const corpus::Message& message, const Circumstances& circumstances);
   std::string take_body(std::string_view bytes);

@@ -1,6 +1,7 @@
 #pragma once
 // What a seed decides about a world before it begins.
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -28,6 +29,9 @@ struct Rates {
   unsigned jump = 0;           ///< Of turns of the loop: the program stands still for long.
   unsigned wall_jump = 0;      ///< Of turns of the loop: the wall clock is set.
   unsigned slow_client = 0;    ///< Of clients: dawdle, stall, leave in the middle.
+  unsigned steady_client = 0;  ///< Of the others: take their time, but less than the limits ask for.
+  unsigned pressure = 0;       ///< Of turns of the loop: the system's pressure changes.
+  unsigned outage = 0;         ///< Of a thousand turns: the interface or its address goes away for a while.
 };
 
 /// How a server's life ends.
@@ -37,6 +41,9 @@ enum class End : std::uint8_t {
   cancel,       ///< The task that serves is destroyed.
 };
 
+/// Whom the server takes for a proxy.
+enum class Trust : std::uint8_t { nobody, first_shared, everybody };
+
 struct Plan {
   explicit Plan(std::uint64_t seed);
 
@@ -45,6 +52,10 @@ struct Plan {
   microdot::SimOptions port;
   Rates rates;
   unsigned clients = 1;
+  unsigned shared_addresses = 0;  ///< That clients come from; 0: each from its own.
+  bool some_alone = false;        ///< Every other client has an address of its own nevertheless.
+  Trust trust = Trust::nobody;
+  bool one_address = false;      ///< The server listens on 10.0.0.1 alone.
   bool fails_to_listen = false;  ///< The first time.
   End end = End::shutdown;
   bool ends_early =
@@ -59,8 +70,14 @@ struct Plan {
   /// Timeouts may come at any moment.
   bool jumps() const noexcept { return rates.jump != 0 || rates.slow_file != 0; }
   bool file_faults() const noexcept { return rates.not_opened != 0 || rates.broken_file != 0; }
-  /// There may be a queue for exchanges.
-  bool crowded() const noexcept { return clients > limits.exchanges; }
+  /// Where a client comes from.
+  microdot::Endpoint address_of(unsigned client) const noexcept;
+  bool trusts(const microdot::Endpoint& client) const noexcept;
+  microdot::ServerOptions options() const noexcept;
+  /// Connections that there may be.
+  std::size_t usable() const noexcept {
+    return std::min<std::size_t>(limits.connections, port.max_connections);
+  }
   /// There may be more clients than connections.
   bool overrun() const noexcept {
     return clients >= limits.connections || clients >= port.max_connections || rates.refused != 0;

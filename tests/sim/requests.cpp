@@ -140,7 +140,10 @@ class Maker {
         return get(random_.chance(50) ? "/never" : "/busy", "");
       case 8:
       case 9: return get(url("/task", {ms}), "made");
-      case 10: may_time_out(); return get(url("/shield", {ms}), "saved " + to_string(ms));
+      case 10:
+        may_time_out();
+        expected().shields = true;
+        return get(url("/shield", {ms}), "saved " + to_string(ms));
       default: fails(418); return get("/abort/418", "");
     }
   }

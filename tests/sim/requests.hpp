@@ -23,6 +23,7 @@ struct Expected {
   bool to_head = false;        ///< It asked for the head only.
   bool may_end_early = false;  ///< The answer may be cut: by its handler, or since its body was not read.
   bool streamed = false;       ///< It comes piece by piece, without a length.
+  bool shields = false;        ///< Its handler starts a task; where that is refused, 503.
   bool has_continue = false;   ///< "100 Continue" may come first.
   Duration work{};             ///< How long its handler takes, at least for the next byte.
   TimePoint sent{};            ///< Its first byte.

@@ -25,7 +25,7 @@ class Counted {
   int* count_;
 };
 
-Counts* reported_to = nullptr;  // background tasks have no other way to say it
+Site* reported_to = nullptr;  // background tasks have no other way to say it
 
 Task<int> dive(Counts& counts, int depth) {
   const Counted frame(counts.frames);
@@ -132,21 +132,25 @@ std::string Counts::check() const {
   if (requests != 0) return say(requests, " requests did not run their on_end");
   if (objects != 0) return say(objects, " objects of requests are left");
   if (frames != 0) return say(frames, " coroutines did not end");
+  if (!wrong.empty()) return wrong;
   if (doomed != 0) return say(doomed, " failed tasks were not reported");
   if (saves != 0) return say(saves, " shielded tasks were not finished");
   return {};
 }
 
-Site::Site(const Limits& limits) : app(limits) {
-  reported_to = &counts;
+Site::Site(const Plan& plan) : app(plan.limits) {
+  reported_to = this;
   on_task_error([](const TaskError& error) {
-    if (error.name == "doomed") --reported_to->doomed;
+    Site& site = *reported_to;
+    if (error.reason.find("Limits::background_tasks") != std::string_view::npos) {
+      ++site.counts.refused_tasks;
+      if (site.app.stats().tasks_of_requests != site.app.limits().background_tasks)
+        site.counts.wrong = "a task is refused though there are not too many";
+    } else if (error.name == "doomed") {
+      --site.counts.doomed;
+    }
   });
-  app.before_request([this](Request& req) {
-    ++counts.handled;
-    if (req.on_end([this] { --counts.requests; })) ++counts.requests;
-    req.g_emplace<Counted>(counts.objects);
-  });
+  watch(plan);
   const auto tag = [](Request& req, Response& res) {
     if (const std::string_view value = req.headers["X-Tag"]; !value.empty()) res.header("X-Tag", value);
   };
@@ -155,6 +159,26 @@ Site::Site(const Limits& limits) : app(limits) {
   add_plain();
   add_coroutines();
   add_streams();
+}
+
+void Site::watch(const Plan& plan) {
+  app.before_request([this, &plan](Request& req) {
+    ++counts.handled;
+    // Requests in hand have exchanges: no address may have them all.
+    const std::uint8_t who = req.client_addr.address[3];
+    if (req.on_end([this, who] {
+          --counts.requests;
+          --in_hand_[who];
+        })) {
+      ++counts.requests;
+      const std::uint32_t most = plan.limits.exchanges;
+      if (++in_hand_[who] == most && most != 1 && !plan.trusts(req.client_addr))
+        counts.wrong = "one address has every exchange";
+    }
+    req.g_emplace<Counted>(counts.objects);
+  });
+  app.on_network_lost([this] { ++counts.lost; });
+  app.on_network_up([this] { ++counts.up; });
 }
 
 Site::~Site() {

@@ -3,11 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
 #include <microdot/microdot.hpp>
 #include <microdot/testing/sim_port.hpp>
+
+#include "plan.hpp"
 
 namespace sim {
 
@@ -37,6 +40,10 @@ struct Counts {
   int doomed = 0;    ///< Background tasks that will fail and whose failure was not reported yet.
   int saves = 0;     ///< Shielded work that is not done.
   long handled = 0;  ///< All requests that reached a handler.
+  int lost = 0;      ///< How often the network was, as the hooks are told.
+  int up = 0;        ///< How often it came back.
+  std::uint64_t refused_tasks = 0;
+  std::string wrong;  ///< What a handler has seen that must not be.
 
   /// Empty, or what does not balance.
   std::string check() const;
@@ -44,7 +51,7 @@ struct Counts {
 
 class Site {
  public:
-  explicit Site(const microdot::Limits& limits);
+  explicit Site(const Plan& plan);
   Site(const Site&) = delete;
   ~Site();
 
@@ -61,12 +68,14 @@ class Site {
   Counts counts;
 
  private:
+  void watch(const Plan& plan);
   void add_plain();
   void add_coroutines();
   void add_streams();
 
   microdot::SimPort* port_ = nullptr;
   microdot::Duration blocked_{};
+  std::map<std::uint8_t, std::uint32_t> in_hand_;  // requests by the last byte of their client's address
   microdot::Semaphore permits_{2};
   microdot::Event never_;
 };

@@ -131,6 +131,8 @@ class SimPort final : public Port {
   void set_address(std::string_view address) noexcept;
   /// Connections that the server has accepted and not closed.
   std::size_t open_transports() const noexcept;
+  /// Of them, those that come from this address and that the server has not ended its side of.
+  std::size_t open_transports(const Endpoint& from) const noexcept;
 
   // ---- Time, signals, resources ----
   /// Moves the clock. Events that fall due come with the next poll.
