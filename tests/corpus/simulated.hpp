@@ -34,7 +34,7 @@ class Simulated {
     const microdot::TimePoint end = now() + kPatience;
     while (!done()) {
       if (now() >= end) return false;
-      server_.loop().turn(kTurn);
+      turn(kTurn);
     }
     return true;
   }
@@ -43,7 +43,7 @@ class Simulated {
   void settle() {
     for (int quiet = 0; quiet < 4; ++quiet) {
       if (!server_.sim().idle()) quiet = 0;
-      server_.loop().turn(kTurn);
+      turn(kTurn);
     }
   }
 
@@ -60,11 +60,15 @@ class Simulated {
   }
 
   /// Lets time pass for the server's timeouts.
-  void pass(microdot::Duration time) { server_.run_for(time); }
+  void pass(microdot::Duration time) {
+    for (const microdot::TimePoint end = now() + time; now() < end;) turn(end - now());
+  }
 
-  /// With all clients gone: what of them is still there; empty if nothing.
+  /// With all clients gone: what of them is still there, or what `App::check` found since the start; empty if
+  /// nothing.
   std::string leftovers() {
     until([&] { return app().stats().connections == 0; });
+    if (wrong_ != nullptr) return wrong_;
     const microdot::Stats stats = app().stats();
     if (stats.connections != 0) return std::to_string(stats.connections) + " connections are left";
     if (stats.exchanges != 0) return std::to_string(stats.exchanges) + " exchanges are still busy";
@@ -79,9 +83,15 @@ class Simulated {
   static constexpr auto kTurn = std::chrono::milliseconds(1);
   static constexpr auto kPatience = std::chrono::seconds(5);  // shorter than every limit of the server
 
+  void turn(microdot::Duration most) {
+    server_.loop().turn(most);
+    if (wrong_ == nullptr) wrong_ = app().check();
+  }
+
   ReferenceApp reference_;
   microdot::TestClient server_;
   std::size_t pool_used_;
+  const char* wrong_ = nullptr;
 };
 
 }  // namespace corpus

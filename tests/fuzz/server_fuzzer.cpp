@@ -1,7 +1,7 @@
 // The whole server: bytes from a client to the reference application of the corpus, on the simulator. The
-// first two bytes decide how the rest is cut, how the client reads and how it leaves. However that is, the
-// outcome must be that of one write; every answer must be a correct message; and nothing of the connection
-// may be left.
+// first two bytes decide the limits, how the rest is cut, how the client reads and how it leaves. However that
+// is, the outcome must be that of one write; every answer must be a correct message; the server's books must be
+// right after every turn; and nothing of the connection may be left. For many clients see admission_fuzzer.cpp.
 
 #include <chrono>
 #include <cstddef>
@@ -25,6 +25,7 @@ struct Manner {
   bool refers = false;            ///< The transport refers to bytes until they arrive.
   bool fin = false;               ///< It ends its side behind the last byte.
   bool leaves = false;            ///< It resets the connection without reading.
+  bool least = false;             ///< The limits are the least that there can be.
 };
 
 Manner manner_of(std::uint8_t how, std::uint8_t window) {
@@ -34,6 +35,7 @@ Manner manner_of(std::uint8_t how, std::uint8_t window) {
   manner.refers = (how & 8) != 0;
   manner.fin = (how & 16) != 0;
   manner.leaves = (how & 96) == 96;
+  manner.least = (how & 128) != 0;
   if (window != 0) manner.window = window;
   return manner;
 }
@@ -52,7 +54,7 @@ struct Outcome {
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
-microdot::Limits small_limits() {
+microdot::Limits small_limits(bool least) {
   microdot::Limits limits = corpus::limits();
   limits.connections = 2;
   limits.exchanges = 1;
@@ -62,6 +64,15 @@ microdot::Limits small_limits() {
   limits.response_bytes = 256;
   limits.max_body_length = 300;
   limits.max_content_length = 1000;
+  if (least) {
+    limits.connections = 1;
+    limits.queue_length = 0;
+    limits.head_bytes = 256;
+    limits.header_count = 4;
+    limits.max_readline = 64;
+    limits.max_body_length = 0;
+    limits.max_content_length = 40;
+  }
   return limits;
 }
 
@@ -97,7 +108,7 @@ void judge(std::string_view received, bool closed, bool fin, Outcome& outcome) {
 }
 
 Outcome play(std::string_view bytes, const Manner& manner) {
-  corpus::Simulated server(small_limits(), {.sim = {.refers_to_written_bytes = manner.refers}},
+  corpus::Simulated server(small_limits(manner.least), {.sim = {.refers_to_written_bytes = manner.refers}},
                            mark_answers_to_head);
   Outcome outcome;
   {
@@ -133,6 +144,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (manner.leaves) return 0;
   Manner whole;
   whole.fin = manner.fin;
+  whole.least = manner.least;
   if (play(bytes, whole) != outcome) fail("another outcome than in one write");
   return 0;
 }
