@@ -171,6 +171,7 @@ bool Endpoint::is_in(std::string_view networks) const noexcept {
 }
 
 bool is_network_list(std::string_view text) noexcept {
+  if (text.ends_with(',')) return false;  // nothing follows
   Endpoint network;
   unsigned bits = 0;
   while (!text.empty()) {
