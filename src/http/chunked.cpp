@@ -103,7 +103,7 @@ bool ChunkedDecoder::end_of_size(char c) noexcept {
 // chunk-ext = *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )
 bool ChunkedDecoder::step_extension(char c) noexcept {
   ++extension_total_;
-  if (++line_bytes_ > limits_.extension_bytes || extension_total_ > kExtensionBudget + total_) {
+  if (line_bytes_++ >= limits_.extension_bytes || extension_total_ > kExtensionBudget + total_) {
     return fail(400, "chunk extensions too long");
   }
   const bool space = c == ' ' || c == '\t';
@@ -151,7 +151,9 @@ bool ChunkedDecoder::step_extension(char c) noexcept {
 }
 
 bool ChunkedDecoder::step_trailer(char c) noexcept {
-  if (state_ != State::last_lf && ++line_bytes_ > limits_.trailer_bytes)
+  // The empty line that ends the body is no part of it. Never counted beyond the limit, which may be the largest.
+  const bool ends = state_ == State::last_lf || (state_ == State::trailer_first && c == '\r');
+  if (!ends && line_bytes_++ >= limits_.trailer_bytes)
     return fail(431, "trailer fields too large");
   switch (state_) {
     case State::trailer_first:

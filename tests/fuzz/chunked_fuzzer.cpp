@@ -1,5 +1,7 @@
-// A chunked body in one piece and in pieces gives the same content, the same end and the same error.
+// A chunked body in one piece and in pieces gives the same content, the same end and the same error; content that
+// was written in chunks is read again.
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -37,6 +39,18 @@ Outcome decode(const std::string& text, std::size_t step, ChunkedLimits limits) 
   return out;
 }
 
+/// In chunks of these sizes, with the last one.
+std::string encode(const std::string& content, std::size_t size) {
+  std::string out;
+  for (std::size_t at = 0; at < content.size(); at += size) {
+    const std::string part = content.substr(at, size);
+    std::array<char, kMaxChunkHead> head;
+    const std::size_t used = write_chunk_head(part.size(), head);
+    out.append(head.data() + head.size() - used, used).append(part).append(kChunkEnd);
+  }
+  return out.append(kLastChunk);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -47,5 +61,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         decode(text, data[1] % 16 + 1, limits))) {
     std::abort();
   }
+  const std::string written = encode(text, data[0] % 64 + 1);
+  const Outcome read = decode(written, data[1] % 16 + 1, limits);
+  if (read.status != ParseStatus::complete || read.content != text || read.consumed != written.size())
+    std::abort();
   return 0;
 }
