@@ -1,21 +1,37 @@
 // A pattern and a path, separated by a newline: whatever they are, matching stays within them, and a pattern
 // that passes the check keeps what the check promises.
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 
 #include <microdot/route.hpp>
 
+#include "fuzz.hpp"
+
 using namespace microdot;
+using fuzz::inside;
+using fuzz::require;
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) std::abort();
-}
-
-bool inside(std::string_view part, std::string_view whole) {
-  return part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size();
+/// The segments of a pattern, put together again, are the pattern; in front of the first mistake.
+void check_segments(std::string_view pattern) {
+  std::string_view rest = pattern;
+  PatternSegment segment;
+  while (rest.starts_with('/')) {
+    const std::string_view before = rest;
+    if (detail::take_segment(rest, segment) != PatternError::none) return;
+    require(inside(rest, before) && rest.data() + rest.size() == before.data() + before.size());
+    const std::string_view taken = before.substr(0, before.size() - rest.size());
+    require(taken.size() == segment.literal.size() + (segment.component ? 3 : 1));
+    require(inside(segment.literal, taken));
+    if (!segment.component) {
+      require(segment.literal.find_first_of("/<>") == std::string_view::npos && segment.name.empty());
+      continue;
+    }
+    require(inside(segment.name, segment.literal) && segment.name.find(':') == std::string_view::npos);
+    require(segment.type == "string" || inside(segment.type, segment.literal));
+    require(inside(component_regex(segment.type), segment.type) || component_regex(segment.type).empty());
+  }
 }
 
 }  // namespace
@@ -34,6 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::size_t i = 0; i < args.count; ++i)
     require(!args.values[i].empty() && inside(args.values[i], path));
   static_cast<void>(pattern_needs_regex(pattern));
+  check_segments(pattern);
 
   // For arguments that take anything, in any number up to the most.
   constexpr PathArgType kAny{.integer = true, .text = true};
