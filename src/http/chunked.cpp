@@ -151,10 +151,10 @@ bool ChunkedDecoder::step_extension(char c) noexcept {
 }
 
 bool ChunkedDecoder::step_trailer(char c) noexcept {
-  // The empty line that ends the body is no part of it. Never counted beyond the limit, which may be the largest.
+  // The empty line that ends the body is no part of it. Never counted beyond the limit, which may be the
+  // largest.
   const bool ends = state_ == State::last_lf || (state_ == State::trailer_first && c == '\r');
-  if (!ends && line_bytes_++ >= limits_.trailer_bytes)
-    return fail(431, "trailer fields too large");
+  if (!ends && line_bytes_++ >= limits_.trailer_bytes) return fail(431, "trailer fields too large");
   switch (state_) {
     case State::trailer_first:
       digits_ = 0;

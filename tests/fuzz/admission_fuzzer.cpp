@@ -1,7 +1,7 @@
-// The whole server in a crowd: the first bytes choose small limits, a network and its faults; the others are what
-// several clients of different addresses do, and how time passes. After every turn of the loop the server's
-// books are right (`App::check`) and its limits are kept; every byte that it sends belongs to a correct message;
-// and when all have gone nothing of them is left, and it serves as before.
+// The whole server in a crowd: the first bytes choose small limits, a network and its faults; the others are
+// what several clients of different addresses do, and how time passes. After every turn of the loop the
+// server's books are right (`App::check`) and its limits are kept; every byte that it sends belongs to a
+// correct message; and when all have gone nothing of them is left, and it serves as before.
 
 #include <algorithm>
 #include <array>
@@ -192,7 +192,8 @@ constexpr std::string_view kSays[] = {
     "0\r\n\r\n",
     "POST /ignores HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n",
     "POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 30\r\nExpect: 100-continue\r\n\r\n",
-    "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /nap/1 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /nap/1 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: "
+    "a\r\n\r\n",
     "GET / HTTP/1.0\r\n\r\n",
     "HEAD /large HTTP/1.1\r\nHost: a\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",

@@ -1,5 +1,5 @@
-// A chunked body in one piece and in pieces gives the same content, the same end and the same error; content that
-// was written in chunks is read again.
+// A chunked body in one piece and in pieces gives the same content, the same end and the same error; content
+// that was written in chunks is read again.
 #include <algorithm>
 #include <array>
 #include <cstdint>

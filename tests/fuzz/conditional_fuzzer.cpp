@@ -80,8 +80,8 @@ Precondition expected_outcome(Method method, const HeaderTable& headers, const V
   const auto unmodified = date_of(values_of(headers, "If-Unmodified-Since"), now);
   const auto modified = date_of(values_of(headers, "If-Modified-Since"), now);
   const auto& changed = validators.last_modified;
-  const bool fails = match.empty() ? unmodified && changed && *changed > *unmodified
-                                   : !any_matches(match, validators, true);
+  const bool fails =
+      match.empty() ? unmodified && changed && *changed > *unmodified : !any_matches(match, validators, true);
   if (fails) return Precondition::failed;
   if (!none_match.empty()) {
     if (!any_matches(none_match, validators, false)) return Precondition::proceed;
@@ -119,11 +119,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Validators validators;
   validators.exists = (how & 1) == 0;
   if ((how & 2) == 0) validators.last_modified = changed;
-  validators.etag = (how & 12) == 0 ? std::string_view("\"a\"") : (how & 12) == 4 ? file_tag : std::string_view{};
+  validators.etag = (how & 12) == 0   ? std::string_view("\"a\"")
+                    : (how & 12) == 4 ? file_tag
+                                      : std::string_view{};
   if ((how & 12) == 12 && is_valid_etag(own_tag)) validators.etag = own_tag;
 
-  constexpr std::string_view kNames[] = {"If-Match",          "If-None-Match", "If-Modified-Since",
-                                         "If-Unmodified-Since", "If-Range",    "Range"};
+  constexpr std::string_view kNames[] = {
+      "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"};
   std::string head = std::string(method) + " / HTTP/1.1\r\nHost: a\r\n";
   while (!input.empty()) {
     const std::string_view name = input.pick(kNames);

@@ -1,5 +1,5 @@
-// Any text is a date or none; a date that was read is written and read again as the same time; what is written is
-// what the system writes.
+// Any text is a date or none; a date that was read is written and read again as the same time; what is
+// written is what the system writes.
 #include <array>
 #include <cstdint>
 #include <cstdlib>

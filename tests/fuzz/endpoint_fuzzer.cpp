@@ -1,5 +1,5 @@
-// Addresses are read as inet_pton reads them, and written so that they are read again as the same; lists of networks
-// are what a plain reading of them says.
+// Addresses are read as inet_pton reads them, and written so that they are read again as the same; lists of
+// networks are what a plain reading of them says.
 #include <arpa/inet.h>
 #include <array>
 #include <charconv>

@@ -1,5 +1,5 @@
-// A tree of directories and symbolic links in a temporary directory: whatever path is asked for, the walk without
-// openat2 opens the very file that openat2 opens beneath the root, or fails for the same reason.
+// A tree of directories and symbolic links in a temporary directory: whatever path is asked for, the walk
+// without openat2 opens the very file that openat2 opens beneath the root, or fails for the same reason.
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
@@ -37,10 +37,18 @@ class Tree {
     for (const char* file : {"secret", "root/f", "root/a/f", "root/a/b/f", "root/a/b/c/f"}) {
       if (std::FILE* made = std::fopen((base_ + "/" + file).c_str(), "w")) std::fclose(made);
     }
-    constexpr const char* kLinks[][2] = {
-        {"f", "l"},         {"a", "d"},       {"a/b/", "s"},          {"../secret", "out"},
-        {"/etc", "abs"},    {"loop", "loop"}, {"..", "up"},           {"a/../f", "back"},
-        {"d/b/../../f", "x"}, {".", "dot"},   {"missing", "dangling"}, {"a/b/../../../root/f", "over"}};
+    constexpr const char* kLinks[][2] = {{"f", "l"},
+                                         {"a", "d"},
+                                         {"a/b/", "s"},
+                                         {"../secret", "out"},
+                                         {"/etc", "abs"},
+                                         {"loop", "loop"},
+                                         {"..", "up"},
+                                         {"a/../f", "back"},
+                                         {"d/b/../../f", "x"},
+                                         {".", "dot"},
+                                         {"missing", "dangling"},
+                                         {"a/b/../../../root/f", "over"}};
     for (const auto& [target, link] : kLinks) fs::create_symlink(target, base_ + "/root/" + link);
     fs::create_symlink("../../f", base_ + "/root/a/b/l");
     fs::create_symlink("../..", base_ + "/root/a/b/u");
@@ -87,9 +95,9 @@ int system_open(int root, const char* path) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const Tree tree;
   // A few names, each of one byte, so that most inputs lead somewhere; other bytes stand for themselves.
-  constexpr std::string_view kNames[] = {"a", "b", "c", "f", "l", "d", "s", "out", "abs", "loop", "up",
-                                         "back", "x", "dot", "dangling", "over", "u", "o", "..", ".",
-                                         "empty", "/"};
+  constexpr std::string_view kNames[] = {"a",   "b",    "c",  "f",    "l",     "d",   "s",        "out",
+                                         "abs", "loop", "up", "back", "x",     "dot", "dangling", "over",
+                                         "u",   "o",    "..", ".",    "empty", "/"};
   std::string path;
   for (std::size_t i = 0; i < size; ++i) {
     if (data[i] < std::size(kNames)) {
@@ -107,8 +115,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // When the kernel starts a lookup again, which it does for its own reasons, it goes on counting links.
   if (expected.error == ELOOP && path.size() >= 40) return 0;
   if (walked != expected) {
-    std::fprintf(stderr, "files_fuzzer: %s: errno %d, inode %lu instead of errno %d, inode %lu\n", path.c_str(),
-                 walked.error, walked.inode, expected.error, expected.inode);
+    std::fprintf(stderr, "files_fuzzer: %s: errno %d, inode %lu instead of errno %d, inode %lu\n",
+                 path.c_str(), walked.error, walked.inode, expected.error, expected.inode);
     std::abort();
   }
   return 0;

@@ -1,5 +1,5 @@
-// Both form parsers find the pairs that a plain reading of the URL standard finds, as many as counted, within the
-// room that is promised to suffice.
+// Both form parsers find the pairs that a plain reading of the URL standard finds, as many as counted, within
+// the room that is promised to suffice.
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -53,7 +53,9 @@ Pairs expected_pairs(std::string_view text) {
 }
 
 bool same(const Pairs& expected, const Result<std::span<const NameValue>>& found) {
-  const auto equal = [](const auto& a, const NameValue& b) { return a.first == b.first && a.second == b.second; };
+  const auto equal = [](const auto& a, const NameValue& b) {
+    return a.first == b.first && a.second == b.second;
+  };
   return found && std::equal(expected.begin(), expected.end(), found->begin(), found->end(), equal);
 }
 

@@ -1,5 +1,5 @@
-// What `format_to` writes is what printf and std::to_chars write, padded; and however little room there is, it writes
-// the front of that and says how long the whole is.
+// What `format_to` writes is what printf and std::to_chars write, padded; and however little room there is,
+// it writes the front of that and says how long the whole is.
 #include <array>
 #include <bit>
 #include <charconv>
@@ -90,9 +90,9 @@ std::string integer_text(std::uint64_t magnitude, bool negative, char type) {
   const int base = type == 'b' ? 2 : type == 'o' ? 8 : type == 'x' || type == 'X' ? 16 : 10;
   char* const end = std::to_chars(buffer, buffer + sizeof buffer, magnitude, base).ptr;
   std::string text(buffer, end);
-  if (type == 'X') std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
-    return static_cast<char>(std::toupper(c));
-  });
+  if (type == 'X')
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   return negative ? "-" + text : text;
 }
 

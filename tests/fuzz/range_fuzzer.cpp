@@ -1,5 +1,5 @@
-// Ranges lie within the representation and never overlap, whatever the field says; asked for again, they are found
-// again; and a field of the plainest form comes to what it says.
+// Ranges lie within the representation and never overlap, whatever the field says; asked for again, they are
+// found again; and a field of the plainest form comes to what it says.
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -33,13 +33,15 @@ void check_again(const std::array<ByteRange, 16>& ranges, std::size_t count, std
 /// One range, which is given in numbers.
 void check_one(std::uint64_t first, std::uint64_t last, std::uint64_t length) {
   std::array<ByteRange, 1> out;
-  const RangeResult closed = parse_range("bytes=" + std::to_string(first) + "-" + std::to_string(last), length, out);
+  const RangeResult closed =
+      parse_range("bytes=" + std::to_string(first) + "-" + std::to_string(last), length, out);
   if (last < first) {
     require(closed.outcome == RangeOutcome::whole);
   } else if (first >= length) {
     require(closed.outcome == RangeOutcome::unsatisfiable);
   } else {
-    require(closed.outcome == RangeOutcome::partial && out[0] == ByteRange{first, std::min(last, length - 1)});
+    require(closed.outcome == RangeOutcome::partial &&
+            out[0] == ByteRange{first, std::min(last, length - 1)});
   }
   const RangeResult open = parse_range("bytes=" + std::to_string(first) + "-", length, out);
   require(open.outcome == (first < length ? RangeOutcome::partial : RangeOutcome::unsatisfiable));
@@ -50,14 +52,16 @@ void check_one(std::uint64_t first, std::uint64_t last, std::uint64_t length) {
   } else if (length == 0) {
     require(suffix.outcome == RangeOutcome::whole);
   } else {
-    require(suffix.outcome == RangeOutcome::partial && out[0] == ByteRange{length - std::min(first, length), length - 1});
+    require(suffix.outcome == RangeOutcome::partial &&
+            out[0] == ByteRange{length - std::min(first, length), length - 1});
   }
 }
 
 void check_text(ByteRange range, std::uint64_t length) {
   std::array<char, kMaxContentRange> out;
   require(write_content_range(range, length, out) == "bytes " + std::to_string(range.first) + "-" +
-                                                         std::to_string(range.last) + "/" + std::to_string(length));
+                                                         std::to_string(range.last) + "/" +
+                                                         std::to_string(length));
   require(write_unsatisfied_range(length, out) == "bytes */" + std::to_string(length));
 }
 

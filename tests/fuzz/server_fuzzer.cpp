@@ -1,7 +1,8 @@
 // The whole server: bytes from a client to the reference application of the corpus, on the simulator. The
-// first two bytes decide the limits, how the rest is cut, how the client reads and how it leaves. However that
-// is, the outcome must be that of one write; every answer must be a correct message; the server's books must be
-// right after every turn; and nothing of the connection may be left. For many clients see admission_fuzzer.cpp.
+// first two bytes decide the limits, how the rest is cut, how the client reads and how it leaves. However
+// that is, the outcome must be that of one write; every answer must be a correct message; the server's books
+// must be right after every turn; and nothing of the connection may be left. For many clients see
+// admission_fuzzer.cpp.
 
 #include <chrono>
 #include <cstddef>

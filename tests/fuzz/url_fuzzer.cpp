@@ -1,5 +1,5 @@
-// Decoding, comparing without a copy, and encoding agree with each other; a path that is local stays below; the
-// media type of a name depends on its extension alone.
+// Decoding, comparing without a copy, and encoding agree with each other; a path that is local stays below;
+// the media type of a name depends on its extension alone.
 #include <algorithm>
 #include <cctype>
 #include <cstdint>
@@ -33,8 +33,8 @@ void check_decoding(const std::string& text) {
   const auto plus = percent_decode(text, spaces, true);
   require(plus.has_value() == r.has_value());
   if (plus) require(*plus == *percent_decode(replaced, decoded));
-  if (plus && !plus->empty()) require(percent_decode(text, std::span(spaces).first(plus->size() - 1)).error() ==
-                                      Error::too_large);
+  if (plus && !plus->empty())
+    require(percent_decode(text, std::span(spaces).first(plus->size() - 1)).error() == Error::too_large);
 }
 
 void check_encoding(const std::string& text) {
@@ -42,9 +42,9 @@ void check_encoding(const std::string& text) {
     std::string encoded(3 * text.size(), '\0');
     const auto e = percent_encode(text, encoded, keep);
     require(e && std::all_of(e->begin(), e->end(), [&](char c) {
-      return std::isalnum(static_cast<unsigned char>(c)) || std::string_view("-._~%").find(c) != keep.npos ||
-             keep.find(c) != keep.npos;
-    }));
+              return std::isalnum(static_cast<unsigned char>(c)) ||
+                     std::string_view("-._~%").find(c) != keep.npos || keep.find(c) != keep.npos;
+            }));
     if (keep == "%") continue;
     std::string back(text.size(), '\0');
     const auto b = percent_decode(*e, back);
@@ -68,9 +68,8 @@ bool stays_below(std::string_view path) {
 void check_path(const std::string& text) {
   if (is_local_path(text)) {
     require(text.front() != '/' && stays_below(text));
-    require(std::none_of(text.begin(), text.end(), [](unsigned char c) {
-      return c < 32 || c == 127 || c == '\\' || c == ':';
-    }));
+    require(std::none_of(text.begin(), text.end(),
+                         [](unsigned char c) { return c < 32 || c == 127 || c == '\\' || c == ':'; }));
   }
   const std::string_view type = mime_type(text);
   require(!type.empty() && type.find('/') != type.npos);

@@ -139,7 +139,8 @@ TEST(ChunkedDecoder, Trailers) {  // RFC 9112 7.1.2, RFC 9110 6.5.1
   EXPECT_EQ(decode("0\r\nX: a\r\n\r\n", {.trailer_bytes = 0}).error, 431);
   EXPECT_EQ(decode("0\r\n\r\n", {.trailer_bytes = 0}).status, ParseStatus::complete) << "there is none";
   const std::string long_trailer = "0\r\nX: " + std::string(70'000, 'a') + "\r\n\r\n";
-  EXPECT_EQ(decode_pieces(long_trailer, {0}, {.trailer_bytes = 65535}).error, 431) << "the largest limit is one";
+  EXPECT_EQ(decode_pieces(long_trailer, {0}, {.trailer_bytes = 65535}).error, 431)
+      << "the largest limit is one";
 }
 
 TEST(ChunkedDecoder, ResetStartsOver) {

@@ -108,9 +108,9 @@ TEST(Endpoint, IsInNetworksOfAList) {
 }
 
 TEST(Endpoint, ListsOfNetworksAreChecked) {
-  for (const std::string_view text : {"localhost", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8a",
-                                      "::/129", "10.0.0.1;::1", "10.0.0.1,,::1", "10.0.0.1 ::1", "/8",
-                                      "10.0.0.1,", "10.0.0.1, "}) {
+  for (const std::string_view text :
+       {"localhost", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8a", "::/129", "10.0.0.1;::1",
+        "10.0.0.1,,::1", "10.0.0.1 ::1", "/8", "10.0.0.1,", "10.0.0.1, "}) {
     EXPECT_FALSE(is_network_list(text)) << text;
   }
 }
