@@ -120,11 +120,16 @@ class Counted {
   int& count_;
 };
 
-/// A body of more than any window or buffer here.
-const std::string& large_text() {
-  static const std::string text(40'000, 'x');
+/// Text that differs at every place, and is more than any window or buffer here.
+std::string_view large_text() {
+  static const std::string text = [] {
+    std::string made = "large";
+    for (int i = 0; made.size() < 40'000; ++i) made.append(" ").append(std::to_string(i));
+    return made;
+  }();
   return text;
 }
+std::string_view file_text() { return large_text().substr(7, 9000); }
 
 class Site {
  public:
@@ -141,7 +146,7 @@ class Site {
     app.after_request(mark);
     app.after_error_request(mark);
     app.get("/", [](Request&) { return "hello"; });
-    app.get("/large", [](Request&) { return Response(std::string_view(large_text())); });
+    app.get("/large", [](Request&) { return Response(large_text()); });
     app.get("/nap/<int:ms>", [this](Request&, int ms) -> Task<Response> {
       const Counted frame(counts.frames);
       co_await sleep_for(std::chrono::milliseconds(ms));
@@ -149,7 +154,13 @@ class Site {
     });
     app.get("/pieces", [this](Request&) { return pieces(counts); });
     app.get("/fails", [](Request&) { return microdot::abort(418, "teapot"); });
-    app.post("/echo", [](Request& req) { return Response(req.body()); });
+    app.get("/files/<path:name>",
+            [](Request&, std::string_view name) { return send_file(name, {.root = "static"}); });
+    app.post("/echo", [](Request& req) {
+      Response echo(req.body());
+      echo.header("X-Echo", "1");
+      return echo;
+    });
     app.post("/stream", [this](Request& req) -> Task<Response> {
       const Counted frame(counts.frames);
       std::size_t sum = 0;
@@ -200,7 +211,23 @@ constexpr std::string_view kSays[] = {
     "GET / HT",
     "\r\n",
     "bad\r\n\r\n",
+    "GET /files/a.txt HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET /files/flash.txt HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET /files/a.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=100-8000\r\n\r\n",
+    "HEAD /files/a.txt HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\n\r\n",
 };
+
+/// What the site answers to those who are not refused.
+bool is_right(const corpus::Message& message) {
+  if (!corpus::detail::values_of(message, "X-Echo").empty()) return true;
+  if (message.status == 206) return file_text().find(message.body) != std::string_view::npos;
+  if (message.status != 200) return true;
+  for (const std::string_view body : {std::string_view("hello"), std::string_view("awake"), large_text(),
+                                      file_text(), std::string_view("a piece a piece a piece a piece ")}) {
+    if (message.body == body) return true;
+  }
+  return message.body.find_first_not_of("0123456789") == std::string::npos;  // of /stream; of HEAD nothing
+}
 
 class Crowd {
  public:
@@ -212,6 +239,8 @@ class Crowd {
         port_(port_options(input, faults_)),
         loop_(port_) {
     constexpr std::string_view kProxies[] = {"", "10.0.0.0/31", "10.0.0.0/8, 2001:db8::/32"};
+    port_.add_file("static/a.txt", file_text());
+    port_.add_file("static/flash.txt", file_text(), 1'000'000, true);
     server_ = std::make_unique<microdot_test::ServerRun>(
         site_.app, loop_, ServerOptions{.host = "", .port = kPort, .trusted_proxies = input.pick(kProxies)});
     settle();
@@ -365,6 +394,7 @@ class Crowd {
       if (!parsed.message && parsed.error.starts_with("the connection ended inside")) return;
       if (!parsed.error.empty()) fail(parsed.error, received);
       if (!parsed.message) return;
+      if (!is_right(*parsed.message)) fail("not what was asked for", received);
       rest.remove_prefix(parsed.message->used);
       says_close = corpus::says_close(*parsed.message);
     }
@@ -375,6 +405,7 @@ class Crowd {
     if (stats.connections != 0 || stats.exchanges != 0 || stats.queued != 0)
       fail("connections or exchanges are left");
     if (port_.open_transports() != 0) fail("transports are left");
+    if (port_.open_files() != 0) fail("files are left open");
     if (site_.counts.requests != 0) fail("a request has not ended");
     if (site_.counts.frames != 0) fail("a coroutine is left");
   }

@@ -39,14 +39,18 @@ Outcome decode(const std::string& text, std::size_t step, ChunkedLimits limits) 
   return out;
 }
 
-/// In chunks of these sizes, with the last one.
-std::string encode(const std::string& content, std::size_t size) {
+/// In chunks of this size, each with an extension as long as may be, and the last one.
+std::string encode(const std::string& content, std::size_t size, ChunkedLimits limits) {
   std::string out;
   for (std::size_t at = 0; at < content.size(); at += size) {
     const std::string part = content.substr(at, size);
     std::array<char, kMaxChunkHead> head;
     const std::size_t used = write_chunk_head(part.size(), head);
-    out.append(head.data() + head.size() - used, used).append(part).append(kChunkEnd);
+    out.append(head.data() + head.size() - used, used);
+    // In all no more than the content.
+    const std::size_t extension = std::min<std::size_t>(part.size(), limits.extension_bytes);
+    if (extension >= 2) out.insert(out.size() - 2, ";" + std::string(extension - 1, 'x'));
+    out.append(part).append(kChunkEnd);
   }
   return out.append(kLastChunk);
 }
@@ -61,7 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         decode(text, data[1] % 16 + 1, limits))) {
     std::abort();
   }
-  const std::string written = encode(text, data[0] % 64 + 1);
+  const std::string written = encode(text, data[0] % 64 + 1, limits);
   const Outcome read = decode(written, data[1] % 16 + 1, limits);
   if (read.status != ParseStatus::complete || read.content != text || read.consumed != written.size())
     std::abort();
