@@ -92,7 +92,7 @@ void World::server_reads(unsigned connection) noexcept {
   const Stats stats = site_.app.stats();
   for (auto before = line_.begin(); before != here; ++before) {
     if (before->turn < here->turn && before->client->waits_in_line() && !ending_ &&
-        !holds_all_others(before->client->address(), stats))
+        !has_its_share(before->client->address(), stats))
       fail("connection " + std::to_string(connection) + " is served before " +
            std::to_string(before->connection) + ", which came first");
   }
@@ -114,12 +114,12 @@ std::optional<Endpoint> World::address_of(unsigned connection) const noexcept {
   return {};
 }
 
-/// This client may have to wait though one exchange is left. What is seen from outside is who has
-/// connections.
-bool World::holds_all_others(const Endpoint& client, const Stats& stats) const noexcept {
+/// This client may have to wait though an exchange is left: it has as many as it leaves to others. What is
+/// seen from outside is who has connections.
+bool World::has_its_share(const Endpoint& client, const Stats& stats) const noexcept {
   const std::uint32_t exchanges = plan_.limits.exchanges;
-  return exchanges > 1 && !plan_.trusts(client) && stats.exchanges + 1 >= exchanges &&
-         port_.open_transports(client) >= exchanges;
+  return exchanges > 1 && !plan_.trusts(client) &&
+         port_.open_transports(client) > exchanges - stats.exchanges;
 }
 
 void World::server_accepts(unsigned connection) noexcept {
@@ -138,7 +138,7 @@ const char* World::why_refused(const Endpoint& client, bool newcomer) noexcept {
     if (!plan_.trusts(client) && port_.open_transports(client) > limits.client_cap())
       return "it has too many connections";
   }
-  const bool none_free = stats.exchanges == limits.exchanges || holds_all_others(client, stats);
+  const bool none_free = stats.exchanges == limits.exchanges || has_its_share(client, stats);
   if (none_free && stats.queued == limits.queue_length) return "the queue is full";
   return nullptr;
 }

@@ -84,7 +84,7 @@ class World {
 
   void leaves_line(unsigned connection) noexcept;
   std::optional<microdot::Endpoint> address_of(unsigned connection) const noexcept;
-  bool holds_all_others(const microdot::Endpoint& client, const microdot::Stats& stats) const noexcept;
+  bool has_its_share(const microdot::Endpoint& client, const microdot::Stats& stats) const noexcept;
   const char* why_refused(const microdot::Endpoint& client, bool newcomer) noexcept;
   bool launch();
   void turn(Duration most);
