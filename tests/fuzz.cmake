@@ -29,7 +29,7 @@ foreach(source IN LISTS sources)
   set(found "${CMAKE_CURRENT_BINARY_DIR}/corpus/${name}")
   file(MAKE_DIRECTORY "${found}")
   add_test(NAME fuzz/${name}.seeds COMMAND ${program} -runs=0 "${seeds}")
-  add_test(NAME fuzz/${name}.search COMMAND ${program} -max_total_time=${MICRODOT_FUZZ_SECONDS} -entropic=0 -timeout=25 -rss_limit_mb=2048
+  add_test(NAME fuzz/${name}.search COMMAND ${program} -max_total_time=${MICRODOT_FUZZ_SECONDS} -entropic=0 -timeout=100 -rss_limit_mb=2048
     ${dictionary} "-artifact_prefix=${CMAKE_CURRENT_BINARY_DIR}/${name}-" "${found}" "${seeds}")
   math(EXPR patience "${MICRODOT_FUZZ_SECONDS} + 120")
   set_tests_properties(fuzz/${name}.seeds fuzz/${name}.search PROPERTIES TIMEOUT ${patience} LABELS fuzz)
