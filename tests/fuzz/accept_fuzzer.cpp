@@ -1,4 +1,5 @@
-// Qualities stay within 0–1000, and no coding is chosen that is not available or not accepted.
+// Qualities stay within 0–1000; no coding is chosen that is not available or not accepted, nor one that is
+// wanted less than another.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -21,6 +22,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (encoding == Encoding::gzip && !has_gzip) std::abort();
   if (encoding == Encoding::br && !has_br) std::abort();
   if (encoding != Encoding::identity && encoding_quality(field, to_string(encoding)) == 0) std::abort();
+  const auto wanted = [&](Encoding one) {
+    return encoding_quality(field, one == Encoding::identity ? "identity" : to_string(one));
+  };
+  if (has_gzip && wanted(Encoding::gzip) > wanted(encoding)) std::abort();
+  if (has_br && wanted(Encoding::br) > wanted(encoding)) std::abort();
   (void)is_compressible(field);
   return 0;
 }
