@@ -203,7 +203,10 @@ class Listening::HookTask final : public TypedTaskNode<void> {
 void Listening::run_hooks() noexcept {
   while (state_ != State::closed && hook_task_.done()) {
     if (next_hook_ == nullptr) {
-      if (told_lost_ == lost_) return;
+      if (told_lost_ == lost_) {
+        hook_task_ = {};  // its memory goes back to the pool
+        return;
+      }
       told_lost_ = lost_;
       next_hook_ = lost_ ? server_->app().network_lost_ : server_->app().network_up_;
       continue;

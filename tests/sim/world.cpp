@@ -394,6 +394,10 @@ bool World::start() {
   return false;
 }
 
+void World::rest(Duration time) {
+  for (const TimePoint end = now() + time; now() < end;) loop_.turn(end - now());
+}
+
 bool World::serve(Duration lasts) {
   visits_until_ = now() + lasts;
   upsets_ = true;

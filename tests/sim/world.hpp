@@ -38,6 +38,8 @@ class World {
   bool start();
   /// Clients come, some of them again until `lasts` is over, and go; then nothing of them may be left.
   bool serve(Duration lasts = {});
+  /// Time passes without clients.
+  void rest(Duration time);
   bool finish();
   const std::string& failure() const { return failure_; }
 
