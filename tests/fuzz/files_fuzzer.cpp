@@ -87,7 +87,10 @@ int system_open(int root, const char* path) {
   open_how how{};
   how.flags = kFlags;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  return static_cast<int>(syscall(SYS_openat2, root, path, &how, sizeof how));
+  for (;;) {
+    const int fd = static_cast<int>(syscall(SYS_openat2, root, path, &how, sizeof how));
+    if (fd >= 0 || errno != EAGAIN) return fd;  // something was renamed elsewhere meanwhile: once more
+  }
 }
 
 }  // namespace
