@@ -102,7 +102,9 @@ const kAttacksOnFew = {
   "no reading, few": kAttacks["no reading"],
 };
 
-async function underAttack(name, attack, server) {
+// A machine that stands still for a moment makes misses, too: who misses is attacked again, twice at the most. A
+// server that is at fault misses each time. False: to be repeated.
+async function underAttack(name, attack, server, mayRepeat) {
   const before = server.resident();
   const descriptors = server.descriptors();
   const waited = server.processorWait();
@@ -129,13 +131,16 @@ async function underAttack(name, attack, server) {
   const growth = server.resident() - before;
   if (growth > kResidentGrowth) wrong.push(`resident memory grew by ${growth} KB from ${before} KB`);
 
+  const repeat = mayRepeat && wrong.length === 1 && wrong[0].startsWith("missed: ");
+  if (repeat) console.log(`again  ${name}: ${wrong.pop()}`);
   const times = [p50, p99, max].map((time) => time.toFixed(1).padStart(6)).join(" ");
   verdict(name, `served ${asked - missed} of ${asked}, p50/p99/max ${times} ms, resident ${before} KB ` +
     `${growth < 0 ? "" : "+"}${growth} (meanwhile ${high}) ${seen ? JSON.stringify(seen) : ""}`, wrong);
-  if (missed === 0) return;
+  if (missed === 0) return true;
   for (const miss of wrong.length === 0 ? misses : []) console.log(`       ${miss}`);
   console.log(`       the machine kept the server waiting for ${(server.processorWait() - waited).toFixed(0)} ms in all, ` +
     `the client for ${late.toFixed(0)} ms at once`);
+  return !repeat;
 }
 
 async function attackAll(attacks, ...options) {
@@ -145,7 +150,9 @@ async function attackAll(attacks, ...options) {
   const heap = { MALLOC_PERTURB_: "1", MALLOC_MMAP_THRESHOLD_: String(128 * 1024) };
   const server = await startServer(program, ["--root", root, ...options], heap);
   await Promise.all(["/", "/file", "/owned", "/large", "/stats", "/none"].map(server.get));
-  for (const name of names) await underAttack(name, attacks[name], server);
+  for (const name of names) {
+    for (let repeats = 2; !(await underAttack(name, attacks[name], server, repeats > 0)); --repeats);
+  }
   await end("end", server);
 }
 
