@@ -132,10 +132,14 @@ async function underAttack(name, attack, server, mayRepeat) {
   if (growth > kResidentGrowth) wrong.push(`resident memory grew by ${growth} KB from ${before} KB`);
 
   const repeat = mayRepeat && wrong.length === 1 && wrong[0].startsWith("missed: ");
-  if (repeat) console.log(`again  ${name}: ${wrong.pop()}`);
   const times = [p50, p99, max].map((time) => time.toFixed(1).padStart(6)).join(" ");
-  verdict(name, `served ${asked - missed} of ${asked}, p50/p99/max ${times} ms, resident ${before} KB ` +
-    `${growth < 0 ? "" : "+"}${growth} (meanwhile ${high}) ${seen ? JSON.stringify(seen) : ""}`, wrong);
+  const text = `served ${asked - missed} of ${asked}, p50/p99/max ${times} ms, resident ${before} KB ` +
+    `${growth < 0 ? "" : "+"}${growth} (meanwhile ${high}) ${seen ? JSON.stringify(seen) : ""}`;
+  if (repeat) {
+    console.log(`again  ${name}: ${text}\n       ${wrong[0]}`);
+  } else {
+    verdict(name, text, wrong);
+  }
   if (missed === 0) return true;
   for (const miss of wrong.length === 0 ? misses : []) console.log(`       ${miss}`);
   console.log(`       the machine kept the server waiting for ${(server.processorWait() - waited).toFixed(0)} ms in all, ` +
