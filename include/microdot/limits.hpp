@@ -81,8 +81,9 @@ struct Limits {
                                       ///< Events, which are to come.
   std::uint32_t stream_bytes = 4096;  ///< Memory of one stream: its windows and its handler's frames.
   std::uint32_t queue_length = 512;   ///< Connections that wait for an exchange; one more gets 503 at once.
-  std::uint32_t background_tasks = 256;  ///< Running tasks that requests have started with `create_task`; one
-                                         ///< more is refused and reported. They live in the task pool.
+  std::uint32_t background_tasks =
+      256;  ///< Running tasks that requests have started (`create_task`, `shield`); one
+            ///< more is refused and reported. They live in the task pool.
   WhenFull when_full = WhenFull::refuse;  ///< What newcomers meet when every connection is taken.
 
   // ---- Memory of one exchange: bytes ----
@@ -221,7 +222,7 @@ constexpr std::size_t object_bytes(std::size_t on_64_bits, std::size_t on_32_bit
   return align_up(sizeof(void*) == 8 ? on_64_bits : on_32_bits);
 }
 inline constexpr std::size_t kAppBytes = object_bytes(424, 304);
-inline constexpr std::size_t kServerBytes = object_bytes(1184, 960);
+inline constexpr std::size_t kServerBytes = object_bytes(1280, 1056);
 inline constexpr std::size_t kConnectionBytes = object_bytes(256, 208);
 inline constexpr std::size_t kExchangeBytes = object_bytes(1728, 1136);
 inline constexpr std::size_t kStreamBytes = object_bytes(192, 96);

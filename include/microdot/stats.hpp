@@ -16,7 +16,7 @@ enum class Tier : std::uint8_t {
   no_keep_alive,  ///< Connections run out: answers say `Connection: close`.
   refusing,  ///< Some get 503 with `Retry-After`: the queue is full or too slow, no connection is left, or
              ///< the system itself is near its end.
-  not_accepting,  ///< The system gives no more connections, or the network is down.
+  not_accepting,  ///< The system gives no more connections, or the listener is lost.
 };
 
 /// "normal", "queueing", "no keep-alive", "refusing" or "not accepting". Static storage.
@@ -34,14 +34,14 @@ class LatencyHistogram {
     sum_ += micros;
   }
   /// How many took less than `limit(bucket)` but not less than the bucket before.
-  std::uint32_t count(std::size_t bucket) const noexcept { return counts_[bucket]; }
+  std::uint64_t count(std::size_t bucket) const noexcept { return counts_[bucket]; }
   /// 128 us, 256 us, 512 us … ; the last bucket has no limit.
   static constexpr Duration limit(std::size_t bucket) noexcept {
     return Duration(std::int64_t{128} << bucket);
   }
   std::uint64_t total() const noexcept {
     std::uint64_t total = 0;
-    for (const std::uint32_t count : counts_) total += count;
+    for (const std::uint64_t count : counts_) total += count;
     return total;
   }
   /// Of all that was added.
@@ -58,7 +58,7 @@ class LatencyHistogram {
   }
 
  private:
-  std::array<std::uint32_t, kBuckets> counts_{};
+  std::array<std::uint64_t, kBuckets> counts_{};
   std::uint64_t sum_ = 0;  // microseconds
 };
 

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 namespace microdot::inline MICRODOT_ABI {
@@ -80,6 +81,7 @@ Pressure LinuxPressure::descriptors() const noexcept {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT32_MAX) return Pressure::none;
   const int next = open("/", O_PATH | O_CLOEXEC);
   if (next >= 0) close(next);
+  if (next < 0 && errno != EMFILE && errno != ENFILE) return Pressure::none;  // not for lack of descriptors
   return of_descriptors(next, static_cast<std::int64_t>(limit.rlim_cur));
 }
 

@@ -6,8 +6,9 @@
 
 namespace microdot::inline MICRODOT_ABI {
 
-/// How near the process is to its limit of descriptors, and the system or the control group (cgroup v2) to
-/// its end of memory. Looks again after a while only, so that asking costs next to nothing.
+/// How near the process is to its limit of descriptors, and the system or the container (the control group
+/// that is mounted as the root, cgroup v2) to its end of memory. Looks again after a while only, so that
+/// asking costs next to nothing.
 class LinuxPressure {
  public:
   constexpr LinuxPressure() noexcept = default;

@@ -20,7 +20,8 @@ constexpr Duration kSilentGrace = std::chrono::milliseconds(100);
 // Whether two connections count as one client's. Whoever has an IPv6 address has a network of 2^64 of them
 // (RFC 6177).
 bool same_client(const Endpoint& a, const Endpoint& b) noexcept {
-  if (a.family != Endpoint::Family::ipv6 || b.family != a.family) return a.same_address(b);
+  const bool link_local = a.address[0] == 0xfe && (a.address[1] & 0xc0) == 0x80;
+  if (a.family != Endpoint::Family::ipv6 || b.family != a.family || link_local) return a.same_address(b);
   return std::equal(a.address.begin(), a.address.begin() + 8, b.address.begin());
 }
 
@@ -67,11 +68,17 @@ void Server::admit(Connection& connection, Transport& transport) noexcept {
   if (open_ > usable_) full_lately_ = true;
   if (pressure_ != Pressure::none) review();
   connection.open(transport);
-  if (open_ > usable_ || pressure_ == Pressure::high || over_client_cap(transport.peer())) refuse(connection);
+  if (open_ > usable_ || pressure_ == Pressure::high) {
+    refuse(connection);
+  } else if (over_client_cap(transport.peer())) {
+    refuse_its_own(connection);
+  }
 }
 
 bool Server::over_client_cap(const Endpoint& client) const noexcept {
-  const std::uint32_t cap = limits().client_cap();
+  // Three quarters of what the system really has.
+  const std::uint32_t cap =
+      limits().connections_per_client != 0 ? limits().connections_per_client : usable_ - usable_ / 4;
   if (open_ <= cap) return false;
   std::uint32_t count = 0;
   for (std::size_t i = 0; i < connection_slots(limits()); ++i) {
@@ -120,6 +127,7 @@ void Server::want_exchange(Connection& connection) noexcept {
     return exchange.run_now();  // one exchange, whose memory is in the cache, serves many connections
   }
   if (queued_ >= limits().queue_length) return refuse(connection);
+  if (!may_wait(connection.transport().peer())) return refuse_its_own(connection);
   connection.set_state(Connection::State::queued);
   connection.transport().set_interest(false, false);
   connection.set_deadline(limits().queue_timeout);
@@ -139,6 +147,17 @@ bool Server::may_have_another(const Endpoint& client) const noexcept {
     if (busy != nullptr && same_client(busy->transport().peer(), client)) ++held;
   }
   return held < left || is_proxy(client);
+}
+
+// The same of places in the queue, where one client has not everything else, either.
+bool Server::may_wait(const Endpoint& client) noexcept {
+  const std::uint32_t left = limits().queue_length - queued_;
+  if (queued_ < left || limits().client_cap() >= limits().connections) return true;
+  std::uint32_t places = 0;
+  queue_.for_each([&](const Connection& waiting) {
+    if (same_client(waiting.transport().peer(), client)) ++places;
+  });
+  return places < left || is_proxy(client);
 }
 
 void Server::free_exchange(Exchange& exchange) noexcept {
@@ -175,14 +194,24 @@ void Server::leave_queue(Connection& connection) noexcept {
 
 void Server::refuse_queued(Connection& connection) noexcept {
   leave_queue(connection);
-  refuse(connection);
+  if (free_exchanges_.empty()) {
+    refuse(connection);
+  } else {
+    refuse_its_own(connection);
+  }
 }
 
-// Answers 503 without having read anything.
+// There is too little of something for all.
 void Server::refuse(Connection& connection) noexcept {
-  ++stats_.refused;
   refused_lately_ = true;
   review();
+  refuse_its_own(connection);
+}
+
+// Answers 503 without having read anything. That a client has its share says nothing about how others are
+// served.
+void Server::refuse_its_own(Connection& connection) noexcept {
+  ++stats_.refused;
   connection.unlink();
   const std::string_view answer = constant_response(503);
   const ConstBuffer piece{answer.data(), answer.size()};
@@ -196,7 +225,7 @@ void Server::refuse(Connection& connection) noexcept {
 
 // Degradation
 
-// While others wait, those who are slow are not waited for.
+// While others wait whom a free exchange would help, those who are slow are not waited for.
 void Server::forfeit_slow() noexcept {
   std::uint32_t forfeited = 0;
   for (std::size_t i = 0; i < limits().exchanges && forfeited < queued_; ++i) {
@@ -232,7 +261,7 @@ void Server::review() noexcept {
 
 void Server::on_review() noexcept {
   pressure_ = loop_->port().pressure();
-  if (queued_ != 0) forfeit_slow();
+  if (others_wait()) forfeit_slow();
   // One that says nothing, or does not read, may be old enough by now to make room.
   if (listening_.blocked() && (!fresh_.empty() || !sending_.empty())) listening_.resume();
   review();

@@ -47,6 +47,8 @@ class Dispatch {
 #endif
 
   Response& response() noexcept { return response_; }
+  /// The route serves only so many at once; this request is one of them until it ends.
+  bool limited() const noexcept { return active_; }
 
  private:
   enum class Stage : std::uint8_t {

@@ -323,6 +323,7 @@ bool Exchange::leave_tail() noexcept {
   if (gone_ || sending_ != Sending::nothing || !peek_buffered().empty() || !body_.leftover().empty())
     return false;
   if (!sendfile_ && connection_->tail().file_size != 0) return false;
+  if (dispatch_->limited()) return false;  // it counts until all is sent
   const Error error = connection_->send_tail();
   if (error == Error::would_block) return true;
   if (error == Error::unsupported) sendfile_ = false;

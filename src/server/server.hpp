@@ -20,7 +20,7 @@ namespace microdot::inline MICRODOT_ABI::detail {
 
 class Server final : private ExitListener, private Timer {
  public:
-  /// Lays the server out in `block`, which has `limits.memory()` bytes.
+  /// Lays the server out in `block`, which has `limits.server_memory()` bytes.
   static Server* create(App& app, std::span<std::byte> block) noexcept;
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -96,8 +96,8 @@ class Server final : private ExitListener, private Timer {
   void free_exchange(Exchange& exchange) noexcept;
   /// Whether a connection that was just answered should rather go.
   bool short_of_connections() const noexcept;
-  /// Whether connections wait for an exchange.
-  bool others_wait() const noexcept { return !queue_.empty(); }
+  /// Whether connections wait until an exchange comes free (not only for their own share of them).
+  bool others_wait() const noexcept { return queued_ != 0 && busy_ == limits().exchanges; }
 
  private:
   Server(App& app, std::span<std::byte> block) noexcept;
@@ -111,7 +111,9 @@ class Server final : private ExitListener, private Timer {
   bool is_proxy(const Endpoint& client) const noexcept { return client.is_in(trusted_proxies_); }
   bool may_have_another(const Endpoint& client) const noexcept;
   void serve_queue() noexcept;
+  bool may_wait(const Endpoint& client) noexcept;
   void refuse(Connection& connection) noexcept;
+  void refuse_its_own(Connection& connection) noexcept;
   void forfeit_slow() noexcept;
   Tier wanted_tier() const noexcept;
   void on_review() noexcept;
