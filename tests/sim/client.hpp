@@ -89,7 +89,6 @@ class Client {
   std::string outgoing_;
   std::deque<Expected> coming_;  // requests of which no byte is sent
   std::size_t sent_ = 0;         // bytes
-  std::size_t group_begin_ = 0;
   std::size_t received_ = 0;
   unsigned refused_before_ = 0;
   unsigned answered_before_ = 0;
