@@ -124,6 +124,10 @@ bool World::has_its_share(const Endpoint& client, const Stats& stats) const noex
 
 void World::server_accepts(unsigned connection) noexcept {
   newcomer_ = connection;
+  // Who has its share is refused for that, also where the answer can't be written any more.
+  const std::optional<Endpoint> client = address_of(connection);
+  const char* reason = client ? why_refused(*client, true) : "it has left";
+  if (reason != nullptr && std::string_view(reason).starts_with("it has")) refused_its_own_ = true;
   if (port_.pressure() == Pressure::high) doomed_.insert(connection);
 }
 
@@ -135,11 +139,17 @@ const char* World::why_refused(const Endpoint& client, bool newcomer) noexcept {
     if (port_.pressure() == Pressure::high) return "high pressure";
     if (limits.when_full == WhenFull::refuse && stats.connections > plan_.usable())
       return "no connection is left";
-    if (!plan_.trusts(client) && port_.open_transports(client) > limits.client_cap())
-      return "it has too many connections";
+    const std::size_t usable = plan_.usable();
+    const std::size_t cap =
+        limits.connections_per_client != 0 ? limits.connections_per_client : usable - usable / 4;
+    if (!plan_.trusts(client) && port_.open_transports(client) > cap) return "it has too many connections";
   }
   const bool none_free = stats.exchanges == limits.exchanges || has_its_share(client, stats);
   if (none_free && stats.queued == limits.queue_length) return "the queue is full";
+  // What is seen from outside is who has connections: no more of them than these wait.
+  if (none_free && limits.client_cap() < limits.connections && !plan_.trusts(client) &&
+      port_.open_transports(client) > limits.queue_length - stats.queued)
+    return "it has its share of the queue";
   return nullptr;
 }
 
@@ -152,6 +162,10 @@ void World::server_writes(unsigned connection, std::size_t size) noexcept {
   const char* reason = why_refused(*client, newcomer_ == connection);
   refusals_[connection] = {reason, now()};
   if (reason != nullptr) log("connection %u: may be refused: %s", connection, reason);
+  // Nobody's trouble but its own; nor is it if it waited in vain while an exchange was free.
+  if ((reason != nullptr && std::string_view(reason).starts_with("it has")) ||
+      site_.app.stats().exchanges < plan_.limits.exchanges)
+    refused_its_own_ = true;
   if (newcomer_ == connection) newcomer_ = UINT_MAX;
 }
 
@@ -161,6 +175,7 @@ void World::turn(Duration most) {
   TimePoint next = std::min(now() + most, outage_ends_);
   for (const auto& client : clients_) next = std::min(next, client->next());
   upset();
+  refused_its_own_ = false;
   loop_.turn(std::max(next - now(), Duration::zero()));
   ++turns_;
   newcomer_ = UINT_MAX;
@@ -322,7 +337,7 @@ void World::check_slow(const Stats& stats) {
 
 /// A tier is entered when there is reason to, and left after a while without.
 void World::check_tier(const Stats& stats) {
-  if (stats.refused != last_.refused && stats.tier < Tier::refusing)
+  if (stats.refused != last_.refused && stats.tier < Tier::refusing && !refused_its_own_)
     return fail("somebody is refused in the tier " + std::string(to_string(stats.tier)));
   if (queue_since_ && !plan_.jumps() && stats.tier == Tier::normal &&
       fair_time() - *queue_since_ > 2 * kReviews + 50ms)

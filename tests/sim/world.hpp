@@ -125,6 +125,7 @@ class World {
   const microdot::SimClient* plain_ = nullptr;  // who asks plainly
   TimePoint task_refused_ = TimePoint::min();
   TimePoint forfeited_ = TimePoint::min();
+  bool refused_its_own_ = false;  // in this turn, somebody who had its share
   TimePoint calm_since_{};
   bool others_may_wait_ = false;
   std::optional<Duration> queue_since_;  // in fair time
