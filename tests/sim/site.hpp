@@ -1,9 +1,9 @@
 #pragma once
 // The site that simulated servers serve: handlers of every kind, which count what they begin and end.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 
@@ -75,7 +75,7 @@ class Site {
 
   microdot::SimPort* port_ = nullptr;
   microdot::Duration blocked_{};
-  std::map<std::uint8_t, std::uint32_t> in_hand_;  // requests by the last byte of their client's address
+  std::array<std::uint32_t, 256> in_hand_{};  // requests by the last byte of their client's address
   microdot::Semaphore permits_{2};
   microdot::Event never_;
 };

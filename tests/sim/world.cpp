@@ -35,6 +35,7 @@ World::World(const Plan& plan, bool logs)
       port_(options_of(plan_, faults_)),
       loop_(port_) {
   site_.attach(port_);
+  line_.reserve(plan_.clients);
 }
 
 World::~World() {
