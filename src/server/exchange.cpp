@@ -417,7 +417,7 @@ void Exchange::release() noexcept {
   Connection& connection = *std::exchange(connection_, nullptr);
   if (gone_) {
     connection.close(true);
-  } else if (!connection.tail().empty()) {
+  } else if (!connection.tail().empty() || connection.tail().file) {  // or it has not arrived yet
     connection.go_tail(keep_alive_, linger_);
   } else if (keep_alive_) {
     connection.go_idle();

@@ -39,5 +39,17 @@ TEST_F(Found, ARefusalThatCannotBeWrittenLeavesTheQueueOnce) {
   EXPECT_EQ(app_.check(), nullptr);
 }
 
+TEST_F(Found, AFileIsClosedWhenItHasArrived) {
+  static const std::string kFlash = numbered(9000);
+  app_.get("/flash", [](Request&) -> Response { return send_file("flash.txt"); });
+  SimServer server(app_, {.latency = 5ms, .refers_to_written_bytes = true});
+  server.sim.add_file("flash.txt", kFlash, 0, true);
+  SimClient client = server.send(get("/flash"));
+  server.run_for(100ms);
+  EXPECT_EQ(body_of(client.received()), kFlash);
+  EXPECT_EQ(server.stats().idle, 1U);
+  EXPECT_EQ(server.sim.open_files(), 0U);
+}
+
 }  // namespace
 }  // namespace microdot_test
