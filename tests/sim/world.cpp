@@ -125,10 +125,6 @@ bool World::has_its_share(const Endpoint& client, const Stats& stats) const noex
 
 void World::server_accepts(unsigned connection) noexcept {
   newcomer_ = connection;
-  // Who has its share is refused for that, also where the answer can't be written any more.
-  const std::optional<Endpoint> client = address_of(connection);
-  const char* reason = client ? why_refused(*client, true) : "it has left";
-  if (reason != nullptr && std::string_view(reason).starts_with("it has")) refused_its_own_ = true;
   if (port_.pressure() == Pressure::high) doomed_.insert(connection);
 }
 
@@ -163,10 +159,8 @@ void World::server_writes(unsigned connection, std::size_t size) noexcept {
   const char* reason = why_refused(*client, newcomer_ == connection);
   refusals_[connection] = {reason, now()};
   if (reason != nullptr) log("connection %u: may be refused: %s", connection, reason);
-  // Nobody's trouble but its own; nor is it if it waited in vain while an exchange was free.
-  if ((reason != nullptr && std::string_view(reason).starts_with("it has")) ||
-      site_.app.stats().exchanges < plan_.limits.exchanges)
-    refused_its_own_ = true;
+  // That it has had its share is nobody's trouble but its own.
+  if (reason != nullptr && !std::string_view(reason).starts_with("it has")) too_little_ = true;
   if (newcomer_ == connection) newcomer_ = UINT_MAX;
 }
 
@@ -176,7 +170,7 @@ void World::turn(Duration most) {
   TimePoint next = std::min(now() + most, outage_ends_);
   for (const auto& client : clients_) next = std::min(next, client->next());
   upset();
-  refused_its_own_ = false;
+  too_little_ = false;
   loop_.turn(std::max(next - now(), Duration::zero()));
   ++turns_;
   newcomer_ = UINT_MAX;
@@ -319,7 +313,9 @@ void World::check_slow(const Stats& stats) {
       std::exchange(others_may_wait_, std::any_of(clients_.begin(), clients_.end(), may_wait));
   if (stats.forfeited != last_.forfeited && last_.queued == 0 && !others_waited)
     return fail("somebody is given up though nobody waits");
-  if (stats.queued == 0) {
+  // Who waits while an exchange is free waits for itself.
+  const bool others_wait = stats.queued != 0 && stats.exchanges == plan_.limits.exchanges;
+  if (!others_wait) {
     queue_since_.reset();
   } else if (!queue_since_) {
     queue_since_ = fair_time();
@@ -338,7 +334,7 @@ void World::check_slow(const Stats& stats) {
 
 /// A tier is entered when there is reason to, and left after a while without.
 void World::check_tier(const Stats& stats) {
-  if (stats.refused != last_.refused && stats.tier < Tier::refusing && !refused_its_own_)
+  if (too_little_ && stats.refused != last_.refused && stats.tier < Tier::refusing)
     return fail("somebody is refused in the tier " + std::string(to_string(stats.tier)));
   if (queue_since_ && !plan_.jumps() && stats.tier == Tier::normal &&
       fair_time() - *queue_since_ > 2 * kReviews + 50ms)

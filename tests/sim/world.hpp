@@ -125,7 +125,7 @@ class World {
   const microdot::SimClient* plain_ = nullptr;  // who asks plainly
   TimePoint task_refused_ = TimePoint::min();
   TimePoint forfeited_ = TimePoint::min();
-  bool refused_its_own_ = false;  // in this turn, somebody who had its share
+  bool too_little_ = false;  // in this turn somebody was refused since there is too little for all
   TimePoint calm_since_{};
   bool others_may_wait_ = false;
   std::optional<Duration> queue_since_;  // in fair time
