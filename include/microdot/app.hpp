@@ -125,9 +125,10 @@ constexpr bool limits_are_valid() noexcept {
 
 }  // namespace detail
 
-/// An App whose memory is a part of itself: nothing comes from the heap.
+/// An App whose memory is a part of itself: nothing of it comes from the heap. Background tasks have a pool of their
+/// own beside it (see `task_pool`).
 ///
-///     StaticApp<Limits{.connections = 12, .exchanges = 3}> app;
+///     StaticApp<Limits::device()> app;
 ///     static_assert(decltype(app)::memory() <= 48 * 1024);
 template <Limits kLimits>
 class StaticApp : public App {
