@@ -125,8 +125,8 @@ constexpr bool limits_are_valid() noexcept {
 
 }  // namespace detail
 
-/// An App whose memory is a part of itself: nothing of it comes from the heap. Background tasks have a pool of their
-/// own beside it (see `task_pool`).
+/// An App whose memory is a part of itself: nothing of it comes from the heap. Background tasks have a pool
+/// of their own beside it (see `task_pool`).
 ///
 ///     StaticApp<Limits::device()> app;
 ///     static_assert(decltype(app)::memory() <= 48 * 1024);
