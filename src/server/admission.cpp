@@ -41,6 +41,8 @@ Connection* Server::take_connection(bool evict) noexcept {
 // may never do so; a newcomer can't be served otherwise. Those who were refused go first, so that they cost
 // others nothing; last those who hardly read their answer.
 void Server::make_room() noexcept {
+  // Where newcomers can wait, so can those before them.
+  const Duration grace = limits().when_full == WhenFull::wait ? Duration(limits().slow_grace) : kSilentGrace;
   if (!draining_.empty() && !draining_.front().used()) {
     draining_.front().close_politely();
   } else if (!idle_.empty()) {
@@ -49,7 +51,7 @@ void Server::make_room() noexcept {
   } else if (!draining_.empty()) {
     draining_.front().close_politely();
   } else if (!fresh_.empty() &&
-             fresh_.front().deadline() <= loop_->now() + Duration(limits().first_timeout) - kSilentGrace) {
+             fresh_.front().deadline() <= loop_->now() + Duration(limits().first_timeout) - grace) {
     ++stats_.evicted;
     fresh_.front().close(false);
   } else if (Connection* slow = sending_.find([&](Connection& sending) {
@@ -68,7 +70,8 @@ void Server::admit(Connection& connection, Transport& transport) noexcept {
   if (open_ > usable_) full_lately_ = true;
   if (pressure_ != Pressure::none) review();
   connection.open(transport);
-  if (open_ > usable_ || pressure_ == Pressure::high) {
+  const bool too_much = pressure_ == Pressure::high && limits().when_full == WhenFull::refuse;
+  if (open_ > usable_ || too_much) {
     refuse(connection);
   } else if (over_client_cap(transport.peer())) {
     refuse_its_own(connection);

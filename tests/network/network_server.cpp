@@ -35,7 +35,11 @@ int main(int argc, char** argv) {
     return 2;
   }
   const char* const file = argv[2];
-  App app(Limits{.connections = 128, .exchanges = 8});
+  App app(Limits{.connections = 128,
+                 .connections_per_client = 128,
+                 .exchanges = 8,
+                 .when_full = WhenFull::wait,
+                 .slow_grace = std::chrono::seconds(8)});
   app.get("/", [](Request&) { return "Hello"; });
   app.get("/file", [file](Request&) { return send_file(file); });
   app.on_network_lost([] { print("lost"); });

@@ -698,6 +698,18 @@ TEST_F(Admission, ASystemUnderPressureKeepsNoConnectionsAndThenRefuses) {
   EXPECT_EQ(status_of(server.exchange(get("/"))), 200);
 }
 
+TEST_F(Admission, NewcomersThatAreToWaitAreNotRefusedUnderPressure) {
+  Limits limits = kLimits;
+  limits.when_full = WhenFull::wait;
+  App app(limits);
+  add_routes(app);
+  SimServer server(app);
+  server.sim.set_pressure(Pressure::high);
+  SimClient client = server.send_from(kMe, get("/"));
+  EXPECT_EQ(status_of(client.received()), 200);
+  EXPECT_TRUE(client.ended());
+}
+
 TEST_F(Admission, StatisticsCountWhatHappened) {
   app_.get("/fails", [](Request&) { return abort(500); });
   SimServer server(app_);

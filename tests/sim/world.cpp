@@ -125,7 +125,8 @@ bool World::has_its_share(const Endpoint& client, const Stats& stats) const noex
 
 void World::server_accepts(unsigned connection) noexcept {
   newcomer_ = connection;
-  if (port_.pressure() == Pressure::high) doomed_.insert(connection);
+  if (port_.pressure() == Pressure::high && plan_.limits.when_full == WhenFull::refuse)
+    doomed_.insert(connection);
 }
 
 /// Called within the server's attempt to write it.
@@ -133,7 +134,7 @@ const char* World::why_refused(const Endpoint& client, bool newcomer) noexcept {
   const Stats stats = site_.app.stats();
   const Limits& limits = plan_.limits;
   if (newcomer) {
-    if (port_.pressure() == Pressure::high) return "high pressure";
+    if (port_.pressure() == Pressure::high && limits.when_full == WhenFull::refuse) return "high pressure";
     if (limits.when_full == WhenFull::refuse && stats.connections > plan_.usable())
       return "no connection is left";
     const std::size_t usable = plan_.usable();
