@@ -165,10 +165,12 @@ struct Limits {
   /// Bytes of that for the server: what an `App` takes from the heap when it starts.
   constexpr std::size_t server_memory() const noexcept;
 
-  /// `connections_per_client`, with what 0 stands for.
-  constexpr std::uint32_t client_cap() const noexcept {
-    return connections_per_client != 0 ? connections_per_client : connections - connections / 4;
+  /// `connections_per_client`, with what 0 stands for; where the system has descriptors for `usable`
+  /// connections only, three quarters of these.
+  constexpr std::uint32_t client_cap(std::uint32_t usable) const noexcept {
+    return connections_per_client != 0 ? connections_per_client : usable - usable / 4;
   }
+  constexpr std::uint32_t client_cap() const noexcept { return client_cap(connections); }
 
   /// The first thing that is wrong, by the field's name; `none` if nothing is.
   constexpr LimitsError error() const noexcept {

@@ -79,9 +79,7 @@ void Server::admit(Connection& connection, Transport& transport) noexcept {
 }
 
 bool Server::over_client_cap(const Endpoint& client) const noexcept {
-  // Three quarters of what the system really has.
-  const std::uint32_t cap =
-      limits().connections_per_client != 0 ? limits().connections_per_client : usable_ - usable_ / 4;
+  const std::uint32_t cap = limits().client_cap(usable_);
   if (open_ <= cap) return false;
   std::uint32_t count = 0;
   for (std::size_t i = 0; i < connection_slots(limits()); ++i) {

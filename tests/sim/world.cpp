@@ -137,9 +137,7 @@ const char* World::why_refused(const Endpoint& client, bool newcomer) noexcept {
     if (port_.pressure() == Pressure::high && limits.when_full == WhenFull::refuse) return "high pressure";
     if (limits.when_full == WhenFull::refuse && stats.connections > plan_.usable())
       return "no connection is left";
-    const std::size_t usable = plan_.usable();
-    const std::size_t cap =
-        limits.connections_per_client != 0 ? limits.connections_per_client : usable - usable / 4;
+    const std::uint32_t cap = limits.client_cap(static_cast<std::uint32_t>(plan_.usable()));
     if (!plan_.trusts(client) && port_.open_transports(client) > cap) return "it has too many connections";
   }
   const bool none_free = stats.exchanges == limits.exchanges || has_its_share(client, stats);
