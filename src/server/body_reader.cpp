@@ -84,7 +84,9 @@ Result<std::string_view> BodyReader::read_chunked(std::span<char> room) noexcept
     }
     if (result.status == ParseStatus::error) {
       const int status = decoder_.error_status();
-      return fail(status, decoder_.error_reason(), status == 413 ? Error::too_large : Error::invalid);
+      fail(status, decoder_.error_reason(), status == 413 ? Error::too_large : Error::invalid);
+      // What came before the error is given first: how the bytes were cut makes no difference.
+      if (result.produced == 0) return error_;
     }
     if (result.status == ParseStatus::complete) state_ = State::complete;
     if (result.produced != 0 || state_ == State::complete)
@@ -97,13 +99,7 @@ Result<std::string_view> BodyReader::read_some(std::span<char> room) noexcept {
 }
 
 Error BodyReader::collect() noexcept {
-  while (state_ == State::collecting) {
-    if (collected_ > max_body_) {
-      // Chunked, and larger than what is kept: the handler gets it as a stream.
-      state_ = State::streaming;
-      kept_ = false;
-      break;
-    }
+  while (state_ == State::collecting && collected_ <= max_body_) {
     // Bytes that came with the head stay there if they are the whole body.
     if (!chunked_ && collected_ == 0 && exchange_->peek_buffered().size() >= remaining_) {
       whole_ = exchange_->take_buffered(static_cast<std::size_t>(remaining_));
@@ -120,7 +116,13 @@ Error BodyReader::collect() noexcept {
     collected_ += part->size();
   }
   if (collected_ != 0) unread_ = {window_.data(), collected_};
-  if (state_ == State::complete && collected_ <= max_body_) whole_ = unread_;
+  kept_ = collected_ <= max_body_;
+  if (!kept_) {
+    // Chunked, and larger than what is kept: the handler gets it as a stream, with its error if it has one.
+    if (state_ == State::collecting) state_ = State::streaming;
+    return Error::none;
+  }
+  if (state_ == State::complete) whole_ = unread_;
   return error_;
 }
 

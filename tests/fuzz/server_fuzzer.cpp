@@ -52,6 +52,12 @@ struct Outcome {
   std::vector<std::pair<int, std::string>> replies;  ///< Status and body, without interim replies.
   bool closed = false;
   std::size_t calls = 0;
+
+  std::string shown() const {
+    std::string text;
+    for (const auto& [status, body] : replies) text += std::to_string(status) + " [" + body + "] ";
+    return text + (closed ? "closed, " : "open, ") + std::to_string(calls) + " calls";
+  }
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
@@ -146,6 +152,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Manner whole;
   whole.fin = manner.fin;
   whole.least = manner.least;
-  if (play(bytes, whole) != outcome) fail("another outcome than in one write");
+  if (const Outcome expected = play(bytes, whole); expected != outcome) {
+    fail("another outcome than in one write", outcome.shown() + "\n  in one write " + expected.shown());
+  }
   return 0;
 }

@@ -265,6 +265,49 @@ TEST_F(Bodies, AreDrainedNoFurtherThanTheBound) {
   server.expect_clean("after the linger timeout");
 }
 
+TEST_F(Bodies, InChunksAboveTheLimitHaveOneOutcomeHoweverTheyAreCut) {
+  int ran = 0;
+  std::size_t streamed = 0;
+  app_.post("/form", [&ran](Request& req) {
+    ++ran;
+    return req.form() == nullptr ? "none" : "kept";
+  });
+  app_.post("/stream", [&](Request& req) -> Task<Response> {
+    ++ran;
+    for (streamed = 0;;) {
+      const auto part = co_await req.stream().next();
+      if (!part) co_return Response("broken", 400);
+      if (part->empty()) co_return Response("whole");
+      streamed += part->size();
+    }
+  });
+  const auto chunked = [](std::string_view path, std::string_view end) {
+    return "POST " + std::string(path) +
+           " HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+           "Transfer-Encoding: chunked\r\n\r\n101\r\n" +
+           std::string(257, 'x') + "\r\n" + std::string(end);
+  };
+  for (const std::size_t cut : {SIZE_MAX, std::size_t{1}, std::size_t{7}}) {
+    const auto answer = [&](const std::string& request) {
+      SimServer server(app_);
+      SimClient client = server.sim.connect(kPort);
+      client.set_segment_size(cut);
+      client.send(request);
+      server.run_for(1s);
+      return std::string(client.received());
+    };
+    EXPECT_EQ(status_of(answer(chunked("/form", "0\r\n\r\n"))), 413) << cut;
+    EXPECT_EQ(std::exchange(ran, 0), 1) << cut;
+    EXPECT_EQ(body_of(answer(chunked("/stream", "0\r\n\r\n"))), "whole") << cut;
+    EXPECT_EQ(std::exchange(ran, 0), 1) << cut;
+    const std::string broken = answer(chunked("/stream", "0S"));
+    EXPECT_EQ(status_of(broken), 400) << cut;
+    EXPECT_EQ(body_of(broken), "broken") << cut;
+    EXPECT_EQ(streamed, 257U) << cut;
+    EXPECT_EQ(std::exchange(ran, 0), 1) << cut;
+  }
+}
+
 TEST_F(Bodies, ThatAHandlerIgnoresEndTheConnectionUnlessTheyAreThereAlready) {
   SimServer server(app_);
   SimClient small = server.send(post("/ignore", "small") + get("/"));
