@@ -6,15 +6,15 @@
 
 namespace {
 
-struct Trace {
+struct MountTrace {
   std::string text;
 };
 
 /// A hook that adds `what` to the request's trace.
 auto noting(const char* what) {
   return [what](Request& req) {
-    if (req.g<Trace>() == nullptr) req.g_emplace<Trace>();
-    req.g<Trace>()->text.append(what).append(" ");
+    if (req.g<MountTrace>() == nullptr) req.g_emplace<MountTrace>();
+    req.g<MountTrace>()->text.append(what).append(" ");
   };
 }
 
@@ -25,10 +25,12 @@ auto marking(const char* what) {
   };
 }
 
-std::string trace(Request& req) { return req.g<Trace>() != nullptr ? req.g<Trace>()->text : ""; }
+std::string mount_trace(Request& req) {
+  return req.g<MountTrace>() != nullptr ? req.g<MountTrace>()->text : "";
+}
 
 std::string report(Request& req) {
-  return trace(req) + "at " + std::string(req.url_prefix) + " route " + std::string(req.route);
+  return mount_trace(req) + "at " + std::string(req.url_prefix) + " route " + std::string(req.route);
 }
 
 }  // namespace
