@@ -34,6 +34,8 @@ enum class WhenFull : std::uint8_t {
   X(connections_per_client_must_not_exceed_connections,                                   \
     "Limits::connections_per_client must not exceed connections")                         \
   X(exchanges_must_be_at_least_1, "Limits::exchanges must be at least 1")                 \
+  X(exchanges_must_be_at_most_1_million, "Limits::exchanges must be at most 1048576")     \
+  X(streams_must_be_at_most_1_million, "Limits::streams must be at most 1048576")         \
   X(stream_bytes_must_be_at_least_512, "Limits::stream_bytes must be at least 512")       \
   X(head_bytes_must_be_from_256_to_65535, "Limits::head_bytes must be from 256 to 65535") \
   X(header_count_must_be_from_1_to_4096, "Limits::header_count must be from 1 to 4096")   \
@@ -52,7 +54,9 @@ enum class WhenFull : std::uint8_t {
   X(queue_timeout_must_be_positive, "Limits::queue_timeout must be positive")             \
   X(handler_timeout_must_not_be_negative, "Limits::handler_timeout must not be negative") \
   X(linger_timeout_must_not_be_negative, "Limits::linger_timeout must not be negative")   \
-  X(shutdown_timeout_must_not_be_negative, "Limits::shutdown_timeout must not be negative")
+  X(shutdown_timeout_must_not_be_negative, "Limits::shutdown_timeout must not be negative") \
+  X(memory_must_not_exceed_half_the_address_space,                                        \
+    "Limits::memory() must not exceed half of the address space")
 
 /// What is wrong with limits.
 enum class LimitsError : std::uint8_t {
@@ -61,6 +65,11 @@ enum class LimitsError : std::uint8_t {
   MICRODOT_LIMITS_ERRORS(MICRODOT_LIMITS_ERROR)
 #undef MICRODOT_LIMITS_ERROR
 };
+
+struct Limits;
+namespace detail {
+constexpr std::uint64_t memory_bytes(const Limits& limits) noexcept;
+}  // namespace detail
 
 /// Every number that bounds what an App may use: a budget that no client can make it exceed. The memory of an
 /// App follows from it: see `memory`.
@@ -172,13 +181,16 @@ struct Limits {
   }
   constexpr std::uint32_t client_cap() const noexcept { return client_cap(connections); }
 
-  /// The first thing that is wrong, by the field's name; `none` if nothing is.
-  constexpr LimitsError error() const noexcept {
+  /// The first thing that is wrong, by the field's name; `none` if nothing is. `most_bytes`: what `memory` may
+  /// be at most; half of the address space, unless another system is asked about.
+  constexpr LimitsError error(std::uint64_t most_bytes = SIZE_MAX / 2) const noexcept {
     using enum LimitsError;
     if (connections == 0) return connections_must_be_at_least_1;
     if (connections > 1024 * 1024) return connections_must_be_at_most_1_million;
     if (connections_per_client > connections) return connections_per_client_must_not_exceed_connections;
     if (exchanges == 0) return exchanges_must_be_at_least_1;
+    if (exchanges > 1024 * 1024) return exchanges_must_be_at_most_1_million;
+    if (streams > 1024 * 1024) return streams_must_be_at_most_1_million;
     if (streams != 0 && stream_bytes < 512) return stream_bytes_must_be_at_least_512;
     if (head_bytes < 256 || head_bytes > 65535) return head_bytes_must_be_from_256_to_65535;
     if (header_count == 0 || header_count > 4096) return header_count_must_be_from_1_to_4096;
@@ -197,6 +209,7 @@ struct Limits {
     if (handler_timeout.count < 0) return handler_timeout_must_not_be_negative;
     if (linger_timeout.count < 0) return linger_timeout_must_not_be_negative;
     if (shutdown_timeout.count < 0) return shutdown_timeout_must_not_be_negative;
+    if (detail::memory_bytes(*this) > most_bytes) return memory_must_not_exceed_half_the_address_space;
     return none;
   }
   /// The same in words; null if nothing is wrong.
@@ -215,8 +228,10 @@ struct Limits {
 
 namespace detail {
 
-constexpr std::size_t align_up(std::size_t size) noexcept {
-  return (size + alignof(std::max_align_t) - 1) / alignof(std::max_align_t) * alignof(std::max_align_t);
+template <typename Size>
+constexpr Size align_up(Size size) noexcept {
+  constexpr Size kAlign = alignof(std::max_align_t);
+  return (size + kAlign - 1) / kAlign * kAlign;
 }
 // Room for the objects themselves, whose sizes 64-bit and 32-bit systems agree on closely enough; the sources
 // assert that they fit.
@@ -230,41 +245,58 @@ inline constexpr std::size_t kExchangeBytes = object_bytes(1728, 1136);
 inline constexpr std::size_t kStreamBytes = object_bytes(192, 96);
 inline constexpr std::size_t kRouteBytes = object_bytes(80, 48);
 inline constexpr std::size_t kHeaderFieldBytes = 8;
-/// The body window: streams need one even if no body is read beforehand, and the end of a chunked body has to
-/// be read behind the longest one that is kept.
-constexpr std::size_t body_window_bytes(const Limits& limits) noexcept {
-  return (limits.max_body_length > 1024 ? limits.max_body_length : 1024) + 16;
-}
 /// One more than there are, to tell newcomers that there are no more.
 constexpr std::size_t connection_slots(const Limits& limits) noexcept {
   return std::size_t{limits.connections} + (limits.when_full == WhenFull::refuse ? 1 : 0);
 }
 
+// Sizes are summed up in 64 bits on every system: a count of 2^20 times what four fields of 32 bits can be
+// stays far below 2^64, so that `Limits::error` sees sums that a std::size_t of 32 bits could not hold.
+
+/// The body window: streams need one even if no body is read beforehand, and the end of a chunked body has to
+/// be read behind the longest one that is kept.
+constexpr std::uint64_t body_window_bytes(const Limits& limits) noexcept {
+  return std::uint64_t{limits.max_body_length > 1024 ? limits.max_body_length : 1024} + 16;
+}
+constexpr std::uint64_t exchange_bytes(const Limits& limits) noexcept {
+  std::uint64_t sum = kExchangeBytes;
+  for (const std::uint64_t size : {std::uint64_t{limits.header_count} * kHeaderFieldBytes,
+                                   std::uint64_t{limits.head_bytes}, body_window_bytes(limits),
+                                   std::uint64_t{limits.response_bytes}, std::uint64_t{limits.arena_bytes}})
+    sum += align_up(size);
+  return sum;
+}
+constexpr std::uint64_t stream_bytes(const Limits& limits) noexcept {
+  return kStreamBytes + align_up(std::uint64_t{limits.stream_bytes});
+}
+constexpr std::uint64_t registry_bytes(const Limits& limits) noexcept {
+  return std::uint64_t{limits.routes} * kRouteBytes + align_up(std::uint64_t{limits.handler_bytes});
+}
+constexpr std::uint64_t server_bytes(const Limits& limits) noexcept {
+  return kServerBytes + std::uint64_t{connection_slots(limits)} * kConnectionBytes +
+         limits.exchanges * exchange_bytes(limits) + limits.streams * stream_bytes(limits);
+}
+constexpr std::uint64_t memory_bytes(const Limits& limits) noexcept {
+  return kAppBytes + registry_bytes(limits) + server_bytes(limits);
+}
+
 }  // namespace detail
 
 constexpr std::size_t Limits::connection_memory() noexcept { return detail::kConnectionBytes; }
-
 constexpr std::size_t Limits::exchange_memory() const noexcept {
-  return detail::kExchangeBytes + detail::align_up(header_count * detail::kHeaderFieldBytes) +
-         detail::align_up(head_bytes) + detail::align_up(detail::body_window_bytes(*this)) +
-         detail::align_up(response_bytes) + detail::align_up(arena_bytes);
+  return static_cast<std::size_t>(detail::exchange_bytes(*this));
 }
-
 constexpr std::size_t Limits::stream_memory() const noexcept {
-  return detail::kStreamBytes + detail::align_up(stream_bytes);
+  return static_cast<std::size_t>(detail::stream_bytes(*this));
 }
-
 constexpr std::size_t Limits::registry_memory() const noexcept {
-  return routes * detail::kRouteBytes + detail::align_up(handler_bytes);
+  return static_cast<std::size_t>(detail::registry_bytes(*this));
 }
-
 constexpr std::size_t Limits::server_memory() const noexcept {
-  return detail::kServerBytes + detail::connection_slots(*this) * connection_memory() +
-         exchanges * exchange_memory() + streams * stream_memory();
+  return static_cast<std::size_t>(detail::server_bytes(*this));
 }
-
 constexpr std::size_t Limits::memory() const noexcept {
-  return detail::kAppBytes + registry_memory() + server_memory();
+  return static_cast<std::size_t>(detail::memory_bytes(*this));
 }
 
 }  // namespace microdot::inline MICRODOT_ABI

@@ -30,7 +30,7 @@ Server::Server(App& app, std::span<std::byte> block) noexcept : app_(&app) {
     memory.fields = {reinterpret_cast<HeaderField*>(take(limits.header_count * kHeaderFieldBytes)),
                      limits.header_count};
     memory.head = {reinterpret_cast<char*>(take(limits.head_bytes)), limits.head_bytes};
-    const std::size_t window = body_window_bytes(limits);
+    const auto window = static_cast<std::size_t>(body_window_bytes(limits));
     memory.body = {reinterpret_cast<char*>(take(window)), window};
     memory.response = {reinterpret_cast<char*>(take(limits.response_bytes)), limits.response_bytes};
     memory.arena = {take(limits.arena_bytes), limits.arena_bytes};

@@ -157,6 +157,50 @@ TEST_F(Life, ALimitThatIsOutOfRangeIsNamed) {
   EXPECT_THAT(failed_start(none, sim), testing::HasSubstr("Limits::exchanges"));
 }
 
+// Sums of sizes are right where they do not fit into 32 bits, and are said to be too much there.
+TEST_F(Life, LimitsOfMoreMemoryThanThereCanBeAreNamed) {
+  constexpr std::uint64_t kMost = UINT32_MAX / 2;  // of a system of 32 bits
+  constexpr auto error = [](auto change) {
+    Limits limits;
+    change(limits);
+    return limits.error(kMost);
+  };
+  using enum LimitsError;
+  static_assert(Limits{}.error(kMost) == none);
+  static_assert(error([](Limits& limits) { limits.exchanges = limits.streams = 1 << 16; }) ==
+                memory_must_not_exceed_half_the_address_space);
+  static_assert(error([](Limits& limits) { limits.exchanges = (1 << 20) + 1; }) ==
+                exchanges_must_be_at_most_1_million);
+  static_assert(error([](Limits& limits) { limits.streams = (1 << 20) + 1; }) ==
+                streams_must_be_at_most_1_million);
+  // Each of them as large as its type, where one more byte is 0.
+  for (std::uint32_t Limits::*size :
+       {&Limits::response_bytes, &Limits::arena_bytes, &Limits::routes, &Limits::handler_bytes,
+        &Limits::stream_bytes, &Limits::max_body_length}) {
+    EXPECT_EQ(error([size](Limits& limits) {
+                limits.max_content_length = UINT64_MAX;
+                limits.*size = UINT32_MAX;
+              }),
+              memory_must_not_exceed_half_the_address_space);
+  }
+  // The largest that there can be does not overflow on 64 bits, either.
+  Limits all;
+  all.max_content_length = UINT64_MAX;
+  all.connections = all.exchanges = all.streams = 1 << 20;
+  all.head_bytes = 65535;
+  all.header_count = 4096;
+  all.response_bytes = all.arena_bytes = all.routes = all.handler_bytes = all.stream_bytes =
+      all.max_body_length = UINT32_MAX;
+  EXPECT_EQ(all.error(INT64_MAX), none);
+  EXPECT_GT(all.memory() / (1 << 20), 4 * std::uint64_t{UINT32_MAX});
+
+  SimPort sim;
+  Limits limits = kLimits;
+  limits.exchanges = UINT32_MAX;
+  App app(limits);
+  EXPECT_THAT(failed_start(app, sim), testing::HasSubstr("Limits::exchanges must be at most 1048576"));
+}
+
 TEST_F(Life, ARouteThatCanNotWorkIsNamed) {
   SimPort sim;
   App app(kLimits);
