@@ -1,5 +1,7 @@
 #include <microdot/port/network.hpp>
 
+#include <algorithm>
+
 namespace microdot::inline MICRODOT_ABI {
 namespace {
 
@@ -126,6 +128,14 @@ bool take_network(std::string_view& list, Endpoint& network, unsigned& bits) noe
   return true;
 }
 
+// A network of IPv4-mapped addresses as the network of IPv4 that it stands for.
+void unmap(Endpoint& network, unsigned& bits) noexcept {
+  const Endpoint plain = network.unmapped();
+  if (plain.family == network.family || bits < 96) return;
+  network = plain;
+  bits -= 96;
+}
+
 bool same_bits(const Endpoint& a, const Endpoint& b, unsigned bits) noexcept {
   if (a.family != b.family) return false;
   for (std::size_t i = 0; bits != 0; ++i) {
@@ -161,11 +171,24 @@ Endpoint Endpoint::from_address(std::string_view text) noexcept {
   return endpoint;
 }
 
+Endpoint Endpoint::unmapped() const noexcept {
+  constexpr std::array<std::uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  if (family != Family::ipv6 || !std::equal(kMapped.begin(), kMapped.end(), address.begin())) return *this;
+  Endpoint plain;
+  std::copy(address.begin() + 12, address.end(), plain.address.begin());
+  plain.port = port;
+  plain.family = Family::ipv4;
+  return plain;
+}
+
 bool Endpoint::is_in(std::string_view networks) const noexcept {
+  const Endpoint plain = unmapped();
   Endpoint network;
   unsigned bits = 0;
   while (!networks.empty()) {
-    if (take_network(networks, network, bits) && same_bits(*this, network, bits)) return true;
+    if (!take_network(networks, network, bits)) continue;
+    unmap(network, bits);
+    if (same_bits(plain, network, bits)) return true;
   }
   return false;
 }

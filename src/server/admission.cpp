@@ -19,7 +19,9 @@ constexpr Duration kSilentGrace = std::chrono::milliseconds(100);
 
 // Whether two connections count as one client's. Whoever has an IPv6 address has a network of 2^64 of them
 // (RFC 6177).
-bool same_client(const Endpoint& a, const Endpoint& b) noexcept {
+bool same_client(const Endpoint& one, const Endpoint& other) noexcept {
+  const Endpoint a = one.unmapped();
+  const Endpoint b = other.unmapped();
   const bool link_local = a.address[0] == 0xfe && (a.address[1] & 0xc0) == 0x80;
   if (a.family != Endpoint::Family::ipv6 || b.family != a.family || link_local) return a.same_address(b);
   return std::equal(a.address.begin(), a.address.begin() + 8, b.address.begin());

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <array>
 #include <charconv>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -69,7 +70,23 @@ bool bit(const Endpoint& endpoint, unsigned number) {
   return (endpoint.address[number / 8] >> (7 - number % 8) & 1) != 0;
 }
 
-bool contains(const Network& network, const Endpoint& endpoint) {
+bool mapped(const Endpoint& endpoint) {
+  return endpoint.family == Endpoint::Family::ipv6 &&
+         std::memcmp(endpoint.address.data(), "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0;
+}
+
+// IPv4 as its mapped form, which no network of IPv6 has.
+bool contains(Network network, Endpoint endpoint) {
+  const auto map = [](Endpoint& plain) {
+    if (plain.family != Endpoint::Family::ipv4) return;
+    std::memmove(plain.address.data() + 12, plain.address.data(), 4);
+    std::memcpy(plain.address.data(), "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+    plain.family = Endpoint::Family::ipv6;
+  };
+  if (network.address.family == Endpoint::Family::ipv4) network.bits += 96;
+  map(network.address);
+  map(endpoint);
+  if (mapped(endpoint) && network.bits < 96) return false;
   if (network.address.family != endpoint.family) return false;
   for (unsigned i = 0; i < network.bits; ++i) {
     if (bit(network.address, i) != bit(endpoint, i)) return false;

@@ -107,6 +107,31 @@ TEST(Endpoint, IsInNetworksOfAList) {
   EXPECT_TRUE(is_in("fe80::1", "fe80::1/128"));
 }
 
+TEST(Endpoint, AMappedAddressIsTheIpv4AddressThatItStandsFor) {
+  const auto plain = [](std::string_view text) {
+    char out[Endpoint::kMaxText];
+    return std::string(Endpoint::from_address(text).unmapped().format_address(out));
+  };
+  EXPECT_EQ(plain("::ffff:192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(plain("192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(plain("::fffe:192.0.2.1"), "::fffe:c000:201");
+  EXPECT_EQ(plain("1::ffff:192.0.2.1"), "1::ffff:c000:201");
+  const auto is_in = [](std::string_view address, std::string_view list) {
+    EXPECT_TRUE(is_network_list(list)) << list;
+    return Endpoint::from_address(address).is_in(list);
+  };
+  EXPECT_TRUE(is_in("::ffff:10.1.2.3", "10.0.0.0/8"));
+  EXPECT_TRUE(is_in("10.1.2.3", "::1, ::ffff:10.1.2.3"));
+  EXPECT_TRUE(is_in("10.1.2.3", "::ffff:10.0.0.0/104"));
+  EXPECT_TRUE(is_in("::ffff:10.1.2.3", "::ffff:10.1.2.3"));
+  EXPECT_TRUE(is_in("10.1.2.3", "::ffff:0:0/96"));
+  EXPECT_FALSE(is_in("::ffff:11.1.2.3", "10.0.0.0/8"));
+  EXPECT_FALSE(is_in("11.1.2.3", "::ffff:10.0.0.0/104"));
+  EXPECT_FALSE(is_in("10.1.2.3", "::/0"));
+  EXPECT_FALSE(is_in("::ffff:10.1.2.3", "::/0"));
+  EXPECT_TRUE(is_in("::5", "::ffff:0:0/80"));
+}
+
 TEST(Endpoint, ListsOfNetworksAreChecked) {
   for (const std::string_view text :
        {"localhost", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8a", "::/129", "10.0.0.1;::1",

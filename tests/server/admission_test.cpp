@@ -197,6 +197,27 @@ TEST_F(Admission, AddressesOfOneIPv6NetworkAreOneClient) {
   EXPECT_EQ(status_of(other.received()), 200);
 }
 
+TEST_F(Admission, MappedAddressesAreTheClientsOfIpv4) {
+  SimServer server(app_, {}, {.host = "", .port = kPort, .trusted_proxies = "10.7.0.0/16"});
+  std::vector<SimClient> one;
+  one.push_back(server.send_from("::ffff:10.0.0.1", get("/sleep/60")));
+  one.push_back(server.send_from("10.0.0.1", get("/sleep/60")));
+  one.push_back(server.send_from("::ffff:10.0.0.1", get("/sleep/60")));
+  EXPECT_EQ(server.stats().exchanges, 2U);
+  EXPECT_EQ(server.stats().queued, 1U);
+  SimClient other = server.send_from("::ffff:10.0.0.2", get("/"));  // of another client, though in one /64
+  EXPECT_EQ(status_of(other.received()), 200);
+  SimClient proxy = server.send_from("10.7.0.1", get("/sleep/60"));
+  EXPECT_EQ(server.stats().exchanges, 3U);
+}
+
+TEST_F(Admission, AProxyWithAMappedAddressMayHaveEveryExchange) {
+  SimServer server(app_, {}, {.host = "", .port = kPort, .trusted_proxies = "10.0.0.0/8"});
+  std::array<SimClient, 3> clients;
+  for (SimClient& client : clients) client = server.send_from("::ffff:10.0.0.1", get("/sleep/5"));
+  EXPECT_EQ(server.stats().exchanges, 3U);
+}
+
 TEST_F(Admission, AProxyMayHaveEveryExchange) {
   SimServer server(app_, {}, {.host = "", .port = kPort, .trusted_proxies = "10.0.0.0/8"});
   std::array<SimClient, 3> clients;

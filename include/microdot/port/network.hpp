@@ -26,7 +26,11 @@ struct Endpoint {
   bool same_address(const Endpoint& other) const noexcept {
     return family == other.family && address == other.address;
   }
-  /// Whether the address is in one of the networks of a list such as "127.0.0.1, ::1, 10.0.0.0/8".
+  /// The IPv4 address that an IPv4-mapped one ("::ffff:192.0.2.1", RFC 4291 section 2.5.5.2) stands for; any
+  /// other address as it is.
+  Endpoint unmapped() const noexcept;
+  /// Whether the address is in one of the networks of a list such as "127.0.0.1, ::1, 10.0.0.0/8". An
+  /// IPv4-mapped address, here or in the list, counts as the IPv4 address: it is in no network of IPv6.
   bool is_in(std::string_view networks) const noexcept;
 
   /// Reads an IP address as text ("127.0.0.1", "::1"); of the family `none` if it is none.
