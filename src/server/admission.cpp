@@ -42,7 +42,7 @@ Connection* Server::take_connection(bool evict) noexcept {
 // An idle client can come again, one that drains has its answer, and one that has said nothing for a while
 // may never do so; a newcomer can't be served otherwise. Those who were refused go first, so that they cost
 // others nothing; last those who hardly read their answer.
-void Server::make_room() noexcept {
+bool Server::make_room() noexcept {
   // Where newcomers can wait, so can those before them.
   const Duration grace = limits().when_full == WhenFull::wait ? Duration(limits().slow_grace) : kSilentGrace;
   if (!draining_.empty() && !draining_.front().used()) {
@@ -61,7 +61,10 @@ void Server::make_room() noexcept {
              })) {
     ++stats_.forfeited;
     slow->give_up();
+  } else {
+    return false;
   }
+  return true;
 }
 
 void Server::admit(Connection& connection, Transport& transport) noexcept {

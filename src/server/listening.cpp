@@ -86,6 +86,7 @@ void Listening::on_acceptable() noexcept {
 void Listening::recovered() noexcept {
   if (failures_ == 0) return;
   failures_ = 0;
+  made_room_ = false;
   disarm();
   if (std::exchange(cannot_accept_, false))
     say(LogLevel::info, "connections are accepted again", Error::none);
@@ -97,7 +98,9 @@ void Listening::pause(Error error) noexcept {
   listener_->set_accepting(false);
   try_later();
   server_->review();
-  if (error == Error::no_descriptors) server_->make_room();  // a newcomer waits; see `resume`
+  // A newcomer waits; see `resume`. Where that does not help, others take the descriptors: they would take
+  // those of all idle connections.
+  if (error == Error::no_descriptors && !made_room_) made_room_ = server_->make_room();
 }
 
 void Listening::resume() noexcept {

@@ -77,6 +77,7 @@ class Listening final : private ListenerEvents, private NetworkEvents, private T
   std::uint8_t failures_ = 0;  // in a row
   State state_ = State::closed;
   bool cannot_accept_ = false;   // said so in the log
+  bool made_room_ = false;       // a connection was closed for its descriptor, since `accept` worked
   bool lost_ = false;            // the network
   bool told_lost_ = false;       // to hooks
   bool address_seen_ = false;    // it was there once

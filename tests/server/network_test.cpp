@@ -226,6 +226,49 @@ TEST_F(Listening, OneThatIsIdleMakesRoomForANewcomer) {
   EXPECT_EQ(body_of(newcomer.received()), "Hello");
 }
 
+TEST_F(Listening, DescriptorsThatOthersTakeCostNoMoreThanOneConnection) {
+  ListenerFaults faults;
+  SimServer server(app_, {.faults = &faults});
+  faults.sim = &server.sim;
+  std::vector<SimClient> idle;
+  for (int i = 0; i < 5; ++i) idle.push_back(server.send(get("/")));
+  faults.accept = Error::no_descriptors;  // however many connections are closed
+  SimClient newcomer = server.send(get("/"));
+  server.run_for(30s);
+  EXPECT_EQ(server.stats().evicted, 1U);
+  EXPECT_EQ(server.stats().connections, 4U);
+  for (std::size_t i = 1; i < idle.size(); ++i) EXPECT_FALSE(idle[i].closed());
+  faults.accept = Error::none;
+  server.run_for(7s);
+  EXPECT_EQ(body_of(newcomer.received()), "Hello");
+  EXPECT_EQ(server.stats().evicted, 1U);
+  // The next time room may be made again.
+  faults.accept = Error::no_descriptors;
+  SimClient next = server.send(get("/"));
+  server.run_for(10s);
+  EXPECT_EQ(server.stats().evicted, 2U);
+}
+
+// Nothing is idle at first; the first that is makes room.
+TEST_F(Listening, WhoBecomesIdleWhileOthersTakeDescriptorsMakesRoomOnce) {
+  app_.get("/sleep/<int:seconds>", [](Request&, int seconds) -> Task<Response> {
+    co_await sleep_for(std::chrono::seconds(seconds));
+    co_return Response("slept");
+  });
+  ListenerFaults faults;
+  faults.descriptors = 2;
+  SimServer server(app_, {.faults = &faults});
+  faults.sim = &server.sim;
+  SimClient one = server.send(get("/sleep/1"));
+  SimClient two = server.send(get("/sleep/2"));
+  SimClient newcomer = server.send(get("/"));
+  server.run_for(500ms);
+  EXPECT_EQ(server.stats().evicted, 0U);
+  server.run_for(1600ms);
+  EXPECT_EQ(status_of(one.received()), 200);
+  EXPECT_EQ(body_of(newcomer.received()), "Hello");
+}
+
 TEST_F(Listening, ShutdownEndsAPause) {
   ListenerFaults faults;
   faults.accept = Error::no_memory;
