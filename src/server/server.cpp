@@ -157,13 +157,18 @@ std::string_view Server::date_line() noexcept {
 std::string_view Server::usual_head() noexcept {
   const std::string_view date = date_line();
   const std::string_view type = app_->default_content_type;
-  if (unix_seconds_ != usual_head_second_ || type.data() != usual_head_type_.data() ||
-      type.size() != usual_head_type_.size()) {
+  // The type's bytes are compared with those that were written: the App's may have changed where they are.
+  if (unix_seconds_ != usual_head_second_ ||
+      type != std::string_view(usual_head_ + usual_head_type_at_, usual_head_type_size_)) {
+    constexpr std::size_t kName = std::string_view("Content-Type: ").size();
     usual_head_second_ = unix_seconds_;
-    usual_head_type_ = type;
     ResponseHead head(usual_head_);
-    head.status(200).raw(date).text_type(type).raw("Content-Length: ");
-    usual_head_size_ = head.error() == Error::none ? static_cast<std::uint8_t>(head.size()) : 0;
+    head.status(200).raw(date);
+    usual_head_type_at_ = static_cast<std::uint8_t>(head.size() + kName);
+    head.text_type(type).raw("Content-Length: ");
+    const bool fits = head.error() == Error::none;
+    usual_head_type_size_ = fits ? static_cast<std::uint8_t>(type.size()) : 0;
+    usual_head_size_ = fits ? static_cast<std::uint8_t>(head.size()) : 0;
   }
   return {usual_head_, usual_head_size_};
 }

@@ -151,9 +151,10 @@ class Server final : private ExitListener, private Timer {
   TimePoint date_checked_{};
   std::int64_t unix_seconds_ = 0;
   std::int64_t usual_head_second_ = -1;
-  std::string_view usual_head_type_;
   char usual_head_[160];
   std::uint8_t usual_head_size_ = 0;
+  std::uint8_t usual_head_type_at_ = 0;  // the content type in it
+  std::uint8_t usual_head_type_size_ = 0;
   std::uint32_t queued_ = 0;
   std::uint32_t busy_ = 0;    // exchanges that are not free
   std::uint32_t open_ = 0;    // connections that are not free
