@@ -28,34 +28,34 @@ enum class WhenFull : std::uint8_t {
 };
 
 // Everything that can be wrong with limits: the name that the compiler prints, and the words at run time.
-#define MICRODOT_LIMITS_ERRORS(X)                                                         \
-  X(connections_must_be_at_least_1, "Limits::connections must be at least 1")             \
-  X(connections_must_be_at_most_1_million, "Limits::connections must be at most 1048576") \
-  X(connections_per_client_must_not_exceed_connections,                                   \
-    "Limits::connections_per_client must not exceed connections")                         \
-  X(exchanges_must_be_at_least_1, "Limits::exchanges must be at least 1")                 \
-  X(exchanges_must_be_at_most_1_million, "Limits::exchanges must be at most 1048576")     \
-  X(streams_must_be_at_most_1_million, "Limits::streams must be at most 1048576")         \
-  X(stream_bytes_must_be_at_least_512, "Limits::stream_bytes must be at least 512")       \
-  X(head_bytes_must_be_from_256_to_65535, "Limits::head_bytes must be from 256 to 65535") \
-  X(header_count_must_be_from_1_to_4096, "Limits::header_count must be from 1 to 4096")   \
-  X(response_bytes_must_be_at_least_256, "Limits::response_bytes must be at least 256")   \
-  X(arena_bytes_must_be_at_least_1024, "Limits::arena_bytes must be at least 1024")       \
-  X(routes_must_be_at_least_1, "Limits::routes must be at least 1")                       \
-  X(max_readline_must_be_at_least_64, "Limits::max_readline must be at least 64")         \
-  X(max_body_length_must_not_exceed_max_content_length,                                   \
-    "Limits::max_body_length must not exceed max_content_length")                         \
-  X(first_timeout_must_be_positive, "Limits::first_timeout must be positive")             \
-  X(keep_alive_timeout_must_be_positive, "Limits::keep_alive_timeout must be positive")   \
-  X(head_timeout_must_be_positive, "Limits::head_timeout must be positive")               \
-  X(body_timeout_must_be_positive, "Limits::body_timeout must be positive")               \
-  X(write_timeout_must_be_positive, "Limits::write_timeout must be positive")             \
-  X(slow_grace_must_be_positive, "Limits::slow_grace must be positive")                   \
-  X(queue_timeout_must_be_positive, "Limits::queue_timeout must be positive")             \
-  X(handler_timeout_must_not_be_negative, "Limits::handler_timeout must not be negative") \
-  X(linger_timeout_must_not_be_negative, "Limits::linger_timeout must not be negative")   \
+#define MICRODOT_LIMITS_ERRORS(X)                                                           \
+  X(connections_must_be_at_least_1, "Limits::connections must be at least 1")               \
+  X(connections_must_be_at_most_1_million, "Limits::connections must be at most 1048576")   \
+  X(connections_per_client_must_not_exceed_connections,                                     \
+    "Limits::connections_per_client must not exceed connections")                           \
+  X(exchanges_must_be_at_least_1, "Limits::exchanges must be at least 1")                   \
+  X(exchanges_must_be_at_most_1_million, "Limits::exchanges must be at most 1048576")       \
+  X(streams_must_be_at_most_1_million, "Limits::streams must be at most 1048576")           \
+  X(stream_bytes_must_be_at_least_512, "Limits::stream_bytes must be at least 512")         \
+  X(head_bytes_must_be_from_256_to_65535, "Limits::head_bytes must be from 256 to 65535")   \
+  X(header_count_must_be_from_1_to_4096, "Limits::header_count must be from 1 to 4096")     \
+  X(response_bytes_must_be_at_least_256, "Limits::response_bytes must be at least 256")     \
+  X(arena_bytes_must_be_at_least_1024, "Limits::arena_bytes must be at least 1024")         \
+  X(routes_must_be_at_least_1, "Limits::routes must be at least 1")                         \
+  X(max_readline_must_be_at_least_64, "Limits::max_readline must be at least 64")           \
+  X(max_body_length_must_not_exceed_max_content_length,                                     \
+    "Limits::max_body_length must not exceed max_content_length")                           \
+  X(first_timeout_must_be_positive, "Limits::first_timeout must be positive")               \
+  X(keep_alive_timeout_must_be_positive, "Limits::keep_alive_timeout must be positive")     \
+  X(head_timeout_must_be_positive, "Limits::head_timeout must be positive")                 \
+  X(body_timeout_must_be_positive, "Limits::body_timeout must be positive")                 \
+  X(write_timeout_must_be_positive, "Limits::write_timeout must be positive")               \
+  X(slow_grace_must_be_positive, "Limits::slow_grace must be positive")                     \
+  X(queue_timeout_must_be_positive, "Limits::queue_timeout must be positive")               \
+  X(handler_timeout_must_not_be_negative, "Limits::handler_timeout must not be negative")   \
+  X(linger_timeout_must_not_be_negative, "Limits::linger_timeout must not be negative")     \
   X(shutdown_timeout_must_not_be_negative, "Limits::shutdown_timeout must not be negative") \
-  X(memory_must_not_exceed_half_the_address_space,                                        \
+  X(memory_must_not_exceed_half_the_address_space,                                          \
     "Limits::memory() must not exceed half of the address space")
 
 /// What is wrong with limits.
@@ -181,8 +181,8 @@ struct Limits {
   }
   constexpr std::uint32_t client_cap() const noexcept { return client_cap(connections); }
 
-  /// The first thing that is wrong, by the field's name; `none` if nothing is. `most_bytes`: what `memory` may
-  /// be at most; half of the address space, unless another system is asked about.
+  /// The first thing that is wrong, by the field's name; `none` if nothing is. `most_bytes`: what `memory`
+  /// may be at most; half of the address space, unless another system is asked about.
   constexpr LimitsError error(std::uint64_t most_bytes = SIZE_MAX / 2) const noexcept {
     using enum LimitsError;
     if (connections == 0) return connections_must_be_at_least_1;
@@ -260,9 +260,9 @@ constexpr std::uint64_t body_window_bytes(const Limits& limits) noexcept {
 }
 constexpr std::uint64_t exchange_bytes(const Limits& limits) noexcept {
   std::uint64_t sum = kExchangeBytes;
-  for (const std::uint64_t size : {std::uint64_t{limits.header_count} * kHeaderFieldBytes,
-                                   std::uint64_t{limits.head_bytes}, body_window_bytes(limits),
-                                   std::uint64_t{limits.response_bytes}, std::uint64_t{limits.arena_bytes}})
+  for (const std::uint64_t size :
+       {std::uint64_t{limits.header_count} * kHeaderFieldBytes, std::uint64_t{limits.head_bytes},
+        body_window_bytes(limits), std::uint64_t{limits.response_bytes}, std::uint64_t{limits.arena_bytes}})
     sum += align_up(size);
   return sum;
 }

@@ -14,8 +14,13 @@ using Queue = SimConnection::Queue;
 class NoFaults final : public SimFaults {};
 NoFaults no_faults;
 
-/// The hosts that the simulated machine has: every address, and those of the loopback.
+/// The hosts that the simulated machine has: every address, those of the loopback, and link-local ones of
+/// an interface whose name is as long as names can be on Linux.
 bool parse_host(std::string_view host, Endpoint& endpoint) noexcept {
+  if (const std::size_t zone = host.find('%'); zone != std::string_view::npos) {
+    endpoint = Endpoint::from_address(host.substr(0, zone));
+    return endpoint.family == Endpoint::Family::ipv6 && host.substr(zone + 1) == "sim-interface-0";
+  }
   if (host.empty() || host == "::" || host == "::1") {
     endpoint.family = Endpoint::Family::ipv6;
     endpoint.address[15] = host == "::1";

@@ -69,7 +69,9 @@ class Listening final : private ListenerEvents, private NetworkEvents, private T
   Server* server_;
   Listener* listener_ = nullptr;
   alignas(void*) std::byte storage_[kListenerBytes];
-  FixedText<48> host_;  // for listening again
+  // For listening again: an address, and perhaps the interface that it belongs to ("fe80::1%eth0"), whose
+  // name has up to 15 bytes on Linux.
+  FixedText<Endpoint::kMaxText + 16> host_;
   Endpoint local_;
   TaskNode* hook_node_ = nullptr;  // of hook_task_
   TaskHandle hook_task_;

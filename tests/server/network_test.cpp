@@ -317,6 +317,19 @@ TEST_F(Listening, AListenerThatFailsIsReplacedOnTheSamePort) {
   }
 }
 
+TEST_F(Listening, ALongAddressWithItsInterfaceIsListenedOnAgain) {
+  ListenerFaults faults;
+  SimServer server(app_, {.faults = &faults},
+                   {.host = "fe80:0000:0000:0000:0000:0000:0000:0001%sim-interface-0", .port = kPort});
+  EXPECT_EQ(body_of(server.exchange(get("/"))), "Hello");
+  faults.accept = Error::io;
+  server.send(get("/"));
+  faults.accept = Error::none;
+  server.run_for(1s);
+  EXPECT_EQ(faults.ports.size(), 2U);
+  EXPECT_EQ(body_of(server.exchange(get("/"))), "Hello");
+}
+
 TEST_F(Listening, ItListensAgainForAsLongAsItTakes) {
   note_network();
   ListenerFaults faults;
