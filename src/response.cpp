@@ -73,25 +73,6 @@ void ResponseHeaders::free_all() noexcept {
 
 // Response
 
-Response::Response(Response&& other) noexcept
-    : status_code(other.status_code),
-      kind_(BodyKind::view),
-      aborted_(other.aborted_),
-      headers_(std::move(other.headers_)),
-      view_() {
-  move_body(other);
-}
-
-Response& Response::operator=(Response&& other) noexcept {
-  if (this == &other) return *this;
-  destroy_body();
-  status_code = other.status_code;
-  aborted_ = other.aborted_;
-  headers_ = std::move(other.headers_);
-  move_body(other);
-  return *this;
-}
-
 Response::Response(detail::FileRequest* request) noexcept : Response() {
   file_request_ = request;
   kind_ = BodyKind::file_request;
@@ -101,7 +82,7 @@ void Response::move_body(Response& other) noexcept {
   kind_ = other.kind_;
   ops_ = other.ops_;
   switch (kind_) {
-    case BodyKind::view: view_ = other.view_; return;
+    case BodyKind::view: view_ = other.view_; break;
     case BodyKind::owned: ops_->move(owned_, other.owned_); break;
     case BodyKind::generator: generator_ = other.generator_; break;
     case BodyKind::file:
@@ -128,12 +109,6 @@ void Response::destroy_body() noexcept {
   }
   kind_ = BodyKind::view;
   view_ = {};
-}
-
-std::string_view Response::body() const noexcept {
-  if (kind_ == BodyKind::view) return view_;
-  if (kind_ == BodyKind::owned) return ops_->view(owned_);
-  return {};
 }
 
 void Response::set_body(std::string_view body) noexcept {

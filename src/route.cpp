@@ -56,7 +56,7 @@ bool match_path(std::string_view pattern, std::string_view path, PathArgs& args)
       value = take_path_segment(path);
     }
     if (value.empty() || args.count == kMaxPathArgs) return false;
-    args.values[args.count++] = value;
+    args.add(value);
   }
   return path.empty();
 }

@@ -1,5 +1,6 @@
 #include "router.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -223,15 +224,26 @@ class DecodedArgs {
 void RouteFinder::find(const Router& app, RouteMatch& match) noexcept {
   if (!search(app, path_, match, 0)) {
     // The path is known, but not with this method: whoever knows it handles the error.
-    match.routers = method_mismatch_.routers;
+    std::copy_n(method_mismatch_.routers.begin(), method_mismatch_.depth, match.routers.begin());
     match.depth = method_mismatch_.depth;
     if (match.depth == 0) match.routers[match.depth++] = &app;
   }
 }
 
-// Two literals that are the same, byte by byte, need not be taken apart.
-bool RouteFinder::matches(const RouteEntry& entry, std::string_view path, PathArgs& args) const noexcept {
-  return (entry.literal && path == entry.pattern) || match_path(entry.pattern, path, args);
+// The entry has the path: whether it has the method too.
+inline bool RouteFinder::take(RouteEntry& entry, std::string_view path, RouteMatch& match) noexcept {
+  match.allowed.add(entry.methods);
+  // Without a handler of its own, HEAD is GET (RFC 9110 9.3.2).
+  if (!entry.methods.contains(method_) && !(method_ == Method::head && entry.methods.contains(Method::get))) {
+    if (method_mismatch_.depth == 0) {
+      std::copy_n(match.routers.begin(), match.depth, method_mismatch_.routers.begin());
+      method_mismatch_.depth = match.depth;
+    }
+    return false;
+  }
+  match.entry = &entry;
+  match.prefix = path_.substr(0, path_.size() - path.size());
+  return true;
 }
 
 bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch& match,
@@ -239,6 +251,12 @@ bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch
   match.routers[depth] = &router;
   match.depth = static_cast<std::uint8_t>(depth + 1);
   for (RouteEntry* entry = router.routes_; entry != nullptr; entry = entry->next) {
+    // Two literals that are the same, byte by byte, need not be taken apart.
+    if (entry->literal && path == entry->pattern) {
+      match.args.count = 0;
+      if (take(*entry, path, match)) return true;
+      continue;
+    }
     std::string_view rest;
     if (entry->mounted != nullptr) {
       if (depth + 1U < kMaxMountDepth && match_prefix(entry->pattern, path, rest) &&
@@ -252,7 +270,7 @@ bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch
     args.count = 0;
     // A directory has what lies below its prefix, and the prefix itself.
     const bool below = entry->directory != nullptr && match_prefix(entry->pattern, path, rest);
-    if (!below && !matches(*entry, path, args)) continue;
+    if (!below && !match_path(entry->pattern, path, args)) continue;
     DecodedArgs decoded(args, *arena_);
     if (decoded.error() == Error::no_memory) {
       match.out_of_memory = true;
@@ -262,17 +280,9 @@ bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch
                             !entry->regex.matches(args))) {
       continue;
     }
-    match.allowed.add(entry->methods);
-    // Without a handler of its own, HEAD is GET (RFC 9110 9.3.2).
-    if (!entry->methods.contains(method_) &&
-        !(method_ == Method::head && entry->methods.contains(Method::get))) {
-      if (method_mismatch_.depth == 0) method_mismatch_ = {match.routers, match.depth};
-      continue;
-    }
-    match.entry = entry;
+    if (!take(*entry, path, match)) continue;
     decoded.keep();
     match.rest = rest;
-    match.prefix = path_.substr(0, path_.size() - path.size());
     return true;
   }
   return false;

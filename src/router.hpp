@@ -49,7 +49,7 @@ struct RouteMatch {
   PathArgs args;                // decoded
   std::string_view prefix;      // of the path, before the route's own pattern
   std::string_view rest;        // of the path, below a directory's prefix; "" for the prefix itself
-  std::array<const Router*, kMaxMountDepth> routers{};  // from the app to the router that has the route
+  std::array<const Router*, kMaxMountDepth> routers;  // `depth` of them, from the app to the route's own
   std::uint8_t depth = 0;
   bool out_of_memory = false;  // decoded arguments found no room
 };
@@ -64,10 +64,10 @@ class RouteFinder {
 
  private:
   bool search(const Router& router, std::string_view path, RouteMatch& match, std::uint8_t depth) noexcept;
-  bool matches(const RouteEntry& entry, std::string_view path, PathArgs& args) const noexcept;
+  bool take(RouteEntry& entry, std::string_view path, RouteMatch& match) noexcept;
 
   struct Chain {
-    std::array<const Router*, kMaxMountDepth> routers{};
+    std::array<const Router*, kMaxMountDepth> routers;
     std::uint8_t depth = 0;
   };
 

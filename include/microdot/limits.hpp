@@ -239,7 +239,7 @@ constexpr std::size_t object_bytes(std::size_t on_64_bits, std::size_t on_32_bit
   return align_up(sizeof(void*) == 8 ? on_64_bits : on_32_bits);
 }
 inline constexpr std::size_t kAppBytes = object_bytes(424, 304);
-inline constexpr std::size_t kServerBytes = object_bytes(1280, 1056);
+inline constexpr std::size_t kServerBytes = object_bytes(1312, 1072);
 inline constexpr std::size_t kConnectionBytes = object_bytes(256, 208);
 inline constexpr std::size_t kExchangeBytes = object_bytes(1728, 1136);
 inline constexpr std::size_t kStreamBytes = object_bytes(192, 96);

@@ -173,8 +173,23 @@ class Response {
     static_assert(!std::same_as<Null, std::nullptr_t>, "nullptr is no body: answer with the status 204");
   }
 
-  Response(Response&& other) noexcept;
-  Response& operator=(Response&& other) noexcept;
+  Response(Response&& other) noexcept
+      : status_code(other.status_code),
+        kind_(BodyKind::view),
+        aborted_(other.aborted_),
+        headers_(std::move(other.headers_)),
+        view_() {
+    take_body(other);
+  }
+  Response& operator=(Response&& other) noexcept {
+    if (this == &other) return *this;
+    if (kind_ != BodyKind::view) destroy_body();
+    status_code = other.status_code;
+    aborted_ = other.aborted_;
+    headers_ = std::move(other.headers_);
+    take_body(other);
+    return *this;
+  }
   ~Response() {
     if (kind_ != BodyKind::view) destroy_body();
   }
@@ -207,7 +222,10 @@ class Response {
 
   BodyKind body_kind() const noexcept { return kind_; }
   /// The body where it is text; "" for streams and files.
-  std::string_view body() const noexcept;
+  std::string_view body() const noexcept {
+    if (kind_ == BodyKind::view) return view_;
+    return kind_ == BodyKind::owned ? ops_->view(owned_) : std::string_view{};
+  }
   /// Replaces the body; see the constructor for lifetimes.
   void set_body(std::string_view body) noexcept;
 
@@ -216,6 +234,10 @@ class Response {
   void mark_aborted() noexcept { aborted_ = true; }
   /// Why it can't be sent: `no_memory` (503) or `invalid` (500).
   Error error() const noexcept { return headers_.error(); }
+  /// Text without a field of its own, which can be sent.
+  bool is_plain() const noexcept {
+    return kind_ <= BodyKind::owned && headers_.empty() && headers_.error() == Error::none;
+  }
 
   // For the library: bodies that are not text.
 
@@ -257,6 +279,13 @@ class Response {
   };
 
   void set_number(std::string_view name, std::int64_t value) noexcept;
+  void take_body(Response& other) noexcept {
+    if (other.kind_ == BodyKind::view) {
+      view_ = other.view_;  // nothing is owned, and there is nothing to be called
+    } else {
+      move_body(other);
+    }
+  }
   void move_body(Response& other) noexcept;
   void destroy_body() noexcept;
 

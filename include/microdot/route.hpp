@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -21,7 +22,12 @@ class Request;
 /// The values of a pattern's components, in order: raw (percent-encoded) from `match_path`; whoever calls the
 /// handler decodes them first.
 struct PathArgs {
-  std::array<std::string_view, kMaxPathArgs> values;
+  PathArgs() noexcept {}  // without the values: most requests have few
+  void add(std::string_view value) noexcept { std::construct_at(values + count++, value); }
+
+  union {
+    std::string_view values[kMaxPathArgs];  // the first `count`
+  };
   std::uint8_t count = 0;
 };
 

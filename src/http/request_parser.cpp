@@ -50,27 +50,30 @@ inline const char* skip_field_bytes(const char* p, const char* end) noexcept {
   return p;
 }
 
-// The first byte in [p, end) that may not stand in a field name, or end.
-inline const char* skip_token(const char* p, const char* end) noexcept {
+// Letters, digits, '-' and '.', 16 bytes at once: the first other byte in [p, end), or one of the last 15.
+inline const char* skip_usual(const char* p, const char* end) noexcept {
 #if defined(__SSE2__)
-  // Letters, digits and '-', which is nearly every name, 16 bytes at once; the rest one by one.
   while (end - p >= 16) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     const __m128i letter = _mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
     const __m128i digit = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
     __m128i good = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter);
     good = _mm_or_si128(good, _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit));
-    good = _mm_or_si128(good, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
+    const __m128i mark = _mm_sub_epi8(bytes, _mm_set1_epi8('-'));
+    good = _mm_or_si128(good, _mm_cmpeq_epi8(_mm_min_epu8(mark, _mm_set1_epi8(1)), mark));
     const auto stops = static_cast<unsigned>(_mm_movemask_epi8(good)) ^ 0xffffU;
-    if (stops == 0) {
-      p += 16;
-      continue;
-    }
-    p += std::countr_zero(stops);
-    if (*p == ':') return p;
-    break;
+    if (stops != 0) return p + std::countr_zero(stops);
+    p += 16;
   }
+#else
+  static_cast<void>(end);
 #endif
+  return p;
+}
+
+// The first byte in [p, end) that may not stand in a field name, or end.
+inline const char* skip_token(const char* p, const char* end) noexcept {
+  p = skip_usual(p, end);  // nearly every name
   while (p < end && is_char(*p, kCharToken)) ++p;
   return p;
 }
@@ -226,25 +229,7 @@ ParseStatus RequestParser::bad_line(const char* end, const char* reason) noexcep
   return line_fits(lf) ? fail(400, reason) : too_long();
 }
 
-ParseStatus RequestParser::parse(std::string_view buffer) noexcept {
-  set_base(buffer.data());
-  if (stage_ == Stage::complete) return ParseStatus::complete;
-  if (stage_ == Stage::error) return ParseStatus::error;
-  const char* end = base_ + std::min<std::size_t>(buffer.size(), limits_.head_bytes);
-  if (scan_ > line_) {
-    // This line was begun before: wait for its end, then parse it in one go.
-    const char* from = base_ + scan_;
-    if (end <= from) return ParseStatus::need_more;
-    if (std::memchr(from, '\n', static_cast<std::size_t>(end - from)) == nullptr) return incomplete(end);
-  }
-  if (stage_ == Stage::request_line) {
-    const ParseStatus status = parse_request_line(end);
-    if (status != ParseStatus::complete) return status;
-  }
-  return parse_fields(end);
-}
-
-ParseStatus RequestParser::parse_request_line(const char* end) noexcept {
+inline ParseStatus RequestParser::parse_request_line(const char* end) noexcept {
   const char* p = base_ + line_;
   while (p < end && *p == '\r') {  // RFC 9112 2.2: empty lines before the request line
     if (end - p < 2) return incomplete(end);
@@ -255,10 +240,16 @@ ParseStatus RequestParser::parse_request_line(const char* end) noexcept {
   }
   if (p == end) return incomplete(end);
   const char* method = p;
-  if (!is_char(*p, kCharToken)) return fail(400, "invalid method");  // at once: e.g. a TLS handshake
-  while (p < end && is_char(*p, kCharToken)) ++p;
-  if (p == end) return incomplete(end);
-  if (*p != ' ') return bad_line(end, "invalid method");
+  if (end - p >= 4 && std::memcmp(p, "GET ", 4) == 0) {
+    p += 3;
+    method_ = Method::get;
+  } else {
+    if (!is_char(*p, kCharToken)) return fail(400, "invalid method");  // at once: e.g. a TLS handshake
+    while (p < end && is_char(*p, kCharToken)) ++p;
+    if (p == end) return incomplete(end);
+    if (*p != ' ') return bad_line(end, "invalid method");
+    method_ = parse_method({method, static_cast<std::size_t>(p - method)});
+  }
   method_text_ = slice(method, p);
 
   const char* target = ++p;
@@ -294,7 +285,6 @@ ParseStatus RequestParser::parse_request_line(const char* end) noexcept {
     const ParseStatus status = parse_slow_version(p, end, next);
     if (status != ParseStatus::complete) return status;
   }
-  method_ = parse_method({method, static_cast<std::size_t>(method_text_.size)});
   target_ = slice(target, target_end);
   path_ = slice(target, question == nullptr ? target_end : question);
   if (question != nullptr) query_ = slice(question + 1, target_end);
@@ -362,7 +352,62 @@ ParseStatus RequestParser::parse_absolute_target() noexcept {
   return ParseStatus::complete;
 }
 
-ParseStatus RequestParser::parse_fields(const char* end) noexcept {
+inline ParseStatus RequestParser::host_field(std::string_view value, const char* end) noexcept {
+  if (has(kHost)) return fail(400, "more than one Host");
+  const bool usual = skip_usual(value.data(), end) >= value.data() + value.size();
+  if (!usual && !is_valid_host(value)) return fail(400, "invalid Host");
+  set(kHost);
+  // RFC 9112 3.2.2: an absolute target overrides the field.
+  if (form_ == TargetForm::origin || form_ == TargetForm::asterisk) {
+    host_ = slice(value.data(), value.data() + value.size());
+  }
+  return ParseStatus::complete;
+}
+
+// Fields that decide where the message ends and what becomes of the connection. `end`: of what may be read.
+inline ParseStatus RequestParser::known_field(const char* name, std::size_t name_size, std::string_view value,
+                                              const char* end) noexcept {
+  switch (name_size) {
+    case 4:
+      if (is_name(name, "host")) return host_field(value, end);
+      break;
+    case 6:
+      if (is_name(name, "expect")) {
+        if (!equals_ignore_case(value, "100-continue")) return fail(417, "unknown expectation");
+        set(kExpect);
+      }
+      break;
+    case 10:
+      if (is_name(name, "connection")) connection_field(value);
+      break;
+    case 14:
+      if (is_name(name, "content-length")) return content_length_field(value);
+      break;
+    case 17:
+      if (is_name(name, "transfer-encoding")) return transfer_encoding_field(value);
+      break;
+    default: break;
+  }
+  return ParseStatus::complete;
+}
+
+inline ParseStatus RequestParser::finish() noexcept {
+  if (minor_ == 1) {
+    if (!has(kHost)) return fail(400, "no Host");
+    set(kKeepAlive);
+  }
+  if (has(kClose)) flags_ = static_cast<std::uint16_t>(flags_ & ~kKeepAlive);
+  if (has(kTransferEncoding)) {  // RFC 9112 6.1, 6.3
+    if (minor_ == 0) return fail(400, "Transfer-Encoding in HTTP/1.0");
+    if (has(kContentLength)) return fail(400, "Content-Length beside Transfer-Encoding");
+    if (!has(kChunked)) return fail(400, "the last transfer coding is not chunked");
+    if (has(kUnknownCoding)) return fail(501, "unknown transfer coding");
+  }
+  stage_ = Stage::complete;
+  return ParseStatus::complete;
+}
+
+inline ParseStatus RequestParser::parse_fields(const char* end) noexcept {
   while (true) {
     const char* line = base_ + line_;
     if (line == end) return incomplete(end);
@@ -401,48 +446,10 @@ ParseStatus RequestParser::parse_fields(const char* end) noexcept {
     if (!headers_.add({name_slice.offset, name_slice.size, value_slice.offset, value_slice.size})) {
       return fail(431, "too many header fields");
     }
-    const ParseStatus status = known_field(line, name_slice.size, view(value_slice));
+    const ParseStatus status = known_field(line, name_slice.size, view(value_slice), end);
     if (status != ParseStatus::complete) return status;
     line_ = scan_ = static_cast<std::uint32_t>(next - base_);
   }
-}
-
-// Fields that decide where the message ends and what becomes of the connection.
-ParseStatus RequestParser::known_field(const char* name, std::size_t name_size,
-                                       std::string_view value) noexcept {
-  switch (name_size) {
-    case 4:
-      if (is_name(name, "host")) return host_field(value);
-      break;
-    case 6:
-      if (is_name(name, "expect")) {
-        if (!equals_ignore_case(value, "100-continue")) return fail(417, "unknown expectation");
-        set(kExpect);
-      }
-      break;
-    case 10:
-      if (is_name(name, "connection")) connection_field(value);
-      break;
-    case 14:
-      if (is_name(name, "content-length")) return content_length_field(value);
-      break;
-    case 17:
-      if (is_name(name, "transfer-encoding")) return transfer_encoding_field(value);
-      break;
-    default: break;
-  }
-  return ParseStatus::complete;
-}
-
-ParseStatus RequestParser::host_field(std::string_view value) noexcept {
-  if (has(kHost)) return fail(400, "more than one Host");
-  if (!is_valid_host(value)) return fail(400, "invalid Host");
-  set(kHost);
-  // RFC 9112 3.2.2: an absolute target overrides the field.
-  if (form_ == TargetForm::origin || form_ == TargetForm::asterisk) {
-    host_ = slice(value.data(), value.data() + value.size());
-  }
-  return ParseStatus::complete;
 }
 
 ParseStatus RequestParser::content_length_field(std::string_view value) noexcept {
@@ -487,20 +494,22 @@ void RequestParser::connection_field(std::string_view value) noexcept {
   });
 }
 
-ParseStatus RequestParser::finish() noexcept {
-  if (minor_ == 1) {
-    if (!has(kHost)) return fail(400, "no Host");
-    set(kKeepAlive);
+ParseStatus RequestParser::parse(std::string_view buffer) noexcept {
+  set_base(buffer.data());
+  if (stage_ == Stage::complete) return ParseStatus::complete;
+  if (stage_ == Stage::error) return ParseStatus::error;
+  const char* end = base_ + std::min<std::size_t>(buffer.size(), limits_.head_bytes);
+  if (scan_ > line_) {
+    // This line was begun before: wait for its end, then parse it in one go.
+    const char* from = base_ + scan_;
+    if (end <= from) return ParseStatus::need_more;
+    if (std::memchr(from, '\n', static_cast<std::size_t>(end - from)) == nullptr) return incomplete(end);
   }
-  if (has(kClose)) flags_ = static_cast<std::uint16_t>(flags_ & ~kKeepAlive);
-  if (has(kTransferEncoding)) {  // RFC 9112 6.1, 6.3
-    if (minor_ == 0) return fail(400, "Transfer-Encoding in HTTP/1.0");
-    if (has(kContentLength)) return fail(400, "Content-Length beside Transfer-Encoding");
-    if (!has(kChunked)) return fail(400, "the last transfer coding is not chunked");
-    if (has(kUnknownCoding)) return fail(501, "unknown transfer coding");
+  if (stage_ == Stage::request_line) {
+    const ParseStatus status = parse_request_line(end);
+    if (status != ParseStatus::complete) return status;
   }
-  stage_ = Stage::complete;
-  return ParseStatus::complete;
+  return parse_fields(end);
 }
 
 }  // namespace microdot::inline MICRODOT_ABI

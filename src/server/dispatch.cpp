@@ -72,7 +72,7 @@ void Dispatch::fail(int status, std::string_view reason, bool thrown) noexcept {
   }
 }
 
-bool Dispatch::is_empty(CallableList Router::*list) const noexcept {
+inline bool Dispatch::is_empty(CallableList Router::*list) const noexcept {
   for (std::size_t i = 0; i < match_.depth; ++i) {
     if ((match_.routers[i]->*list).first() != nullptr) return false;
   }
@@ -117,7 +117,8 @@ Callable* Dispatch::exception_handler() const noexcept {
   return nullptr;
 }
 
-Callable* Dispatch::next() noexcept {
+// The next one, whatever the stage.
+Callable* Dispatch::advance() noexcept {
   if (match_.depth == 0) match_.routers[match_.depth++] = app_;
   for (;;) {
     switch (stage_) {
@@ -126,11 +127,9 @@ Callable* Dispatch::next() noexcept {
         stage_ = Stage::handler;
         break;
       case Stage::handler:
-        if (match_.entry->directory != nullptr) {
-          settle(serve_directory(*match_.entry->directory, match_.rest, *request_));
-          break;
-        }
-        return match_.entry->handler;
+        if (match_.entry->handler != nullptr) return match_.entry->handler;
+        settle(serve_directory(*match_.entry->directory, match_.rest, *request_));
+        break;
       case Stage::after:
         context_.response = &response_;
         if (Callable* hook = advance_list(&Router::after_, false)) return hook;

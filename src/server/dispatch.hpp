@@ -27,7 +27,11 @@ class Dispatch {
   void refuse(int status) noexcept { fail(status, {}); }
 
   /// What is to be called now; null when the response is complete.
-  Callable* next() noexcept;
+  Callable* next() noexcept {
+    if (stage_ == Stage::done) return nullptr;
+    if (stage_ == Stage::handler && match_.entry->handler != nullptr) return match_.entry->handler;
+    return advance();
+  }
   /// Calls it; `result` is what it gave, or what it will give after a coroutine (`result.pending()`).
   void call(Callable& callable, CallResult& result) noexcept;
   /// The coroutine of `result` has run to its end.
@@ -69,6 +73,7 @@ class Dispatch {
   void log(std::string_view what) noexcept;
   void no_route() noexcept;
   void automatic_options() noexcept;
+  Callable* advance() noexcept;
   bool is_empty(CallableList Router::*list) const noexcept;
   Callable* advance_list(CallableList Router::*list, bool from_app) noexcept;
   Callable* error_handler(int status) const noexcept;

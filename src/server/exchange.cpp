@@ -357,7 +357,7 @@ void Exchange::finish_call() noexcept {
 
 bool Exchange::begins_stream() noexcept {
   const Response& response = dispatch_->response();
-  piece_ready_ = !gone_ && response.body_kind() == Response::BodyKind::generator &&
+  piece_ready_ = response.body_kind() == Response::BodyKind::generator && !gone_ &&
                  parser_.method() != Method::head && !has_no_content(response.status_code);
   return piece_ready_;
 }

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -118,7 +119,11 @@ class Exchange final : public ListHook, private Strand::Owner {
   bool wants_piece() const noexcept;
   std::coroutine_handle<> next_piece() noexcept;
   void append_piece() noexcept;
-  void put(std::string_view bytes) noexcept;
+  /// Writes what there is room for.
+  void put(std::string_view bytes) noexcept {
+    if (!bytes.empty()) std::memcpy(out_room().data(), bytes.data(), bytes.size());
+    out_size_ += static_cast<std::uint32_t>(bytes.size());
+  }
   void append(std::string_view bytes) noexcept;
   bool tail_pending() const noexcept { return !connection_->tail().empty(); }
   bool leave_tail() noexcept;
@@ -129,7 +134,7 @@ class Exchange final : public ListHook, private Strand::Owner {
 
   bool wants_keep_alive() const noexcept;
   bool write_head(std::optional<std::uint64_t> content_length) noexcept;
-  bool write_usual_head(std::optional<std::uint64_t> content_length) noexcept;
+  bool write_usual(const Response& response) noexcept;
   void begin_file_part(std::uint64_t offset, std::uint64_t size) noexcept;
   void lose_client() noexcept { gone_ = true; }
   void log_request() noexcept;

@@ -18,56 +18,40 @@ constexpr std::uint16_t kRequestsInTurn = 64;
 
 }  // namespace
 
-bool Exchange::wants_keep_alive() const noexcept {
+inline bool Exchange::wants_keep_alive() const noexcept {
   if (!keep_alive_ || !body_.complete() || server_->shutting_down() || server_->short_of_connections())
     return false;
   // A client that never stops pipelining has had its turn when others wait.
   return turn_ < kRequestsInTurn || !server_->others_wait();
 }
 
-// Writes the head, and the body if it is small. False if there is no room behind earlier answers.
-bool Exchange::begin_response() noexcept {
-  if (gone_) return true;
-  connection_->pace().restart();
-  Response& response = dispatch_->response();
-  if (response.error() != Error::none) {
-    const int status = response.error() == Error::no_memory ? 503 : 500;
-    if (status == 500) server_->loop().port().log().write(LogLevel::error, "a response field is not valid");
-    response = Response(error_text(status), status);
+// The answer that most are, in one piece: 200, text that fits, no fields of its own. False if this is
+// another.
+inline bool Exchange::write_usual(const Response& response) noexcept {
+  constexpr std::string_view kEnd = "\r\n\r\n";
+  if (response.status_code != 200 || !response.is_plain() || refusal_ != 0 ||
+      parser_.method() == Method::head || parser_.version_minor() == 0 || !wants_keep_alive()) {
+    return false;
   }
-  body_.continue_sent();  // the final answer stands for it (RFC 9110 10.1.1)
-  if (refusal_ != 0 && refusal_ != 405) keep_alive_ = false;
-  keep_alive_ = wants_keep_alive();
-
-  std::optional<std::uint64_t> length;
-  switch (response.body_kind()) {
-    case Response::BodyKind::generator:
-      chunked_ = parser_.version_minor() != 0;
-      if (!chunked_) keep_alive_ = false;
-      break;
-    case Response::BodyKind::file:
-    case Response::BodyKind::source: length = response.file_size(); break;
-    default: length = response.body().size(); break;
-  }
-  if (has_no_content(response.status_code)) {
-    length.reset();
-    chunked_ = false;
-  }
-  if (!write_usual_head(length) && !write_head(length)) {
-    if (out_size_ != 0) return false;
-    response = Response(error_text(500), 500);
-    chunked_ = false;
-    server_->loop().port().log().write(LogLevel::error,
-                                       "a response head is larger than Limits::response_bytes");
-    if (!write_head(response.body().size())) lose_client();
-  }
-  if (!gone_) begin_body();
+  const std::string_view body = response.body();
+  const std::span<char> room = out_room();
+  if (body.empty() || room.size() < Server::kUsualHeadBytes + kMaxDecimal + kEnd.size() + body.size())
+    return false;
+  char* at = room.data();
+  const std::size_t head_size = server_->write_usual_head(at);
+  if (head_size == 0) return false;
+  at += head_size;
+  at += write_decimal(at, body.size());
+  std::memcpy(at, kEnd.data(), kEnd.size());
+  at += kEnd.size();
+  std::memcpy(at, body.data(), body.size());
+  out_size_ += static_cast<std::uint32_t>(at + body.size() - room.data());
+  body_bytes_ = body.size();
   return true;
 }
 
-void Exchange::begin_body() noexcept {
+inline void Exchange::begin_body() noexcept {
   Response& response = dispatch_->response();
-  if (parser_.method() == Method::head || has_no_content(response.status_code)) return;
   switch (response.body_kind()) {
     case Response::BodyKind::generator: sending_ = Sending::generator; return;
     case Response::BodyKind::source: sending_ = Sending::source; return;
@@ -86,6 +70,48 @@ void Exchange::begin_body() noexcept {
   }
 }
 
+// Writes the head, and the body if it is small. False if there is no room behind earlier answers.
+bool Exchange::begin_response() noexcept {
+  if (gone_) return true;
+  connection_->pace().restart();
+  body_.continue_sent();  // the final answer stands for it (RFC 9110 10.1.1)
+  Response& response = dispatch_->response();
+  if (write_usual(response)) return true;
+  if (response.error() != Error::none) {
+    const int status = response.error() == Error::no_memory ? 503 : 500;
+    if (status == 500) server_->loop().port().log().write(LogLevel::error, "a response field is not valid");
+    response = Response(error_text(status), status);
+  }
+  if (refusal_ != 0 && refusal_ != 405) keep_alive_ = false;
+  keep_alive_ = wants_keep_alive();
+
+  const bool bodiless = has_no_content(response.status_code);
+  std::optional<std::uint64_t> length;
+  switch (response.body_kind()) {
+    case Response::BodyKind::generator:
+      chunked_ = parser_.version_minor() != 0;
+      if (!chunked_) keep_alive_ = false;
+      break;
+    case Response::BodyKind::file:
+    case Response::BodyKind::source: length = response.file_size(); break;
+    default: length = response.body().size(); break;
+  }
+  if (bodiless) {
+    length.reset();
+    chunked_ = false;
+  }
+  if (!write_head(length)) {
+    if (out_size_ != 0) return false;
+    response = Response(error_text(500), 500);
+    chunked_ = false;
+    server_->loop().port().log().write(LogLevel::error,
+                                       "a response head is larger than Limits::response_bytes");
+    if (!write_head(response.body().size())) lose_client();
+  }
+  if (!gone_ && !bodiless && parser_.method() != Method::head) begin_body();
+  return true;
+}
+
 bool Exchange::holds(std::string_view bytes) const noexcept {
   const auto within = [&](const void* begin, std::size_t size) {
     const auto at = reinterpret_cast<std::uintptr_t>(bytes.data());
@@ -94,24 +120,6 @@ bool Exchange::holds(std::string_view bytes) const noexcept {
   };
   // The parts of an exchange's memory lie behind it, in one piece.
   return within(this, server_->limits().exchange_memory());
-}
-
-// The head that most answers have, in one piece. False if this one has another, or there is no room.
-bool Exchange::write_usual_head(std::optional<std::uint64_t> content_length) noexcept {
-  constexpr std::string_view kEnd = "\r\n\r\n";
-  const Response& response = dispatch_->response();
-  if (response.status_code != 200 || !response.headers().empty() || content_length.value_or(0) == 0 ||
-      !keep_alive_ || parser_.version_minor() == 0) {
-    return false;
-  }
-  const std::string_view head = server_->usual_head();
-  if (head.empty() || out_room().size() < head.size() + kMaxDecimal + kEnd.size()) return false;
-  char* const at = out_room().data();
-  std::memcpy(at, head.data(), head.size());
-  const std::size_t digits = write_decimal(at + head.size(), *content_length);
-  std::memcpy(at + head.size() + digits, kEnd.data(), kEnd.size());
-  out_size_ += static_cast<std::uint32_t>(head.size() + digits + kEnd.size());
-  return true;
 }
 
 bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept {
@@ -166,12 +174,6 @@ bool Exchange::more_body() noexcept {
     return true;
   }
   return sending_ != Sending::nothing;
-}
-
-// Writes what there is room for.
-void Exchange::put(std::string_view bytes) noexcept {
-  if (!bytes.empty()) std::memcpy(out_room().data(), bytes.data(), bytes.size());
-  out_size_ += static_cast<std::uint32_t>(bytes.size());
 }
 
 void Exchange::append(std::string_view bytes) noexcept {

@@ -145,32 +145,14 @@ void Server::on_timer() noexcept {
   ended_.set();
 }
 
-std::string_view Server::date_line() noexcept {
-  const TimePoint now = loop_->now();
-  if (unix_seconds_ == 0 || now - date_checked_ >= std::chrono::milliseconds(50)) {
-    date_checked_ = now;
-    unix_seconds_ = loop_->port().clock().unix_seconds();
-  }
-  return unix_seconds_ != 0 ? date_.at(unix_seconds_) : std::string_view{};
-}
-
-std::string_view Server::usual_head() noexcept {
-  const std::string_view date = date_line();
-  const std::string_view type = app_->default_content_type;
-  // The type's bytes are compared with those that were written: the App's may have changed where they are.
-  if (unix_seconds_ != usual_head_second_ ||
-      type != std::string_view(usual_head_ + usual_head_type_at_, usual_head_type_size_)) {
-    constexpr std::size_t kName = std::string_view("Content-Type: ").size();
-    usual_head_second_ = unix_seconds_;
-    ResponseHead head(usual_head_);
-    head.status(200).raw(date);
-    usual_head_type_at_ = static_cast<std::uint8_t>(head.size() + kName);
-    head.text_type(type).raw("Content-Length: ");
-    const bool fits = head.error() == Error::none;
-    usual_head_type_size_ = fits ? static_cast<std::uint8_t>(type.size()) : 0;
-    usual_head_size_ = fits ? static_cast<std::uint8_t>(head.size()) : 0;
-  }
-  return {usual_head_, usual_head_size_};
+void Server::make_usual_head() noexcept {
+  date_due_ = loop_->now() + std::chrono::milliseconds(50);
+  const std::int64_t seconds = loop_->port().clock().unix_seconds();
+  date_line_ = seconds != 0 ? date_.at(seconds) : std::string_view{};
+  usual_head_type_ = app_->default_content_type;
+  ResponseHead head(usual_head_);
+  head.status(200).raw(date_line_).text_type(usual_head_type_).raw("Content-Length: ");
+  usual_head_size_ = head.error() == Error::none ? static_cast<std::uint8_t>(head.size()) : 0;
 }
 
 Stats Server::stats() const noexcept {

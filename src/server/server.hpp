@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include <microdot/app.hpp>
@@ -45,10 +46,23 @@ class Server final : private ExitListener, private Timer {
   bool debug() const noexcept { return debug_; }
   bool shutting_down() const noexcept { return shutting_down_; }
   /// The line "Date: …\r\n", or "" where the time is not known.
-  std::string_view date_line() noexcept;
-  /// The head of a plain 200 up to "Content-Length: ", whose value and end are missing; "" where the App's
-  /// default content type is too long to be kept.
-  std::string_view usual_head() noexcept;
+  std::string_view date_line() noexcept {
+    if (loop_->now() >= date_due_) make_usual_head();
+    return date_line_;
+  }
+  /// Room for a usual head.
+  static constexpr std::size_t kUsualHeadBytes = 128;
+  /// Writes the head of a plain 200 up to "Content-Length: ", whose value and end are missing. `out` has
+  /// `kUsualHeadBytes`. Returns the bytes written; 0 where the App's default content type is too long.
+  std::size_t write_usual_head(char* out) noexcept {
+    const std::string_view type = app_->default_content_type;
+    if (loop_->now() >= date_due_ || type.data() != usual_head_type_.data() ||
+        type.size() != usual_head_type_.size()) {
+      make_usual_head();
+    }
+    std::memcpy(out, usual_head_, kUsualHeadBytes);  // all of it: a constant size is a few moves
+    return usual_head_size_;
+  }
   void count_answer(int status) noexcept {
     ++stats_.requests;
     if (status >= 400) ++(status < 500 ? stats_.client_errors : stats_.server_errors);
@@ -106,6 +120,7 @@ class Server final : private ExitListener, private Timer {
   void on_exit_requested() noexcept override { shutdown(); }
   void on_timer() noexcept override;
   void check_ended() noexcept;
+  void make_usual_head() noexcept;
 
   bool over_client_cap(const Endpoint& client) const noexcept;
   bool is_proxy(const Endpoint& client) const noexcept { return client.is_in(trusted_proxies_); }
@@ -148,13 +163,11 @@ class Server final : private ExitListener, private Timer {
   std::string_view trusted_proxies_;
   Event ended_;
   DateField date_;
-  TimePoint date_checked_{};
-  std::int64_t unix_seconds_ = 0;
-  std::int64_t usual_head_second_ = -1;
-  char usual_head_[160];
+  std::string_view date_line_;
+  TimePoint date_due_ = TimePoint::min();  // when to read the clock again
+  std::string_view usual_head_type_;
+  char usual_head_[kUsualHeadBytes] = {};
   std::uint8_t usual_head_size_ = 0;
-  std::uint8_t usual_head_type_at_ = 0;  // the content type in it
-  std::uint8_t usual_head_type_size_ = 0;
   std::uint32_t queued_ = 0;
   std::uint32_t busy_ = 0;    // exchanges that are not free
   std::uint32_t open_ = 0;    // connections that are not free

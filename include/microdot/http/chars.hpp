@@ -109,8 +109,17 @@ inline constexpr std::size_t kMaxDecimal = 20;
 
 /// Writes `value` in decimal at `out`, which has room for `kMaxDecimal` bytes. Returns the bytes written.
 inline std::size_t write_decimal(char* out, std::uint64_t value) noexcept {
-  std::size_t size = 1;
-  for (std::uint64_t bound = 10; size < kMaxDecimal && value >= bound; bound *= 10) ++size;
+  if (value < 10) {
+    *out = static_cast<char>('0' + value);
+    return 1;
+  }
+  if (value < 100) {
+    out[0] = static_cast<char>('0' + value / 10);
+    out[1] = static_cast<char>('0' + value % 10);
+    return 2;
+  }
+  std::size_t size = 3;
+  for (std::uint64_t bound = 1000; size < kMaxDecimal && value >= bound; bound *= 10) ++size;
   char* p = out + size;
   // 32-bit division is several times faster on small processors, and most numbers are small.
   while (value > UINT32_MAX) {
