@@ -5,7 +5,8 @@
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+
+#include <microdot/base/text.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
 namespace {
@@ -13,26 +14,27 @@ namespace {
 constexpr Duration kDescriptorsInterval = std::chrono::milliseconds(50);
 constexpr Duration kMemoryInterval = std::chrono::seconds(1);
 
+constexpr std::size_t kMostPath = 1024;  // of a control group: names of containers are long, and nest
+
 /// The start of a small text file; "" if there is none.
 class SmallFile {
  public:
-  SmallFile(const char* folder, const char* name) noexcept {
-    char path[256];
-    const std::size_t folder_size = std::strlen(folder);
-    const std::size_t name_size = std::strlen(name);
-    if (folder_size + name_size >= sizeof path) return;
-    std::memcpy(path, folder, folder_size);
-    std::memcpy(path + folder_size, name, name_size + 1);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  explicit SmallFile(std::string_view folder, std::string_view name = {}) noexcept {
+    FixedText<kMostPath> path;
+    path.append(folder).append(name).append('\0');
+    if (path.view().back() != '\0') return;  // too long
+    const int fd = open(path.view().data(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return;
     const ssize_t size = read(fd, bytes_, sizeof bytes_);
     size_ = size > 0 ? static_cast<std::size_t>(size) : 0;
     close(fd);
   }
 
+  std::string_view text() const noexcept { return {bytes_, size_}; }
+
   /// The number behind `key` and spaces at the start of a line; false if there is none.
   bool number(std::string_view key, std::uint64_t& value) const noexcept {
-    const std::string_view text(bytes_, size_);
+    const std::string_view text = this->text();
     for (std::size_t at = text.find(key); at != std::string_view::npos; at = text.find(key, at + 1)) {
       if (at != 0 && text[at - 1] != '\n') continue;
       at = text.find_first_not_of(' ', at + key.size());
@@ -49,6 +51,28 @@ class SmallFile {
   char bytes_[4096];
   std::size_t size_ = 0;
 };
+
+/// What the files are called that tell about a control group's memory.
+struct GroupFiles {
+  std::string_view mount;
+  std::string_view most;
+  std::string_view current;
+  std::string_view cache;  // of files, that the system takes back when it needs it: its key in memory.stat
+};
+constexpr GroupFiles kGroupFiles2{"", "/memory.max", "/memory.current", "inactive_file"};
+constexpr GroupFiles kGroupFiles1{"/memory", "/memory.limit_in_bytes", "/memory.usage_in_bytes",
+                                  "total_inactive_file"};
+
+Pressure group_memory(const GroupFiles& files, std::string_view folder) noexcept {
+  std::uint64_t most = 0;
+  std::uint64_t current = 0;
+  std::uint64_t cache = 0;
+  if (!SmallFile(folder, files.most).number("", most) || most == 0) return Pressure::none;  // "max"
+  if (!SmallFile(folder, files.current).number("", current)) return Pressure::none;
+  SmallFile(folder, "/memory.stat").number(files.cache, cache);
+  const std::uint64_t used = current > cache ? current - cache : 0;
+  return LinuxPressure::of_memory(most > used ? most - used : 0, most);
+}
 
 }  // namespace
 
@@ -70,7 +94,7 @@ Pressure LinuxPressure::at(TimePoint now) noexcept {
   }
   if (now >= memory_again_) {
     memory_again_ = now + kMemoryInterval;
-    memory_ = std::max(system_memory(), group_memory());
+    memory_ = std::max(system_memory(), groups_memory());
   }
   return std::max(descriptors_, memory_);
 }
@@ -86,22 +110,44 @@ Pressure LinuxPressure::descriptors() const noexcept {
 }
 
 Pressure LinuxPressure::system_memory() const noexcept {
-  const SmallFile info(meminfo_, "");
+  const SmallFile info(meminfo_);
   std::uint64_t total = 0;
   std::uint64_t available = 0;
   if (!info.number("MemTotal:", total) || !info.number("MemAvailable:", available)) return Pressure::none;
   return of_memory(available, total);
 }
 
-Pressure LinuxPressure::group_memory() const noexcept {
-  std::uint64_t most = 0;
-  std::uint64_t current = 0;
-  std::uint64_t cache = 0;  // of files, that the system takes back when it needs it
-  if (!SmallFile(cgroup_, "/memory.max").number("", most) || most == 0) return Pressure::none;  // "max"
-  if (!SmallFile(cgroup_, "/memory.current").number("", current)) return Pressure::none;
-  SmallFile(cgroup_, "/memory.stat").number("inactive_file", cache);
-  const std::uint64_t used = current > cache ? current - cache : 0;
-  return of_memory(most > used ? most - used : 0, most);
+Pressure LinuxPressure::groups_memory() const noexcept {
+  const SmallFile membership(membership_);
+  // A limit of a group holds for those within it.
+  const auto highest = [&](const GroupFiles& files, std::string_view path) {
+    FixedText<kMostPath> folder;
+    folder.append(groups_).append(files.mount);
+    const std::size_t root = folder.view().size();
+    folder.append(path);
+    Pressure worst = Pressure::none;
+    for (std::string_view at = folder.view();; at = at.substr(0, at.rfind('/'))) {
+      while (at.size() > root && at.ends_with('/')) at.remove_suffix(1);
+      worst = std::max(worst, group_memory(files, at));
+      if (at.size() <= root) return worst;
+    }
+  };
+  Pressure worst = Pressure::none;
+  for (std::string_view rest = membership.text(); !rest.empty();) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    // "0::/path" is of version 2, "4:memory:/path" of version 1: cgroups(7).
+    const std::size_t first = line.find(':');
+    const std::size_t second = line.find(':', first + 1);
+    if (first == line.npos || second == line.npos) continue;
+    const std::string_view controllers = line.substr(first + 1, second - first - 1);
+    std::string_view path = line.substr(second + 1);
+    if (path.starts_with("/..")) path = {};  // outside of what is mounted here
+    if (controllers.empty()) worst = std::max(worst, highest(kGroupFiles2, path));
+    if (controllers == "memory") worst = std::max(worst, highest(kGroupFiles1, path));
+  }
+  return worst;
 }
 
 }  // namespace microdot::inline MICRODOT_ABI

@@ -6,15 +6,15 @@
 
 namespace microdot::inline MICRODOT_ABI {
 
-/// How near the process is to its limit of descriptors, and the system or the container (the control group
-/// that is mounted as the root, cgroup v2) to its end of memory. Looks again after a while only, so that
-/// asking costs next to nothing.
+/// How near the process is to its limit of descriptors, and the system or one of the control groups that the
+/// process is in (its own and those around it, of version 2 or 1) to its end of memory. Looks again after a
+/// while only, so that asking costs next to nothing.
 class LinuxPressure {
  public:
   constexpr LinuxPressure() noexcept = default;
-  /// For tests: other places than /proc/meminfo and /sys/fs/cgroup, NUL-terminated.
-  constexpr LinuxPressure(const char* meminfo, const char* cgroup) noexcept
-      : meminfo_(meminfo), cgroup_(cgroup) {}
+  /// For tests: other places than /proc/meminfo, /proc/self/cgroup and /sys/fs/cgroup, NUL-terminated.
+  constexpr LinuxPressure(const char* meminfo, const char* membership, const char* groups) noexcept
+      : meminfo_(meminfo), membership_(membership), groups_(groups) {}
 
   Pressure at(TimePoint now) noexcept;
 
@@ -27,10 +27,11 @@ class LinuxPressure {
  private:
   Pressure descriptors() const noexcept;
   Pressure system_memory() const noexcept;
-  Pressure group_memory() const noexcept;
+  Pressure groups_memory() const noexcept;
 
   const char* meminfo_ = "/proc/meminfo";
-  const char* cgroup_ = "/sys/fs/cgroup";
+  const char* membership_ = "/proc/self/cgroup";
+  const char* groups_ = "/sys/fs/cgroup";
   TimePoint descriptors_again_{};
   TimePoint memory_again_{};
   Pressure descriptors_ = Pressure::none;
