@@ -28,6 +28,15 @@ int open_netlink(unsigned groups) noexcept {
   return -1;
 }
 
+/// Takes what waits at a socket, unread.
+void drop_all(int fd) noexcept {
+  char byte;
+  for (int i = 0; i < 256; ++i) {
+    // ENOBUFS: the kernel has dropped messages; others may follow.
+    if (recv(fd, &byte, sizeof byte, MSG_DONTWAIT) < 0 && errno != ENOBUFS && errno != EINTR) return;
+  }
+}
+
 bool is_wildcard(const Endpoint& endpoint) noexcept {
   return std::all_of(endpoint.address.begin(), endpoint.address.end(),
                      [](std::uint8_t byte) { return byte == 0; });
@@ -87,13 +96,7 @@ void LinuxInterfaces::close(LinuxPoller& poller, LinuxNetwork& network) noexcept
   news_ = query_ = -1;
 }
 
-void LinuxInterfaces::drain() noexcept {
-  char byte;
-  for (int i = 0; i < 256; ++i) {
-    // ENOBUFS: news were dropped, which is news.
-    if (recv(news_, &byte, sizeof byte, MSG_DONTWAIT) < 0 && errno != ENOBUFS && errno != EINTR) return;
-  }
-}
+void LinuxInterfaces::drain() noexcept { drop_all(news_); }
 
 bool LinuxInterfaces::usable(unsigned index, bool loopback_counts) const noexcept {
   ifreq request{};
@@ -105,6 +108,7 @@ bool LinuxInterfaces::usable(unsigned index, bool loopback_counts) const noexcep
 
 Error LinuxInterfaces::check_address(const Endpoint& local) noexcept {
   if (query_ < 0) return Error::unsupported;
+  drop_all(query_);  // of a question that failed in the middle: the kernel takes no other before its end
   const bool wildcard = is_wildcard(local);
   struct {
     nlmsghdr header;
@@ -113,6 +117,7 @@ Error LinuxInterfaces::check_address(const Endpoint& local) noexcept {
   request.header.nlmsg_len = sizeof request;
   request.header.nlmsg_type = RTM_GETADDR;
   request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  request.header.nlmsg_seq = ++question_;
   request.message.ifa_family = AF_UNSPEC;
   if (send(query_, &request, sizeof request, 0) < 0) return Error::io;
   // A change meanwhile makes the answer doubtful, and news that lead to the next question.
@@ -123,6 +128,7 @@ Error LinuxInterfaces::check_address(const Endpoint& local) noexcept {
     if (size <= 0) return Error::io;
     auto left = static_cast<unsigned>(size);
     for (auto* at = reinterpret_cast<nlmsghdr*>(buffer); NLMSG_OK(at, left); at = NLMSG_NEXT(at, left)) {
+      if (at->nlmsg_seq != question_) continue;
       if (at->nlmsg_type == NLMSG_DONE) return found;
       if (at->nlmsg_type == NLMSG_ERROR) return Error::io;
       if (at->nlmsg_type != RTM_NEWADDR || found == Error::none) continue;

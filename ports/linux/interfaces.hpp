@@ -1,4 +1,6 @@
 #pragma once
+#include <cstdint>
+
 #include <microdot/port/network.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
@@ -24,8 +26,9 @@ class LinuxInterfaces {
   /// Up, and its cable or radio too.
   bool usable(unsigned index, bool loopback_counts) const noexcept;
 
-  int news_ = -1;   // subscribed to the groups
-  int query_ = -1;  // for questions, so that answers and news do not mix
+  int news_ = -1;               // subscribed to the groups
+  int query_ = -1;              // for questions, so that answers and news do not mix
+  std::uint32_t question_ = 0;  // the last one's number; answers bear it
 };
 
 }  // namespace microdot::inline MICRODOT_ABI

@@ -1,6 +1,8 @@
 // What only the Linux port has to get right: real signals, threads, descriptors, families, sendfile.
 
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -313,6 +315,42 @@ TEST_F(LinuxPortTest, KnowsItsAddressesWhileItWatches) {
   const int after = dup(0);
   close(after);
   EXPECT_EQ(after, next) << "a descriptor was left";
+}
+
+/// The socket for questions: the one of netlink that gets no news.
+int question_socket() {
+  for (int fd = 3; fd < 256; ++fd) {
+    sockaddr_nl address{};
+    socklen_t length = sizeof address;
+    if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
+        address.nl_family == AF_NETLINK && address.nl_groups == 0)
+      return fd;
+  }
+  return -1;
+}
+
+// As after a question whose answer could not be read to its end.
+TEST_F(LinuxPortTest, AnAnswerToAnEarlierQuestionIsNotTakenForThatToTheNext) {
+  port_.poller().poll(0ms);
+  Watcher watcher;
+  port_.network().watch(watcher);
+  const int fd = question_socket();
+  ASSERT_GE(fd, 0);
+  struct {
+    nlmsghdr header;
+    ifaddrmsg message;
+  } earlier{};
+  earlier.header.nlmsg_len = sizeof earlier;
+  earlier.header.nlmsg_type = RTM_GETADDR;
+  earlier.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  earlier.message.ifa_family = AF_INET6;  // the answer knows nothing of 127.0.0.1
+  const Endpoint loopback = Endpoint::from_address("127.0.0.1");
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_GT(send(fd, &earlier, sizeof earlier, 0), 0);
+    EXPECT_EQ(port_.network().check_address(loopback), Error::none);
+  }
+  EXPECT_EQ(port_.network().check_address(Endpoint::from_address("192.0.2.1")), Error::address_unavailable);
+  port_.network().unwatch(watcher);
 }
 
 TEST_F(LinuxPortTest, WatchingLeavesTheLastDescriptorToAClient) {
