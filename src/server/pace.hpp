@@ -12,39 +12,37 @@ namespace microdot::inline MICRODOT_ABI::detail {
 class Pace {
  public:
   /// Something else begins: a head, a body, an answer.
-  void restart() noexcept {
-    since_ = kNotWaiting;
-    waited_ms_ = moved_ = 0;
-  }
+  void restart() noexcept { *this = {}; }
   void begin_wait(TimePoint now) noexcept {
-    if (!waiting()) since_ = now;
+    if (!waiting_) toggle(now);
   }
   void end_wait(TimePoint now) noexcept {
-    waited_ms_ = waited_ms(now);
-    since_ = kNotWaiting;
+    if (waiting_) toggle(now);
   }
-  bool waiting() const noexcept { return since_ != kNotWaiting; }
-  void move(std::size_t bytes) noexcept {
-    moved_ = bytes < UINT32_MAX - moved_ ? moved_ + static_cast<std::uint32_t>(bytes) : UINT32_MAX;
-  }
+  bool waiting() const noexcept { return waiting_; }
+  void move(std::size_t bytes) noexcept { moved_ = (moved_ + bytes) & kMost; }
 
   /// After `grace` of waiting, whether there were fewer bytes than `rate` a second (0: any pace will do).
   bool too_slow(TimePoint now, Milliseconds grace, std::uint32_t rate) const noexcept {
-    const std::uint32_t waited = waited_ms(now);
-    return waited > grace.count && std::uint64_t{moved_} * 1000 < std::uint64_t{waited} * rate;
+    const Duration waited = waiting_ ? now.time_since_epoch() - time_ : time_;
+    const auto ms = std::chrono::floor<std::chrono::milliseconds>(waited).count();
+    // Products of 64 bits: that is 49 days at the highest rate.
+    return ms > grace.count && moved_ * std::uint64_t{1000} < static_cast<std::uint64_t>(ms) * rate;
   }
 
  private:
-  static constexpr TimePoint kNotWaiting = TimePoint::max();
-
-  std::uint32_t waited_ms(TimePoint now) const noexcept {
-    const auto more = waiting() ? std::chrono::floor<std::chrono::milliseconds>(now - since_).count() : 0;
-    return waited_ms_ + static_cast<std::uint32_t>(more);
+  void toggle(TimePoint now) noexcept {
+    time_ = now.time_since_epoch() - time_;
+    waiting_ = !waiting_;
   }
 
-  TimePoint since_ = kNotWaiting;
-  std::uint32_t waited_ms_ = 0;
-  std::uint32_t moved_ = 0;  // bytes
+  static constexpr std::uint64_t kMost = UINT64_MAX >> 1;
+
+  // How long it was waited for; while it is, the moment at which that would have begun without a break. In
+  // the clock's ticks, so that many short waits add up.
+  Duration time_{};
+  std::uint64_t waiting_ : 1 = false;
+  std::uint64_t moved_ : 63 = 0;  // bytes
 };
 
 }  // namespace microdot::inline MICRODOT_ABI::detail
