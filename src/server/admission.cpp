@@ -2,6 +2,7 @@
 /// when there are too few of either.
 
 #include <algorithm>
+#include <array>
 
 #include <microdot/base/text.hpp>
 #include <microdot/http/response_writer.hpp>
@@ -12,7 +13,9 @@ namespace microdot::inline MICRODOT_ABI::detail {
 
 namespace {
 
+// Where time alone may change something, and where only the system's pressure may, which is not told.
 constexpr Duration kReviewInterval = std::chrono::milliseconds(100);
+constexpr Duration kPressureInterval = std::chrono::seconds(1);
 // A client's first bytes follow its connection at once. Were silent ones kept for longer, a few addresses
 // that always come anew could have every connection.
 constexpr Duration kSilentGrace = std::chrono::milliseconds(100);
@@ -109,6 +112,12 @@ void Server::now_idle(Connection& connection) noexcept {
   listening_.resume();  // it may be evicted for a newcomer
 }
 
+void Server::now_sending(Connection& connection) noexcept {
+  if (connection.linked()) return;
+  sending_.push_back(connection);
+  if (listening_.blocked()) look_again();  // it may make room once it is slow
+}
+
 void Server::now_draining(Connection& connection) noexcept {
   if (connection.used()) {
     draining_.push_back(connection);
@@ -127,10 +136,8 @@ bool Server::short_of_connections() const noexcept {
 void Server::want_exchange(Connection& connection) noexcept {
   connection.unlink();
   if (may_have_another(connection.transport().peer())) {
-    Exchange& exchange = free_exchanges_.pop_front();
-    if (++busy_ > stats_.exchanges_high_water) stats_.exchanges_high_water = busy_;
-    exchange.assign(connection);
-    return exchange.run_now();  // one exchange, whose memory is in the cache, serves many connections
+    // One exchange, whose memory is in the cache, serves many connections.
+    return lend_exchange(connection).run_now();
   }
   if (queued_ >= limits().queue_length) return refuse(connection);
   if (!may_wait(connection.transport().peer())) return refuse_its_own(connection);
@@ -139,7 +146,7 @@ void Server::want_exchange(Connection& connection) noexcept {
   connection.set_deadline(limits().queue_timeout);
   queue_.push_back(connection);
   if (++queued_ > stats_.queue_high_water) stats_.queue_high_water = queued_;
-  if (!review_.armed()) loop_->timers().arm(review_, loop_->now() + kReviewInterval);
+  look_again();
 }
 
 // A client takes one if it has fewer than it leaves to others: half of them if it is alone, a quarter beside
@@ -174,22 +181,34 @@ void Server::free_exchange(Exchange& exchange) noexcept {
 }
 
 void Server::serve_queue() noexcept {
+  // Clients that may have no more: they need not be asked about again, which costs a look at all exchanges.
+  // What is lent meanwhile gives them no more. With yet more of them the oldest is asked about anew.
+  std::array<Endpoint, 16> refused;
+  std::size_t refusals = 0;
   while (!queue_.empty() && !free_exchanges_.empty()) {
     // First come first served, of those who may have one.
-    Endpoint refused;  // those behind it of the same client need not be asked
     Connection* next = queue_.find([&](Connection& waiting) {
       const Endpoint client = waiting.transport().peer();
-      if (same_client(client, refused)) return false;
+      const auto known = [&](const Endpoint& one) { return same_client(one, client); };
+      if (std::any_of(refused.begin(), refused.begin() + std::min(refusals, refused.size()), known))
+        return false;
       if (may_have_another(client)) return true;
-      refused = client;
+      refused[refusals++ % refused.size()] = client;
       return false;
     });
     if (next == nullptr) return;
     leave_queue(*next);
     next->transport().set_interest(true, false);
-    if (++busy_ > stats_.exchanges_high_water) stats_.exchanges_high_water = busy_;
-    free_exchanges_.pop_front().assign(*next);
+    lend_exchange(*next);
   }
+}
+
+Exchange& Server::lend_exchange(Connection& connection) noexcept {
+  Exchange& exchange = free_exchanges_.pop_front();
+  if (++busy_ > stats_.exchanges_high_water) stats_.exchanges_high_water = busy_;
+  exchange.assign(connection);
+  if (others_wait()) look_again();
+  return exchange;
 }
 
 void Server::leave_queue(Connection& connection) noexcept {
@@ -261,8 +280,18 @@ void Server::review() noexcept {
     line.append(" exchanges, ").append(queued_).append(" wait)");
     loop_->port().log().write(worse ? LogLevel::warning : LogLevel::info, line.view());
   }
-  const bool settled = tiers_.tier() == Tier::normal && wanted_tier() == Tier::normal && queued_ == 0;
-  if (!settled && !review_.armed()) loop_->timers().arm(review_, loop_->now() + kReviewInterval);
+  look_again();
+}
+
+// Sees to it that the next review comes in time: none while all is well.
+void Server::look_again() noexcept {
+  const Tier wanted = wanted_tier();
+  if (tiers_.tier() == Tier::normal && wanted == Tier::normal && queued_ == 0) return;
+  const bool somebody_gets_old = listening_.blocked() && (!fresh_.empty() || !sending_.empty());
+  const bool soon =
+      wanted != tiers_.tier() || refused_lately_ || full_lately_ || others_wait() || somebody_gets_old;
+  const TimePoint at = loop_->now() + (soon ? kReviewInterval : kPressureInterval);
+  if (!review_.armed() || review_.deadline() > at) loop_->timers().arm(review_, at);
 }
 
 void Server::on_review() noexcept {

@@ -90,6 +90,7 @@ void Listening::recovered() noexcept {
   disarm();
   if (std::exchange(cannot_accept_, false))
     say(LogLevel::info, "connections are accepted again", Error::none);
+  server_->review();
 }
 
 void Listening::pause(Error error) noexcept {

@@ -99,9 +99,7 @@ class Server final : private ExitListener, private Timer {
   /// Became idle.
   void now_idle(Connection& connection) noexcept;
   /// Waits for its client to take the rest of a body; may be said again.
-  void now_sending(Connection& connection) noexcept {
-    if (!connection.linked()) sending_.push_back(connection);
-  }
+  void now_sending(Connection& connection) noexcept;
   /// Was answered for the last time.
   void now_draining(Connection& connection) noexcept;
   /// Is closed and may be used for another socket.
@@ -126,11 +124,13 @@ class Server final : private ExitListener, private Timer {
   bool is_proxy(const Endpoint& client) const noexcept { return client.is_in(trusted_proxies_); }
   bool may_have_another(const Endpoint& client) const noexcept;
   void serve_queue() noexcept;
+  Exchange& lend_exchange(Connection& connection) noexcept;
   bool may_wait(const Endpoint& client) noexcept;
   void refuse(Connection& connection) noexcept;
   void refuse_its_own(Connection& connection) noexcept;
   void forfeit_slow() noexcept;
   Tier wanted_tier() const noexcept;
+  void look_again() noexcept;
   void on_review() noexcept;
 
   /// Looks after things again and again while they are not as they should be.

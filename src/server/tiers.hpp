@@ -1,6 +1,8 @@
 #pragma once
 /// The tiers of degradation: up at once, down only after a while of calm, so that they don't flicker.
 
+#include <utility>
+
 #include <microdot/stats.hpp>
 
 namespace microdot::inline MICRODOT_ABI::detail {
@@ -13,23 +15,23 @@ class Tiers {
   /// What the state of things calls for now. True if the tier has changed.
   bool update(Tier wanted, TimePoint now) noexcept {
     if (wanted >= tier_) {
-      calm_since_ = now;
-      below_ = Tier::normal;
+      calm_ = false;
       if (wanted == tier_) return false;
       tier_ = wanted;
       return true;
     }
-    if (wanted > below_) below_ = wanted;
+    if (!calm_ || wanted > below_) below_ = wanted;
+    if (!std::exchange(calm_, true)) calm_since_ = now;
     if (now - calm_since_ < kCalm) return false;
     tier_ = below_;  // the highest that was called for meanwhile
-    calm_since_ = now;
-    below_ = Tier::normal;
+    calm_ = false;
     return true;
   }
 
  private:
   Tier tier_ = Tier::normal;
-  Tier below_ = Tier::normal;
+  Tier below_ = Tier::normal;  // while calm: the highest that was called for
+  bool calm_ = false;          // a lower tier would do
   TimePoint calm_since_{};
 };
 

@@ -184,6 +184,35 @@ TEST_F(Admission, OthersPassAClientThatWaitsOnlyForItself) {
   EXPECT_EQ(b.received(), "");
 }
 
+// However many they are, and in whatever order they stand.
+TEST_F(Admission, OthersPassManyClientsThatWaitOnlyForThemselves) {
+  constexpr std::uint32_t kMany = 20;
+  Limits limits = kLimits;
+  limits.exchanges = kMany + 1;
+  limits.connections = limits.connections_per_client = limits.queue_length = 100;
+  limits.max_body_length = 1024;
+  App app(limits);
+  add_routes(app);
+  SimServer server(app);
+  std::vector<SimClient> held;
+  for (std::size_t i = 0; i < kMany; ++i) held.push_back(server.send_from(address(i), get("/sleep/8")));
+  SimClient last = server.send_from("10.1.0.1", get("/sleep/1"));
+  EXPECT_EQ(server.stats().exchanges, kMany + 1);
+  std::vector<SimClient> waiting;
+  for (std::size_t i = 0; i < 2 * kMany; ++i)
+    waiting.push_back(server.send_from(address(i % kMany), get("/sleep/1")));
+  SimClient first = server.send_from("10.1.0.2", get("/sleep/1"));
+  SimClient second = server.send_from("10.1.0.3", get("/sleep/1"));
+  server.run_for(2500ms);
+  EXPECT_EQ(status_of(first.received()), 200);
+  EXPECT_EQ(second.received(), "");
+  server.run_for(1s);
+  EXPECT_EQ(status_of(second.received()), 200);
+  for (const SimClient& client : waiting) EXPECT_EQ(client.received(), "");
+  server.run_for(8s);
+  for (const SimClient& client : waiting) EXPECT_EQ(status_of(client.received()), 200);
+}
+
 TEST_F(Admission, AddressesOfOneIPv6NetworkAreOneClient) {
   SimServer server(app_);
   std::vector<SimClient> one;
@@ -717,6 +746,64 @@ TEST_F(Admission, ASystemUnderPressureKeepsNoConnectionsAndThenRefuses) {
   server.run_for(3s);
   EXPECT_EQ(server.stats().tier, Tier::normal);
   EXPECT_EQ(status_of(server.exchange(get("/"))), 200);
+}
+
+/// How often the server is woken within a minute in which nothing happens.
+int wakes(SimServer& server) {
+  int turns = 0;
+  const TimePoint end = server.sim.clock().now() + 1min;
+  for (; server.sim.clock().now() < end; ++turns) server.loop.turn(end - server.sim.clock().now());
+  return turns;
+}
+
+TEST_F(Admission, AServerThatNothingHappensToSleeps) {
+  SimServer server(app_);
+  SimClient idle = server.send_from(kMe, get("/"));
+  server.run_for(1s);
+  EXPECT_LE(wakes(server), 3);  // the time-out of the idle one
+  // The system does not tell of its pressure: it is asked, now and then.
+  server.sim.set_pressure(Pressure::some);
+  SimClient some = server.send_from(kMe, get("/"));
+  server.run_for(1s);
+  EXPECT_EQ(server.stats().tier, Tier::no_keep_alive);
+  const int asked = wakes(server);
+  EXPECT_LE(asked, 65);
+  EXPECT_GE(asked, 55);
+  server.sim.set_pressure(Pressure::none);
+  server.run_for(3s);
+  EXPECT_EQ(server.stats().tier, Tier::normal);
+  EXPECT_LE(wakes(server), 3);
+}
+
+TEST_F(Admission, AServerThatIsBusyOnlyWithItsHandlersSleeps) {
+  Limits limits = kLimits;
+  limits.when_full = WhenFull::wait;
+  limits.connections = limits.connections_per_client = 3;
+  limits.handler_timeout = 10min;
+  App app(limits);
+  add_routes(app);
+  SimServer server(app);
+  auto busy = send_all(server, 3, get("/sleep/300"));
+  SimClient newcomer = server.send_from(kMe, get("/"));  // has to wait
+  server.run_for(1s);
+  EXPECT_EQ(server.stats().tier, Tier::no_keep_alive);
+  EXPECT_LE(wakes(server), 65);
+}
+
+// Calm is a second without need of the tier, not a second in which nobody looked.
+TEST_F(Admission, PressureThatComesAgainAndAgainKeepsItsTier) {
+  SimServer server(app_);
+  server.sim.set_pressure(Pressure::some);
+  SimClient some = server.send_from(kMe, get("/"));
+  const std::uint64_t changes = server.stats().tier_changes;
+  for (int i = 0; i < 20; ++i) {
+    server.sim.set_pressure(Pressure::none);
+    server.run_for(900ms);  // no whole second of calm
+    server.sim.set_pressure(Pressure::some);
+    server.run_for(1200ms);
+    EXPECT_EQ(server.stats().tier, Tier::no_keep_alive);
+  }
+  EXPECT_EQ(server.stats().tier_changes, changes);
 }
 
 TEST_F(Admission, NewcomersThatAreToWaitAreNotRefusedUnderPressure) {
