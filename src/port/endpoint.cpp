@@ -232,4 +232,15 @@ std::string_view Endpoint::format_address(std::span<char, kMaxText> out) const n
   return {out.data(), static_cast<std::size_t>(text.at - out.data())};
 }
 
+std::string_view IntoText<Endpoint>::make(const Endpoint& endpoint, std::span<char, max_size> out) noexcept {
+  if (endpoint.family == Endpoint::Family::none) return {};
+  const bool ipv6 = endpoint.family == Endpoint::Family::ipv6;
+  std::size_t size = 0;
+  if (ipv6) out[size++] = '[';  // RFC 3986 section 3.2.2
+  size += endpoint.format_address(std::span<char, Endpoint::kMaxText>(&out[size], Endpoint::kMaxText)).size();
+  if (ipv6) out[size++] = ']';
+  size += format_to(out.subspan(size), ":{}", endpoint.port);
+  return {out.data(), size};
+}
+
 }  // namespace microdot::inline MICRODOT_ABI

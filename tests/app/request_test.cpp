@@ -185,6 +185,10 @@ TEST(RequestArena, FormatsAndCopiesInTheRequestsMemory) {
   App app;
   app.get("/<int:n>",
           [](Request& req, int n) { return req.format("{:>5}|{:x}|{:.1f}|{}", n, 255, 2.5, "text"); });
+  app.get("/client", [](Request& req) {
+    EXPECT_NE(req.client_addr.port, 0);
+    return req.format("{}", req.client_addr);
+  });
   app.get("/copy", [](Request& req) {
     std::string local = "a local that goes";
     const std::string_view copy = req.copy(local);
@@ -193,5 +197,6 @@ TEST(RequestArena, FormatsAndCopiesInTheRequestsMemory) {
   });
   TestClient client(app);
   EXPECT_EQ(client.get("/42").text, "   42|ff|2.5|text");
+  EXPECT_THAT(client.get("/client").text, testing::MatchesRegex("127\\.0\\.0\\.1:[0-9]+"));
   EXPECT_EQ(client.get("/copy").text, "a local that goes");
 }

@@ -46,6 +46,21 @@ TEST(Endpoint, NoFamilyIsNoText) {
   EXPECT_EQ(Endpoint{}.format_address(out), "");
 }
 
+std::string with_port(std::string_view address, std::uint16_t port) {
+  Endpoint endpoint = Endpoint::from_address(address);
+  endpoint.port = port;
+  char out[80];
+  return std::string(out, format_to(out, "<{:>23}>", endpoint));
+}
+
+TEST(Endpoint, IsFormattedWithItsPort) {
+  EXPECT_EQ(with_port("192.168.100.200", 65535), "<  192.168.100.200:65535>");
+  EXPECT_EQ(with_port("::1", 5), "<                [::1]:5>");
+  EXPECT_EQ(with_port("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535),
+            "<[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535>");
+  EXPECT_EQ(with_port("no address", 80), "<                       >");
+}
+
 TEST(Endpoint, ReadsWhatItWrites) {
   for (const std::string_view text :
        {"0.0.0.0", "127.0.0.1", "255.255.255.255", "::", "::1", "1::", "fe80::1:2", "2001:db8::1:0:0:1",

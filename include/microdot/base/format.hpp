@@ -25,6 +25,16 @@
 /// Left out: argument indexes, nested widths, sign, `#` and `L`. Every mistake is a compile error.
 namespace microdot::inline MICRODOT_ABI {
 
+/// How values of a type of your own are formatted: as a text of at most `max_size` bytes, which `make`
+/// returns as a view of `out` or of static text. Specs are those of text.
+///
+///     template <> struct microdot::IntoText<Point> {
+///       static constexpr std::size_t max_size = 24;
+///       static std::string_view make(const Point& point, std::span<char, max_size> out) noexcept;
+///     };
+template <typename T>
+struct IntoText;
+
 /// The mistakes in a format text. Never defined: a compiler that names one of these refuses the text for it.
 namespace format_error {
 void too_few_arguments();                     // more fields than arguments
@@ -44,6 +54,11 @@ void zero_padding_is_only_for_numbers();       // {:05} of a text
 
 namespace detail {
 
+template <typename T>
+concept HasIntoText = requires {
+  IntoText<T>::max_size;
+};
+
 enum class FormatKind : std::uint8_t { unsupported, boolean, character, integer, floating, text, pointer };
 
 template <typename T>
@@ -62,7 +77,7 @@ constexpr FormatKind format_kind() {
   } else if constexpr (std::is_same_v<T, void*> || std::is_same_v<T, const void*> ||
                        std::is_same_v<T, std::nullptr_t>) {
     return FormatKind::pointer;
-  } else if constexpr (std::is_convertible_v<const T&, std::string_view>) {
+  } else if constexpr (HasIntoText<T> || std::is_convertible_v<const T&, std::string_view>) {
     return FormatKind::text;
   } else {
     return FormatKind::unsupported;
@@ -222,9 +237,17 @@ void write_text(FormatSink& sink, const FormatArg& arg, const FormatSpec& spec);
 void write_pointer(FormatSink& sink, const FormatArg& arg, const FormatSpec& spec);
 
 template <typename T>
+void write_into_text(FormatSink& sink, const FormatArg& arg, const FormatSpec& spec) {
+  char out[IntoText<T>::max_size];
+  write_text(sink, {IntoText<T>::make(*static_cast<const T*>(arg.pointer), out), write_text}, spec);
+}
+
+template <typename T>
 FormatArg make_format_arg(const T& value) {
   constexpr FormatKind kKind = format_kind<T>();
-  if constexpr (kKind == FormatKind::boolean) {
+  if constexpr (HasIntoText<T>) {
+    return {static_cast<const void*>(&value), write_into_text<T>};
+  } else if constexpr (kKind == FormatKind::boolean) {
     return {static_cast<std::uint64_t>(value), write_bool};
   } else if constexpr (kKind == FormatKind::character) {
     return {static_cast<std::int64_t>(value), write_char};
@@ -256,7 +279,7 @@ class BasicFormatString {
   static_assert(
       ((detail::format_kind<Args>() != detail::FormatKind::unsupported) && ...),
       "format: an argument has a type that cannot be formatted; integers, bool, char, float, double, void*, "
-      "const char* and what converts to std::string_view can");
+      "const char*, what converts to std::string_view and what has an IntoText can");
 
  public:
   template <std::size_t N>

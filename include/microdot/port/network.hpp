@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include <microdot/base/format.hpp>
 #include <microdot/base/result.hpp>
 #include <microdot/port/file.hpp>
 
@@ -35,6 +36,13 @@ struct Endpoint {
 
   /// Reads an IP address as text ("127.0.0.1", "::1"); of the family `none` if it is none.
   static Endpoint from_address(std::string_view text) noexcept;
+};
+
+/// An Endpoint in `format`, with its port: "127.0.0.1:5000", "[::1]:5000"; "" of the family `none`.
+template <>
+struct IntoText<Endpoint> {
+  static constexpr std::size_t max_size = Endpoint::kMaxText + 8;
+  static std::string_view make(const Endpoint& endpoint, std::span<char, max_size> out) noexcept;
 };
 
 /// Whether `text` is a list that `Endpoint::is_in` can take: addresses and networks in CIDR notation (RFC
