@@ -116,8 +116,8 @@ std::vector<std::string> TestHeaders::getlist(std::string_view name) const {
 /// Runs `start_server` as the loop's main strand.
 class TestClient::Server final : private Strand::Owner {
  public:
-  Server(App& app, Loop& loop)
-      : strand_(*this, task_pool()), task_(app.start_server({.host = "", .port = kPort, .debug = false})) {
+  Server(App& app, Loop& loop, const ServerOptions& options)
+      : strand_(*this, task_pool()), task_(app.start_server(options)) {
     strand_.start(loop, task_.handle());
   }
   bool done() const noexcept { return done_; }
@@ -138,6 +138,12 @@ SimOptions with_files(SimOptions options) {
   return options;
 }
 
+ServerOptions at_port_80(ServerOptions options) {
+  options.host = "";
+  options.port = kPort;
+  return options;
+}
+
 }  // namespace
 
 TestClient::TestClient(App& app, const TestClientOptions& options)
@@ -145,7 +151,7 @@ TestClient::TestClient(App& app, const TestClientOptions& options)
       timeout_(options.timeout),
       sim_(with_files(options.sim)),
       loop_(sim_),
-      server_(new Server(app, loop_)) {
+      server_(new Server(app, loop_, at_port_80(options.server))) {
   while (!app.running() && !server_->done()) loop_.turn(Duration{0});
 }
 

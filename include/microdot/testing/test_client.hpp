@@ -44,9 +44,12 @@ struct TestResponse {
 
 /// How the App is run.
 struct TestClientOptions {
-  SimOptions sim;
+  SimOptions sim = {};
   /// Virtual time that one answer may take.
   Duration timeout = std::chrono::hours(1);
+  /// How the server is started: `.server = {.debug = true, .trusted_proxies = "127.0.0.1"}`. Its host and
+  /// port are not asked for: it listens on every address, port 80.
+  ServerOptions server = {};
 };
 
 /// Sends requests to an App and gives its answers. Time is virtual: a handler that sleeps for an hour answers
