@@ -20,6 +20,11 @@ class ServerScope {
   detail::Server** server_;
 };
 
+Result<void> refuse(std::string_view reason, Error error) noexcept {
+  Loop::current().port().log().write(LogLevel::error, reason);
+  return Result<void>::logged(error);
+}
+
 }  // namespace
 
 App::App(const Limits& limits) noexcept
@@ -36,35 +41,24 @@ App::~App() {
 }
 
 Task<Result<void>> App::start_server(ServerOptions options) {
-  Log& log = Loop::current().port().log();
-  if (server_ != nullptr) {
-    log.write(LogLevel::error, "the server of this App runs already");
-    co_return Error::invalid;
-  }
-  if (const char* reason = limits_.check()) {
-    log.write(LogLevel::error, reason);
-    co_return Error::invalid;
-  }
+  if (server_ != nullptr) co_return refuse("the server of this App runs already", Error::invalid);
+  if (const char* reason = limits_.check()) co_return refuse(reason, Error::invalid);
   if (block_.empty()) {
     std::byte* block = acquire_(limits_.server_memory());
     if (block == nullptr) {
-      log.write(LogLevel::error, "no memory for the server: see Limits::memory()");
-      co_return Error::no_memory;
+      co_return refuse("no memory for the server: see Limits::memory()", Error::no_memory);
     }
     block_ = {block, limits_.server_memory()};
   }
   server_ = detail::Server::create(*this, block_);
   const ServerScope scope(server_);
   const Result<void> started = server_->start(options);
-  if (!started) co_return started.error();
+  if (!started) co_return started;
   co_await server_->ended().wait();
   co_return Result<void>();
 }
 
-int App::run(ServerOptions options) {
-  announces_ = true;
-  return microdot::run(start_server(options));
-}
+int App::run(ServerOptions options) { return microdot::run(start_server(options)); }
 
 void App::shutdown() noexcept {
   if (server_ != nullptr) server_->shutdown();

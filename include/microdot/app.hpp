@@ -45,10 +45,12 @@ class App : public Router {
   /// The server must not run any more.
   ~App();
 
-  /// Serves until `shutdown`. Gives an error if it could not start, and says why in the log: a port that is
-  /// taken, a static directory that is missing, a route that can't work. May be called again afterwards.
+  /// Serves until `shutdown`; one line in the log, of level `info`, says where:
+  /// "listening on http://127.0.0.1:5000/". Gives an error if it could not start, and says why in one line: a
+  /// port that is taken, a static directory that is missing, a route that can't work. May be called again
+  /// afterwards.
   Task<Result<void>> start_server(ServerOptions options = {});
-  /// Runs the server alone and says where in the log, until it is shut down: by `shutdown` or the first
+  /// Runs the server alone, as `start_server` does, until it is shut down: by `shutdown` or the first
   /// SIGINT or SIGTERM, gracefully. Returns 0, or 1 if it could not start. Blocks; beside other tasks use
   /// `start_server` and `run`.
   int run(ServerOptions options = {});
@@ -110,7 +112,6 @@ class App : public Router {
   detail::Server* server_ = nullptr;
   detail::ServerHook* network_lost_ = nullptr;
   detail::ServerHook* network_up_ = nullptr;
-  bool announces_ = false;  // the address, in the log, when the server starts
 };
 
 namespace detail {

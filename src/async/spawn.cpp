@@ -11,11 +11,12 @@ namespace {
 
 MICRODOT_THREAD_LOCAL void (*task_error_handler)(const TaskError&) = nullptr;
 
-void report(std::string_view name, std::string_view reason) noexcept {
+void report(std::string_view name, std::string_view reason, bool logged = false) noexcept {
   if (task_error_handler != nullptr) {
-    task_error_handler({.name = name, .reason = reason});
+    task_error_handler({.name = name, .reason = reason, .logged = logged});
     return;
   }
+  if (logged) return;
   Loop* loop = Loop::try_current();
   Port& port = loop != nullptr ? loop->port() : system_port();
   FixedText<160> line;
@@ -40,10 +41,10 @@ void TaskNode::start(Loop& loop) noexcept {
   strand_.start(loop, root());
 }
 
-void TaskNode::fail(std::string_view reason) noexcept {
+void TaskNode::fail(std::string_view reason, bool logged) noexcept {
   state_ = TaskState::failed;
   if (keep_result_ && !waiters_.empty()) return;
-  report(name(), reason);
+  report(name(), reason, logged);
 }
 
 void TaskNode::refuse(std::string_view reason) noexcept {

@@ -32,6 +32,7 @@ class Listening final : private ListenerEvents, private NetworkEvents, private T
 
   /// What is or will be listened on; 0 when closed.
   std::uint16_t port() const noexcept { return local_.port; }
+  const Endpoint& local() const noexcept { return local_; }
   /// No connection is free for a newcomer who waits.
   bool blocked() const noexcept { return state_ == State::blocked; }
   /// The system gives no connections.

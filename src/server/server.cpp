@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include <microdot/base/format.hpp>
 #include <microdot/base/text.hpp>
 #include <microdot/http/response_writer.hpp>
 
@@ -65,7 +66,7 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
   FixedText<256> line;
   const auto refuse = [&](Error error) -> Result<void> {
     port.log().write(LogLevel::error, line.view());
-    return error;
+    return Result<void>::logged(error);
   };
   if (const char* reason = limits().check()) {
     line.append(reason);
@@ -102,14 +103,8 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
   }
   loop_->exit_listeners().push_back(*this);
   running_ = true;
-  if (app_->announces_) {
-    const bool is_ipv6 = options.host.find(':') != std::string_view::npos;
-    line.append("serving http://")
-        .append(is_ipv6 ? "[" : "")
-        .append(options.host.empty() ? "*" : options.host);
-    line.append(is_ipv6 ? "]:" : ":").append(this->port());
-    port.log().write(LogLevel::info, line.view());
-  }
+  char url[96];
+  port.log().write(LogLevel::info, {url, format_to(url, "listening on http://{}/", listening_.local())});
   if (loop_->exit_requested()) shutdown();  // asked before there was a server to tell
   return {};
 }

@@ -408,6 +408,7 @@ void expect_to_work_on_a_device(App& app) {
     res.header("X-Device", "1");
   });
   SimServer server(app, {.receive_window = 1460, .refers_to_written_bytes = true});
+  server.sim.clear_log();
   std::vector<SimClient> clients;
   for (int i = 0; i < 6; ++i) {
     clients.push_back(server.sim.connect(kPort));

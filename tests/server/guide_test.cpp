@@ -10,6 +10,13 @@ constexpr Limits kDevice = Limits::device();
 static_assert(kDevice.memory() <= 48 * 1024);
 static_assert(kLimits.memory() > 32 * kLimits.exchange_memory());
 StaticApp<kDevice> device_app;
+constexpr Limits kChanged = [] {
+  Limits limits = Limits::device();
+  limits.exchanges = 4;
+  limits.keep_alive_timeout = 2s;
+  return limits;
+}();
+StaticApp<kChanged> changed_app;
 
 TEST(ServerGuide, LimitsAreAnAppsWhole) {
   App app(kLimits);
@@ -19,6 +26,17 @@ TEST(ServerGuide, LimitsAreAnAppsWhole) {
   device_app.get("/", [](Request&) { return "Hello, World!"; });
   SimServer server(device_app);
   EXPECT_EQ(body_of(server.exchange(get("/"))), "Hello, World!");
+}
+
+TEST(ServerGuide, SingleFieldsOfTheDevicesLimitsAreChanged) {
+  App app(kChanged);
+  for (App* changed : {&app, static_cast<App*>(&changed_app)}) {
+    EXPECT_EQ(changed->limits().exchanges, 4U);
+    EXPECT_EQ(changed->limits().keep_alive_timeout, Milliseconds(2s));
+    EXPECT_EQ(changed->limits().connections, kDevice.connections);
+    SimServer server(*changed);
+    EXPECT_EQ(status_of(server.exchange(get("/"))), 404);
+  }
 }
 
 TEST(ServerGuide, PortZeroIsChosenAndReported) {

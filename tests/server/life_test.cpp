@@ -101,7 +101,9 @@ std::string failed_start(App& app, SimPort& sim, const ServerOptions& options = 
     EXPECT_FALSE(run.result());
   }
   EXPECT_EQ(sim.open_transports(), 0U);
-  return std::string(sim.log_text());
+  std::string log(sim.log_text());
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
+  return log;
 }
 
 void expect_start(App& app, SimPort& sim) {
@@ -217,6 +219,82 @@ TEST_F(Life, AListenerThatTheSystemRefusesIsAnError) {
   EXPECT_THAT(failed_start(app_, sim), testing::HasSubstr(to_string(Error::permission)));
   faults.error = Error::none;
   expect_start(app_, sim);
+}
+
+TEST_F(Life, AFailedStartIsOneLineInTheLogHoweverItIsRun) {
+  on_task_error(nullptr);
+  const ServerOptions options{.host = "no.such.host", .port = kPort};
+  const std::string once = "cannot listen on no.such.host:80: invalid\n";
+  {
+    SimPort sim;
+    EXPECT_EQ(run(app_.start_server(options), sim), 1);
+    EXPECT_EQ(sim.log_text(), once);
+  }
+  SimPort sim;
+  const auto main_task = [&]() -> Task<int> {
+    auto server = create_task("server", app_.start_server(options));
+    co_await sleep_for(1s);
+    EXPECT_EQ(server.done(), true);
+    const TaskState end = co_await server;
+    co_return end == TaskState::failed ? 3 : 0;
+  };
+  EXPECT_EQ(run(main_task(), sim), 3);
+  EXPECT_EQ(sim.log_text(), once);
+}
+
+TEST_F(Life, AFailedStartIsToldToTheHandlerOfTaskErrors) {
+  static std::string told;
+  on_task_error([](const TaskError& error) {
+    told.append(error.name).append(": ").append(error.reason).append(error.logged ? " (logged)" : "");
+  });
+  SimPort sim;
+  const auto main_task = [&]() -> Task<> {
+    create_task("server", app_.start_server({.host = "no.such.host", .port = kPort}));
+    co_await sleep_for(1s);
+  };
+  EXPECT_EQ(run(main_task(), sim), 0);
+  on_task_error(nullptr);
+  EXPECT_EQ(told, "server: " + std::string(to_string(Error::invalid)) + " (logged)");
+}
+
+// Start
+
+TEST_F(Life, AStartSaysWhereInOneLine) {
+  const struct {
+    const char* host;
+    std::uint16_t port;
+    const char* line;
+  } cases[] = {{"127.0.0.1", 5000, "listening on http://127.0.0.1:5000/\n"},
+               {"localhost", 80, "listening on http://127.0.0.1:80/\n"},
+               {"0.0.0.0", 80, "listening on http://0.0.0.0:80/\n"},
+               {"", 80, "listening on http://[::]:80/\n"},
+               {"::1", 80, "listening on http://[::1]:80/\n"}};
+  for (const auto& [host, port, line] : cases) {
+    SimServer server(app_, {}, {.host = host, .port = port});
+    EXPECT_EQ(server.log(), line);
+  }
+  SimServer server(app_, {}, {.host = "127.0.0.1", .port = 0});
+  EXPECT_EQ(server.log(), "listening on http://127.0.0.1:" + std::to_string(app_.port()) + "/\n");
+}
+
+TEST_F(Life, TheLineThatSaysWhereIsInformation) {
+  struct Levels final : public Port, public Log {
+    Clock& clock() noexcept override { return sim.clock(); }
+    Poller& poller() noexcept override { return sim.poller(); }
+    Network& network() noexcept override { return sim.network(); }
+    Files& files() noexcept override { return sim.files(); }
+    Entropy& entropy() noexcept override { return sim.entropy(); }
+    Log& log() noexcept override { return *this; }
+    void write(LogLevel level, std::string_view) noexcept override { levels.push_back(level); }
+    SimPort sim;
+    std::vector<LogLevel> levels;
+  } port;
+  Loop loop(port);
+  ServerRun run(app_, loop, {.host = "", .port = kPort});
+  for (int i = 0; i < 5; ++i) loop.turn(Duration{0});
+  EXPECT_EQ(port.levels, std::vector{LogLevel::info});
+  app_.shutdown();
+  for (int i = 0; i < 5; ++i) loop.turn(Duration{0});
 }
 
 // Shutdown

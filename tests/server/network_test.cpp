@@ -106,6 +106,7 @@ TEST_F(Listening, PausesGrowWithFailuresAndAreForgottenAfterASuccess) {
   for (const Error error : {Error::no_descriptors, Error::no_memory, Error::permission}) {
     ListenerFaults faults;
     SimServer server(app_, {.faults = &faults});
+    server.sim.clear_log();
     faults.sim = &server.sim;
     for (int round = 0; round < 2; ++round) {
       faults.times.clear();
@@ -289,6 +290,7 @@ TEST_F(Listening, AListenerThatFailsIsReplacedOnTheSamePort) {
     notes_.clear();
     ListenerFaults faults;
     SimServer server(app_, {.faults = &faults}, {.host = "127.0.0.1", .port = 0});
+    server.sim.clear_log();
     const std::uint16_t port = app_.port();
     ASSERT_NE(port, 0);
     SimClient idle = server.sim.connect(port);
@@ -334,6 +336,7 @@ TEST_F(Listening, ItListensAgainForAsLongAsItTakes) {
   note_network();
   ListenerFaults faults;
   SimServer server(app_, {.faults = &faults});
+  server.sim.clear_log();
   faults.accept = Error::io;
   faults.listen = Error::address_in_use;
   faults.sim = &server.sim;
@@ -388,6 +391,7 @@ TEST_F(Listening, ShutdownAndCancelEndTheWaitForAListener) {
 TEST_F(Listening, AnInterfaceThatGoesDownStallsAndLosesNothing) {
   note_network();
   SimServer server(app_, {.receive_window = 10'000});
+  server.sim.clear_log();
   SimClient idle = server.send(get("/"));
   SimClient download = server.send(get("/large"));
   std::string got(download.received());

@@ -20,6 +20,7 @@ class TaskNode;
 struct TaskError {
   std::string_view name;    ///< As given to `create_task`.
   std::string_view reason;  ///< What went wrong, in words. Valid during the call.
+  bool logged = false;      ///< The log has the reason already, in a line of its own.
 };
 
 /// Called when the first exit signal comes; see `Loop::exit_listeners`.

@@ -42,8 +42,8 @@ void log_main_failure(Loop& loop, std::string_view reason) noexcept;
 /// are left.
 ///
 /// Returns the task's number, or 0; 1 if it failed, and says why in the log (an exception, `abort`, an error
-/// `Result`); 130 if it was ended by a second SIGINT or SIGTERM. The first one sets `exit_requested` and
-/// shuts the servers down.
+/// `Result` that was not logged yet); 130 if it was ended by a second SIGINT or SIGTERM. The first one sets
+/// `exit_requested` and shuts the servers down.
 ///
 ///     int main() { return microdot::run(main_task()); }
 template <typename T>
@@ -70,7 +70,7 @@ int run(Task<T> main_task, Port& port = system_port()) {
       return 0;
     } else if constexpr (std::is_same_v<T, Result<void>>) {
       const Result<void> result = root.take();
-      if (!result) detail::log_main_failure(loop, to_string(result.error()));
+      if (!result && !result.is_logged()) detail::log_main_failure(loop, to_string(result.error()));
       return result ? 0 : 1;
     } else {
       return static_cast<int>(root.take());

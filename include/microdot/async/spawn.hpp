@@ -36,8 +36,9 @@ class TaskNode : public ListHook, public Strand::Owner {
   void cancel_now() noexcept;
   /// Fails instead of starting: there is no result.
   void refuse(std::string_view reason) noexcept;
-  /// Notes a failure and reports it by name to `on_task_error`.
-  void fail(std::string_view reason) noexcept;
+  /// Notes a failure and reports it by name to `on_task_error`; without a handler into the log, unless it is
+  /// there already.
+  void fail(std::string_view reason, bool logged = false) noexcept;
   /// The result stays until the last handle goes; a failure is for those who wait, and reported only if
   /// nobody does.
   void keep_result() noexcept { keep_result_ = true; }
@@ -166,7 +167,9 @@ class TypedTaskNode : public TaskNode {
 #endif
     if constexpr (kIsResult<T>) {
       const T& result = task_.handle().promise().value();
-      if (!result) fail(to_string(result.error()));
+      bool logged = false;
+      if constexpr (std::is_same_v<T, Result<void>>) logged = result.is_logged();
+      if (!result) fail(to_string(result.error()), logged);
     }
   }
   void destroy_frames() noexcept override { task_.destroy(); }

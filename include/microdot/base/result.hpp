@@ -76,14 +76,23 @@ class Result<void> {
   Result() noexcept : error_(Error::none) {}
   /// `Error::none` is success.
   Result(Error error) noexcept : error_(error) {}
+  /// An error whose reason is in the log already: passed on whole, it is not logged again by `run` or the
+  /// task that fails of it.
+  static Result logged(Error error) noexcept {
+    Result result(error);
+    result.is_logged_ = true;
+    return result;
+  }
 
   bool has_value() const noexcept { return error_ == Error::none; }
   explicit operator bool() const noexcept { return has_value(); }
   Error error() const noexcept { return error_; }
+  bool is_logged() const noexcept { return is_logged_; }
   void operator*() const noexcept { assert(has_value()); }
 
  private:
   Error error_;
+  bool is_logged_ = false;
 };
 
 }  // namespace microdot::inline MICRODOT_ABI
