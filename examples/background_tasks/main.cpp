@@ -1,14 +1,14 @@
-// The web server beside other work: background_tasks [PORT]
+// The web server beside other work: background_tasks [--host ADDRESS] [--port NUMBER]
 //
 // Four tasks share one loop: the server, a sensor, a publisher whose broker is not reliable, and the main
 // task, which watches them. http://127.0.0.1:5000/ shows what they do; POST /stop or Ctrl-C ends it all.
 #include <chrono>
-#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <functional>
 
 #include <microdot/microdot.hpp>
+
+#include "../arguments.hpp"
 
 using namespace microdot;
 using namespace std::chrono_literals;
@@ -55,12 +55,13 @@ Task<Result<void>> publish_readings(Station& shared) {
 
 void report(const TaskError& error) {
   ++station.failures;
+  if (error.logged) return;  // a server that could not start
   std::fprintf(stderr, "task %.*s failed: %.*s\n", static_cast<int>(error.name.size()), error.name.data(),
                static_cast<int>(error.reason.size()), error.reason.data());
 }
 
-Task<int> main_task(App& app, std::uint16_t port) {
-  auto server = create_task("server", app.start_server({.host = "127.0.0.1", .port = port}));
+Task<int> main_task(App& app, ServerOptions options) {
+  auto server = create_task("server", app.start_server(options));
   auto sensor = create_task("sensor", read_sensor, std::ref(station));
   auto publisher = create_task("publisher", publish_readings, std::ref(station));
 
@@ -79,6 +80,9 @@ Task<int> main_task(App& app, std::uint16_t port) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  ServerOptions options{.host = "127.0.0.1", .port = 5000};
+  if (!parse_arguments(argc, argv, options)) return 2;
+
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   on_task_error(report);
 
@@ -92,5 +96,5 @@ int main(int argc, char** argv) {
     station.exit_flag = true;
     return "stopping\n";
   });
-  return microdot::run(main_task(app, static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 5000)));
+  return microdot::run(main_task(app, options));
 }

@@ -1,6 +1,5 @@
 // A page with forty images, and a sensor that is read every second beside it:
 // gallery [--host ADDRESS] [--port NUMBER] [--root DIRECTORY] [--device]
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <functional>
@@ -10,14 +9,15 @@
 #include <microdot/ext/monitor.hpp>
 #include <microdot/microdot.hpp>
 
+#include "../arguments.hpp"
+
 using namespace microdot;
 using namespace std::chrono_literals;
 
 namespace {
 
 struct Options {
-  std::string_view host = "127.0.0.1";
-  std::uint16_t port = 5000;
+  ServerOptions server{.host = "127.0.0.1", .port = 5000};
   std::string_view root = MICRODOT_EXAMPLE_DIR "/static";
   bool device = false;  // as little memory as a microcontroller has: 12 connections, 3 requests at a time
 };
@@ -89,15 +89,8 @@ void add_routes(App& app, Sensor& sensor, std::string_view root) {
 
 Task<int> main_task(App& app, Sensor& sensor, const Options& options) {
   create_task("sensor", read_sensor, std::ref(sensor));
-  auto server = create_task("server", app.start_server({.host = options.host, .port = options.port}));
-  while (!app.running() && !server.done()) co_await yield();
-  if (app.running()) {
-    std::printf("microdot gallery: http://%.*s:%u/ (Ctrl-C ends it)\n", static_cast<int>(options.host.size()),
-                options.host.data(), static_cast<unsigned>(app.port()));
-    std::fflush(stdout);
-  }
-  const TaskState end = co_await server;
-  co_return end == TaskState::done ? 0 : 1;
+  const Result<void> served = co_await app.start_server(options.server);
+  co_return served ? 0 : 1;
 }
 
 int serve(App& app, const Options& options) {
@@ -107,36 +100,25 @@ int serve(App& app, const Options& options) {
 }
 
 bool parse(int argc, char** argv, Options& options) {
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view name = argv[i];
+  const auto own = [&options](std::string_view name, const char* value) {
     if (name == "--device") {
       options.device = true;
-      continue;
+      return 1;
     }
-    if (++i == argc) return false;
-    const std::string_view value = argv[i];
-    if (name == "--host") {
-      options.host = value;
-    } else if (name == "--root") {
+    if (name == "--root" && value != nullptr) {
       options.root = value;
-    } else if (name == "--port") {
-      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), options.port);
-      if (error != std::errc{} || end != value.data() + value.size()) return false;
-    } else {
-      return false;
+      return 2;
     }
-  }
-  return true;
+    return 0;
+  };
+  return parse_arguments(argc, argv, options.server, " [--root DIRECTORY] [--device]", own);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
-  if (!parse(argc, argv, options)) {
-    std::fprintf(stderr, "usage: gallery [--host ADDRESS] [--port NUMBER] [--root DIRECTORY] [--device]\n");
-    return 2;
-  }
+  if (!parse(argc, argv, options)) return 2;
   if (options.device) {
     // A part of the program, not of the heap.
     static StaticApp<kDevice> app;

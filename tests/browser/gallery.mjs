@@ -36,10 +36,13 @@ export async function until(what, condition, milliseconds = 10_000) {
 export async function startGallery(...options) {
   const [program, ...given] = process.env.MICRODOT_GALLERY.split(" ");
   const place = ["--host", "127.0.0.1", "--port", "0"];
-  const server = spawn(program, [...given, ...options, ...place], { stdio: ["ignore", "pipe", "inherit"] });
+  const server = spawn(program, [...given, ...options, ...place], { stdio: ["ignore", "ignore", "pipe"] });
   const exited = once(server, "exit");
   let output = "";
-  server.stdout.on("data", (data) => (output += data));
+  server.stderr.on("data", (data) => {
+    output += data;
+    process.stderr.write(data);
+  });
   await until(() => `the gallery did not say where it is: ${output}`, () => /http:\/\/\S+/.test(output));
   const url = output.match(/http:\/\/\S+/)[0];
   const get = (path, options) => ask(new URL(path, url), options);
