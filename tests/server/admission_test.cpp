@@ -9,29 +9,29 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr Limits kLimits{.connections = 8,
-                         .exchanges = 3,
-                         .queue_length = 4,
-                         .background_tasks = 2,
-                         .head_bytes = 512,
-                         .response_bytes = 512,
-                         .arena_bytes = 4096,
-                         .max_content_length = 1024 * 1024,
-                         .max_body_length = 8192,
-                         .first_timeout = 20s,
-                         .head_timeout = 20s,
-                         .body_timeout = 30s,
-                         .write_timeout = 30s,
-                         .body_rate = 100,
-                         .write_rate = 100,
-                         .slow_grace = 2s,
-                         .queue_timeout = 10s};
+constexpr Limits kAdmissionLimits{.connections = 8,
+                                  .exchanges = 3,
+                                  .queue_length = 4,
+                                  .background_tasks = 2,
+                                  .head_bytes = 512,
+                                  .response_bytes = 512,
+                                  .arena_bytes = 4096,
+                                  .max_content_length = 1024 * 1024,
+                                  .max_body_length = 8192,
+                                  .first_timeout = 20s,
+                                  .head_timeout = 20s,
+                                  .body_timeout = 30s,
+                                  .write_timeout = 30s,
+                                  .body_rate = 100,
+                                  .write_rate = 100,
+                                  .slow_grace = 2s,
+                                  .queue_timeout = 10s};
 
 constexpr std::string_view kMe = "10.9.9.9";
 
 class Admission : public testing::Test {
  protected:
-  explicit Admission(const Limits& limits = kLimits) : app_(limits) { add_routes(app_); }
+  explicit Admission(const Limits& limits = kAdmissionLimits) : app_(limits) { add_routes(app_); }
 
   static void add_routes(App& app) {
     app.get("/", [](Request&) { return "Hello"; });
@@ -90,7 +90,7 @@ TEST_F(Admission, OneMoreThanTheQueueHoldsIsAnswered503AtOnce) {
 // ---- One client must not have everything
 
 TEST_F(Admission, OneClientLeavesPlacesInTheQueueToOthers) {
-  Limits limits = kLimits;
+  Limits limits = kAdmissionLimits;
   limits.connections = 24;
   limits.queue_length = 8;
   limits.exchanges = 4;
@@ -113,7 +113,7 @@ TEST_F(Admission, OneClientLeavesPlacesInTheQueueToOthers) {
 }
 
 TEST_F(Admission, WhoWaitsOnlyForItselfMakesNobodyForfeit) {
-  Limits limits = kLimits;
+  Limits limits = kAdmissionLimits;
   limits.exchanges = 6;
   App app(limits);
   add_routes(app);
@@ -147,7 +147,7 @@ TEST_F(Admission, NoAddressEverHasEveryExchange) {
 }
 
 TEST_F(Admission, ItTakesManyAddressesToHaveEveryExchange) {
-  Limits limits = kLimits;
+  Limits limits = kAdmissionLimits;
   limits.connections = 40;
   limits.exchanges = 8;
   limits.queue_length = 30;
@@ -187,7 +187,7 @@ TEST_F(Admission, OthersPassAClientThatWaitsOnlyForItself) {
 // However many they are, and in whatever order they stand.
 TEST_F(Admission, OthersPassManyClientsThatWaitOnlyForThemselves) {
   constexpr std::uint32_t kMany = 20;
-  Limits limits = kLimits;
+  Limits limits = kAdmissionLimits;
   limits.exchanges = kMany + 1;
   limits.connections = limits.connections_per_client = limits.queue_length = 100;
   limits.max_body_length = 1024;
@@ -274,7 +274,7 @@ TEST_F(Admission, AClientHasThreeQuartersOfTheConnectionsAtMost) {
 }
 
 TEST_F(Admission, TheCapOfAClientMayBeAnotherOrNone) {
-  Limits limits = kLimits;
+  Limits limits = kAdmissionLimits;
   for (const std::uint32_t cap : {2U, 8U}) {
     limits.connections_per_client = cap;
     App app(limits);
@@ -353,7 +353,7 @@ TEST_F(Admission, AFloodOfNewcomersIsRefusedAndLeavesNothing) {
 }
 
 TEST_F(Admission, WaitingNewcomersAreLetInWhenASilentOneHasBecomeOld) {
-  Limits limits = kLimits;
+  Limits limits = kAdmissionLimits;
   limits.when_full = WhenFull::wait;
   App app(limits);
   add_routes(app);
@@ -382,7 +382,7 @@ TEST_F(Admission, SilentOnesThatAlwaysComeAnewDoNotKeepOthersOut) {
 
 TEST_F(Admission, ThoseWhoDoNotReadMakeRoom) {
   for (const WhenFull when_full : {WhenFull::refuse, WhenFull::wait}) {
-    Limits limits = kLimits;
+    Limits limits = kAdmissionLimits;
     limits.when_full = when_full;
     App app(limits);
     add_routes(app);
@@ -554,7 +554,7 @@ TEST_F(Admission, AnAnswerThatIsReadSteadilyMayTakeLong) {
 }
 
 TEST_F(Admission, ASlowBadHeadIsStillAnswered) {
-  Limits limits = kLimits;
+  Limits limits = kAdmissionLimits;
   limits.body_rate = 0;
   limits.write_timeout = 1s;
   App app(limits);
@@ -586,7 +586,7 @@ TEST_F(Admission, BytesOfABodyThatCameWithItsHeadCount) {
 // ---- A client that never stops asking
 
 TEST_F(Admission, PipeliningEndsItsTurnWhenOthersWait) {
-  Limits limits = kLimits;
+  Limits limits = kAdmissionLimits;
   limits.exchanges = 1;
   App app(limits);
   add_routes(app);
@@ -632,7 +632,7 @@ TEST_F(Admission, ARouteMayServeFewerAtOnceThanThereAreExchanges) {
 }
 
 TEST_F(Admission, WorkThatIsRefusedIsNotTakenForDone) {
-  Limits limits = kLimits;
+  Limits limits = kAdmissionLimits;
   limits.background_tasks = 0;
   App app(limits);
   on_task_error([](const TaskError&) {});
@@ -776,7 +776,7 @@ TEST_F(Admission, AServerThatNothingHappensToSleeps) {
 }
 
 TEST_F(Admission, AServerThatIsBusyOnlyWithItsHandlersSleeps) {
-  Limits limits = kLimits;
+  Limits limits = kAdmissionLimits;
   limits.when_full = WhenFull::wait;
   limits.connections = limits.connections_per_client = 3;
   limits.handler_timeout = 10min;
@@ -807,7 +807,7 @@ TEST_F(Admission, PressureThatComesAgainAndAgainKeepsItsTier) {
 }
 
 TEST_F(Admission, NewcomersThatAreToWaitAreNotRefusedUnderPressure) {
-  Limits limits = kLimits;
+  Limits limits = kAdmissionLimits;
   limits.when_full = WhenFull::wait;
   App app(limits);
   add_routes(app);

@@ -7,15 +7,15 @@
 namespace microdot_test {
 namespace {
 
-constexpr Limits kLimits{.connections = 9,
-                         .exchanges = 1,
-                         .head_bytes = 512,
-                         .response_bytes = 512,
-                         .arena_bytes = 4096,
-                         .max_content_length = 4096,
-                         .max_body_length = 256,
-                         .linger_timeout = 2s,
-                         .linger_bytes = 10'000};
+constexpr Limits kBodiesLimits{.connections = 9,
+                               .exchanges = 1,
+                               .head_bytes = 512,
+                               .response_bytes = 512,
+                               .arena_bytes = 4096,
+                               .max_content_length = 4096,
+                               .max_body_length = 256,
+                               .linger_timeout = 2s,
+                               .linger_bytes = 10'000};
 
 const std::string& large() {
   static const std::string text = numbered(10'000'000);
@@ -28,7 +28,7 @@ const std::string& medium() {
 
 class Bodies : public testing::Test {
  protected:
-  Bodies() : app_(kLimits) {
+  Bodies() : app_(kBodiesLimits) {
     app_.get("/", [](Request&) { return "Hello"; });
     app_.post("/echo", [](Request& req) { return Response(req.body()); });
     app_.post("/ignore", [](Request&) { return "ignored"; });
@@ -215,7 +215,7 @@ TEST_F(Bodies, HeadAndNotModifiedSendNoneAndCloseTheFile) {
 TEST_F(Bodies, StreamsWithLargeHeadsFitInTheirTurn) {
   static const std::string kFill(420, 'f');
   for (std::size_t size = 300; size <= kFill.size(); ++size) {
-    App app(kLimits);
+    App app(kBodiesLimits);
     app.get("/", [size](Request&) {
       struct Body {
         static Generator<std::string_view> pieces() {
@@ -320,7 +320,7 @@ TEST_F(Bodies, ThatAHandlerIgnoresEndTheConnectionUnlessTheyAreThereAlready) {
 }
 
 TEST_F(Bodies, AnEndThatTheServerChoosesDoesNotResetWhatTheClientSentMeanwhile) {
-  Limits limits = kLimits;
+  Limits limits = kBodiesLimits;
   limits.connections = 1;
   App app(limits);
   app.get("/sleep", [](Request&) -> Task<Response> {

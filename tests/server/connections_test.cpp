@@ -7,24 +7,24 @@
 namespace microdot_test {
 namespace {
 
-constexpr Limits kLimits{.connections = 4,
-                         .exchanges = 2,
-                         .when_full = WhenFull::wait,
-                         .head_bytes = 512,
-                         .response_bytes = 512,
-                         .arena_bytes = 4096,
-                         .head_timeout = 10s,
-                         .body_timeout = 20s,
-                         .write_timeout = 30s,
-                         .body_rate = 0,
-                         .write_rate = 0,
-                         .keep_alive_timeout = 60s,
-                         .queue_timeout = 5s,
-                         .handler_timeout = 40s};
+constexpr Limits kConnectionsLimits{.connections = 4,
+                                    .exchanges = 2,
+                                    .when_full = WhenFull::wait,
+                                    .head_bytes = 512,
+                                    .response_bytes = 512,
+                                    .arena_bytes = 4096,
+                                    .head_timeout = 10s,
+                                    .body_timeout = 20s,
+                                    .write_timeout = 30s,
+                                    .body_rate = 0,
+                                    .write_rate = 0,
+                                    .keep_alive_timeout = 60s,
+                                    .queue_timeout = 5s,
+                                    .handler_timeout = 40s};
 
 class Connections : public testing::Test {
  protected:
-  Connections() : Connections(kLimits) {}
+  Connections() : Connections(kConnectionsLimits) {}
   explicit Connections(const Limits& limits) : app_(limits) {
     app_.get("/", [](Request&) { return "Hello"; });
     app_.get("/sleep/<int:seconds>", [this](Request&, int seconds) -> Task<Response> {
@@ -122,7 +122,7 @@ TEST_F(Connections, ABodyMayTakeLongButNotPause) {
 }
 
 TEST_F(Connections, AHandlerThatHasReadTheBodyHasItsOwnTime) {
-  Limits limits = kLimits;
+  Limits limits = kConnectionsLimits;
   limits.max_content_length = 16 * 1024;
   limits.max_body_length = 16;
   for (const Milliseconds timeout : {Milliseconds(40s), Milliseconds(0s)}) {
@@ -273,7 +273,7 @@ TEST_F(Connections, NewcomersDoNotDriveEachOtherOut) {
 }
 
 TEST_F(Connections, EvenOneIsEnough) {
-  Limits limits = kLimits;
+  Limits limits = kConnectionsLimits;
   limits.connections = 1;
   limits.exchanges = 1;
   App app(limits);

@@ -5,12 +5,12 @@
 namespace microdot_test {
 namespace {
 
-int alive = 0;  // counters that requests took and must give back
+int counters_alive = 0;  // counters that requests took and must give back
 struct Counter {
-  Counter() { ++alive; }
+  Counter() { ++counters_alive; }
   Counter(const Counter&) = delete;
   Counter& operator=(const Counter&) = delete;
-  ~Counter() { --alive; }
+  ~Counter() { --counters_alive; }
 };
 
 constexpr Limits kSmall{.connections = 4,
@@ -68,11 +68,11 @@ std::vector<Scenario> scenarios() {
 class Leaving : public testing::Test {
  protected:
   Leaving() : app_(kSmall) {
-    alive = 0;
+    counters_alive = 0;
     app_.before_request([](Request& req) {
       req.g_emplace<Counter>();
-      ++alive;
-      req.on_end([] { --alive; });
+      ++counters_alive;
+      req.on_end([] { --counters_alive; });
     });
     app_.get("/", [](Request&) { return "Hello"; });
     app_.post("/echo", [](Request& req) { return Response(req.body()); });
@@ -110,7 +110,7 @@ void leave(SimClient& client, Way way) {
 
 void expect_all_gone(SimServer& server, const std::string& when) {
   server.expect_clean(when);
-  EXPECT_EQ(alive, 0) << when;
+  EXPECT_EQ(counters_alive, 0) << when;
   EXPECT_EQ(status_of(server.exchange(get("/", "Connection: close\r\n"))), 200) << when;
 }
 
@@ -241,7 +241,7 @@ TEST_F(Leaving, AHandlerThatWasToldDoesNotHoldItsExchangeForever) {
   client.reset();
   server.run_for(Duration(kSmall.linger_timeout) + 1s);
   server.expect_clean("after the reset");
-  EXPECT_EQ(alive, 0);
+  EXPECT_EQ(counters_alive, 0);
 }
 
 TEST_F(Leaving, TheNextClientIsNotToldToGoOnInstead) {

@@ -5,12 +5,12 @@
 namespace microdot_test {
 namespace {
 
-constexpr Limits kLimits{.connections = 4,
-                         .exchanges = 2,
-                         .head_bytes = 512,
-                         .response_bytes = 512,
-                         .arena_bytes = 4096,
-                         .shutdown_timeout = 5s};
+constexpr Limits kLifeLimits{.connections = 4,
+                             .exchanges = 2,
+                             .head_bytes = 512,
+                             .response_bytes = 512,
+                             .arena_bytes = 4096,
+                             .shutdown_timeout = 5s};
 
 void add_routes(App& app) {
   app.get("/", [](Request&) { return "Hello"; });
@@ -22,7 +22,7 @@ void add_routes(App& app) {
 
 class Life : public testing::Test {
  protected:
-  Life() : app_(kLimits) { add_routes(app_); }
+  Life() : app_(kLifeLimits) { add_routes(app_); }
   App app_;
 };
 
@@ -52,7 +52,7 @@ TEST_F(Life, StartsAndEndsAHundredTimes) {
   EXPECT_EQ(task_pool().used(), pool);
 }
 
-StaticApp<kLimits> static_app;
+StaticApp<kLifeLimits> static_app;
 
 TEST_F(Life, AnAppOfStaticMemoryDoesTheSame) {
   add_routes(static_app);
@@ -63,7 +63,7 @@ TEST_F(Life, AnAppOfStaticMemoryDoesTheSame) {
 }
 
 TEST_F(Life, TwoAppsShareALoop) {
-  App other(kLimits);
+  App other(kLifeLimits);
   other.get("/", [](Request&) { return "other"; });
   SimServer server(app_);
   ServerRun run(other, server.loop, {.host = "", .port = 81});
@@ -117,7 +117,7 @@ void expect_start(App& app, SimPort& sim) {
 }
 
 TEST_F(Life, APortThatIsTakenIsNamedAndTheNextStartWorks) {
-  App other(kLimits);
+  App other(kLifeLimits);
   SimPort sim;
   {
     Loop loop(sim);
@@ -139,7 +139,7 @@ TEST_F(Life, AHostThatIsNoneIsNamed) {
 }
 
 TEST_F(Life, AStaticDirectoryThatIsMissingIsNamed) {
-  App app(kLimits);
+  App app(kLifeLimits);
   app.static_files("/static", "not-there");
   SimPort sim;
   EXPECT_THAT(failed_start(app, sim), testing::HasSubstr("not-there"));
@@ -148,12 +148,12 @@ TEST_F(Life, AStaticDirectoryThatIsMissingIsNamed) {
 }
 
 TEST_F(Life, ALimitThatIsOutOfRangeIsNamed) {
-  Limits limits = kLimits;
+  Limits limits = kLifeLimits;
   limits.head_bytes = 70'000;
   App app(limits);
   SimPort sim;
   EXPECT_THAT(failed_start(app, sim), testing::HasSubstr("Limits::head_bytes"));
-  limits = kLimits;
+  limits = kLifeLimits;
   limits.exchanges = 0;
   App none(limits);
   EXPECT_THAT(failed_start(none, sim), testing::HasSubstr("Limits::exchanges"));
@@ -197,7 +197,7 @@ TEST_F(Life, LimitsOfMoreMemoryThanThereCanBeAreNamed) {
   EXPECT_GT(all.memory() / (1 << 20), 4 * std::uint64_t{UINT32_MAX});
 
   SimPort sim;
-  Limits limits = kLimits;
+  Limits limits = kLifeLimits;
   limits.exchanges = UINT32_MAX;
   App app(limits);
   EXPECT_THAT(failed_start(app, sim), testing::HasSubstr("Limits::exchanges must be at most 1048576"));
@@ -205,7 +205,7 @@ TEST_F(Life, LimitsOfMoreMemoryThanThereCanBeAreNamed) {
 
 TEST_F(Life, ARouteThatCanNotWorkIsNamed) {
   SimPort sim;
-  App app(kLimits);
+  App app(kLifeLimits);
   app.get(runtime("no-slash"), [](Request&) { return ""; });
   EXPECT_THAT(failed_start(app, sim), testing::HasSubstr("no-slash"));
 }

@@ -164,11 +164,11 @@ class Running {
   int result_ = -1;
 };
 
-constexpr Limits kLimits{.connections = 64, .exchanges = 4, .linger_bytes = 4 * 1024 * 1024};
+constexpr Limits kSocketsLimits{.connections = 64, .exchanges = 4, .linger_bytes = 4 * 1024 * 1024};
 
 class Sockets : public testing::Test {
  protected:
-  Sockets() : app_(kLimits) {
+  Sockets() : app_(kSocketsLimits) {
     app_.get("/", [](Request&) { return "Hello"; });
     app_.post("/echo", [](Request& req) { return Response(req.body()); });
     app_.get("/file", [this](Request&) { return send_file(file_); });
@@ -193,7 +193,7 @@ class Sockets : public testing::Test {
 };
 
 TEST_F(Sockets, AClientThatNeverStopsAskingLeavesRoomForOtherThreads) {
-  App app(kLimits);
+  App app(kSocketsLimits);
   std::uint64_t turn = 0;  // how often another task had its turn
   std::uint64_t last_turn = 0;
   unsigned in_a_row = 0;
@@ -423,7 +423,7 @@ TEST_F(Sockets, ALimitOfAllThreadsDescriptorsThatIsTooLowIsNamedAndKept) {
 TEST_F(Sockets, TheFirstSignalAnswersWhatIsInFlightAndTheSecondEndsAtOnce) {
   for (const bool second : {false, true}) {
     EXPECT_EQ(in_child([second] {
-                App app(kLimits);
+                App app(kSocketsLimits);
                 bool seen = false;
                 app.get("/slow", [&seen](Request&) -> Task<Response> {
                   while (!exit_requested()) co_await sleep_for(5ms);
@@ -463,7 +463,7 @@ TEST_F(Sockets, TheFirstSignalAnswersWhatIsInFlightAndTheSecondEndsAtOnce) {
 TEST_F(Sockets, RunMayBeCalledAgain) {
   EXPECT_EQ(
       in_child([] {
-        App app(kLimits);
+        App app(kSocketsLimits);
         app.get("/end", [](Request& req) {
           req.app.shutdown();
           return "end";

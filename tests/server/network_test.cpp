@@ -9,13 +9,13 @@
 namespace microdot_test {
 namespace {
 
-constexpr Limits kLimits{.connections = 8,
-                         .exchanges = 2,
-                         .head_bytes = 512,
-                         .response_bytes = 512,
-                         .arena_bytes = 4096,
-                         .write_timeout = 30s,
-                         .shutdown_timeout = 5s};
+constexpr Limits kListeningLimits{.connections = 8,
+                                  .exchanges = 2,
+                                  .head_bytes = 512,
+                                  .response_bytes = 512,
+                                  .arena_bytes = 4096,
+                                  .write_timeout = 30s,
+                                  .shutdown_timeout = 5s};
 
 /// Fails as it is told, and notes when it was asked.
 class ListenerFaults final : public SimFaults {
@@ -58,7 +58,7 @@ std::vector<std::string>& task_errors() {
 
 class Listening : public testing::Test {
  protected:
-  Listening() : app_(kLimits) {
+  Listening() : app_(kListeningLimits) {
     app_.get("/", [](Request&) { return "Hello"; });
     app_.get("/large", [](Request&) { return std::string_view(large()); });
     task_errors().clear();
@@ -564,7 +564,7 @@ TEST_F(Listening, AHookThatFailsIsReportedAndHarmsNothing) {
 
 TEST_F(Listening, AHookThatNeverEndsIsEndedWithTheServer) {
   for (const bool cancel : {false, true}) {
-    App app(kLimits);
+    App app(kListeningLimits);
     app.get("/", [](Request&) { return "Hello"; });
     bool ended = false;
     bool up = false;
@@ -606,17 +606,17 @@ TEST_F(Listening, AHookMayShutTheServerDown) {
   EXPECT_EQ(notes_, "");
 }
 
-StaticApp<Limits{.connections = 2, .exchanges = 1, .handler_bytes = 1024}> static_app;
+StaticApp<Limits{.connections = 2, .exchanges = 1, .handler_bytes = 1024}> app_with_hooks;
 
 TEST_F(Listening, HooksOfAStaticAppLieInItsRegistry) {
   static int lost = 0;
   static int up = 0;
-  static_app.on_network_lost([] { ++lost; });
-  static_app.on_network_up([]() -> Task<> {
+  app_with_hooks.on_network_lost([] { ++lost; });
+  app_with_hooks.on_network_up([]() -> Task<> {
     co_await sleep_for(1s);
     ++up;
   });
-  SimServer server(static_app);
+  SimServer server(app_with_hooks);
   for (int i = 1; i <= 50; ++i) {
     server.sim.set_network(false);
     server.settle();
