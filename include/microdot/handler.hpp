@@ -24,7 +24,7 @@ namespace detail {
 /// What a handler or hook gave: a response, nothing, or a coroutine that will.
 class CallResult {
  public:
-  CallResult() noexcept = default;
+  CallResult() noexcept {}  // not defaulted: it would be cleared first, room for a response and all
   CallResult(const CallResult&) = delete;
   CallResult& operator=(const CallResult&) = delete;
   ~CallResult() {
@@ -34,6 +34,15 @@ class CallResult {
   bool has_response() const noexcept { return response_.has_value(); }
   Response& response() noexcept { return *response_; }
   void set(Response&& response) noexcept { response_.emplace(std::move(response)); }
+  /// The response that `make()` gives, made in its place.
+  template <typename Make>
+  void set_made(Make&& make) {
+    struct Made {
+      Make& make;
+      operator Response() const { return make(); }
+    };
+    response_.emplace(Made{make});
+  }
   /// A frame found no room.
   bool out_of_memory() const noexcept { return out_of_memory_; }
 
@@ -172,7 +181,7 @@ struct TakeValue {
       if (!value) return take(result);
       take(result, *std::forward<T>(value));
     } else {
-      result.set(into_response(std::forward<T>(value)));
+      result.set_made([&value]() -> Response { return into_response(std::forward<T>(value)); });
     }
   }
 };

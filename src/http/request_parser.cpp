@@ -352,10 +352,9 @@ ParseStatus RequestParser::parse_absolute_target() noexcept {
   return ParseStatus::complete;
 }
 
-inline ParseStatus RequestParser::host_field(std::string_view value, const char* end) noexcept {
+inline ParseStatus RequestParser::host_field(std::string_view value) noexcept {
   if (has(kHost)) return fail(400, "more than one Host");
-  const bool usual = skip_usual(value.data(), end) >= value.data() + value.size();
-  if (!usual && !is_valid_host(value)) return fail(400, "invalid Host");
+  if (!is_valid_host(value)) return fail(400, "invalid Host");
   set(kHost);
   // RFC 9112 3.2.2: an absolute target overrides the field.
   if (form_ == TargetForm::origin || form_ == TargetForm::asterisk) {
@@ -364,12 +363,12 @@ inline ParseStatus RequestParser::host_field(std::string_view value, const char*
   return ParseStatus::complete;
 }
 
-// Fields that decide where the message ends and what becomes of the connection. `end`: of what may be read.
-inline ParseStatus RequestParser::known_field(const char* name, std::size_t name_size, std::string_view value,
-                                              const char* end) noexcept {
+// Fields that decide where the message ends and what becomes of the connection.
+inline ParseStatus RequestParser::known_field(const char* name, std::size_t name_size,
+                                              std::string_view value) noexcept {
   switch (name_size) {
     case 4:
-      if (is_name(name, "host")) return host_field(value, end);
+      if (is_name(name, "host")) return host_field(value);
       break;
     case 6:
       if (is_name(name, "expect")) {
@@ -407,7 +406,32 @@ inline ParseStatus RequestParser::finish() noexcept {
   return ParseStatus::complete;
 }
 
+// The field that nearly every request begins with, "Host: name" or "Host: name:port", in one go. What is not
+// exactly that is left to parse_fields.
+inline void RequestParser::parse_usual_host(const char* end) noexcept {
+  constexpr std::string_view kName = "Host";
+  constexpr std::string_view kStart = "Host: ";
+  constexpr int kDigits = 4;  // which are in the range of a port
+  const char* const line = base_ + line_;
+  if (end - line < 8 || std::memcmp(line, kStart.data(), kStart.size()) != 0) return;
+  if (has(kHost) || form_ != TargetForm::origin) return;
+  const char* const value = line + kStart.size();
+  const char* p = skip_usual(value, end);
+  if (p != value && end - p > kDigits + 2 && *p == ':') {
+    const char* const last = ++p + kDigits;
+    while (p != last && is_char(*p, kCharDigit)) ++p;
+  }
+  if (end - p < 2 || p[0] != '\r' || p[1] != '\n' || !line_fits(p + 1)) return;
+  const Slice name_slice = slice(line, line + kName.size());
+  const Slice value_slice = slice(value, p);
+  if (!headers_.add({name_slice.offset, name_slice.size, value_slice.offset, value_slice.size})) return;
+  set(kHost);
+  host_ = value_slice;
+  line_ = scan_ = static_cast<std::uint32_t>(p + 2 - base_);
+}
+
 inline ParseStatus RequestParser::parse_fields(const char* end) noexcept {
+  parse_usual_host(end);
   while (true) {
     const char* line = base_ + line_;
     if (line == end) return incomplete(end);
@@ -446,7 +470,7 @@ inline ParseStatus RequestParser::parse_fields(const char* end) noexcept {
     if (!headers_.add({name_slice.offset, name_slice.size, value_slice.offset, value_slice.size})) {
       return fail(431, "too many header fields");
     }
-    const ParseStatus status = known_field(line, name_slice.size, view(value_slice), end);
+    const ParseStatus status = known_field(line, name_slice.size, view(value_slice));
     if (status != ParseStatus::complete) return status;
     line_ = scan_ = static_cast<std::uint32_t>(next - base_);
   }

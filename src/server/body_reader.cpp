@@ -13,7 +13,8 @@ constexpr std::uint32_t kBurstBytes = 256 * 1024;
 
 }  // namespace
 
-void BodyReader::begin(const RequestParser& head, std::uint64_t max_content, std::size_t max_body) noexcept {
+void BodyReader::begin_some(const RequestParser& head, std::uint64_t max_content,
+                            std::size_t max_body) noexcept {
   chunked_ = head.chunked();
   if (chunked_) decoder_ = ChunkedDecoder({.content_bytes = max_content});
   remaining_ = head.content_length().value_or(0);
@@ -25,9 +26,7 @@ void BodyReader::begin(const RequestParser& head, std::uint64_t max_content, std
   error_ = Error::none;
   error_status_ = 0;
   owes_continue_ = head.expect_100();
-  if (!head.has_body()) {
-    state_ = State::complete;
-  } else if (chunked_ || remaining_ <= max_body_) {
+  if (chunked_ || remaining_ <= max_body_) {
     state_ = State::collecting;
   } else {
     state_ = State::streaming;

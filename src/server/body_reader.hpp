@@ -24,7 +24,14 @@ class BodyReader {
   BodyReader& operator=(const BodyReader&) = delete;
 
   /// Starts with a request's body. `max_body`: up to this many bytes are kept as a whole.
-  void begin(const RequestParser& head, std::uint64_t max_content, std::size_t max_body) noexcept;
+  void begin(const RequestParser& head, std::uint64_t max_content, std::size_t max_body) noexcept {
+    if (head.has_body()) return begin_some(head, max_content, max_body);
+    give_up();
+    leftover_ = {};
+    error_status_ = 0;
+    state_ = State::complete;
+    kept_ = true;
+  }
 
   /// Whether the body should be read as a whole before the handler runs.
   bool wanted_first() const noexcept { return state_ == State::collecting; }
@@ -82,6 +89,7 @@ class BodyReader {
     failed,
   };
 
+  void begin_some(const RequestParser& head, std::uint64_t max_content, std::size_t max_body) noexcept;
   Error fail(int status, std::string_view reason, Error error) noexcept;
   Result<std::string_view> read_sized(std::span<char> room) noexcept;
   Result<std::string_view> read_chunked(std::span<char> room) noexcept;

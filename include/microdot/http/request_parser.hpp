@@ -137,12 +137,12 @@ class RequestParser {
   ParseStatus parse_slow_version(const char* p, const char* end, const char*& next) noexcept;
   ParseStatus parse_target() noexcept;
   ParseStatus parse_absolute_target() noexcept;
+  void parse_usual_host(const char* end) noexcept;
   ParseStatus parse_fields(const char* end) noexcept;
-  ParseStatus known_field(const char* name, std::size_t name_size, std::string_view value,
-                          const char* end) noexcept;
+  ParseStatus known_field(const char* name, std::size_t name_size, std::string_view value) noexcept;
   ParseStatus content_length_field(std::string_view value) noexcept;
   ParseStatus transfer_encoding_field(std::string_view value) noexcept;
-  ParseStatus host_field(std::string_view value, const char* end) noexcept;
+  ParseStatus host_field(std::string_view value) noexcept;
   void connection_field(std::string_view value) noexcept;
   ParseStatus finish() noexcept;
 
