@@ -281,7 +281,8 @@ class Response {
   void set_number(std::string_view name, std::int64_t value) noexcept;
   void take_body(Response& other) noexcept {
     if (other.kind_ == BodyKind::view) {
-      view_ = other.view_;  // nothing is owned, and there is nothing to be called
+      // Nothing is owned, and there is nothing to be called. In two words, as it was just written.
+      view_ = std::string_view(other.view_.data(), other.view_.size());
     } else {
       move_body(other);
     }

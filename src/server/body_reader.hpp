@@ -70,7 +70,8 @@ class BodyReader {
   void give_up() noexcept {
     if (state_ != State::complete) state_ = State::failed;
     owes_continue_ = false;
-    whole_ = unread_ = {};
+    whole_ = {};  // not in one: the compiler would read what it has just written in another width
+    unread_ = {};
   }
   void continue_sent() noexcept { owes_continue_ = false; }
   /// The client still waits for "100 Continue".
