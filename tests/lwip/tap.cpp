@@ -170,7 +170,7 @@ void TapBoard::wake() noexcept {
 TimePoint TapBoard::now() noexcept {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC, &time);
-  return TimePoint(Duration(std::int64_t{time.tv_sec} * 1'000'000 + time.tv_nsec / 1000));
+  return TimePoint(Duration(std::int64_t{time.tv_sec} * 1'000'000 + time.tv_nsec / 1000) + ahead_);
 }
 
 std::int64_t TapBoard::unix_seconds() noexcept { return std::time(nullptr); }

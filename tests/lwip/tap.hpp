@@ -41,6 +41,8 @@ class TapBoard final : public LwipBoard {
   /// The interface, to be taken down and up.
   struct netif& interface() { return netif_; }
   std::size_t lost() const { return lost_; }
+  /// Moves lwIP's clock on; the kernel's stays.
+  void advance(Duration time) { ahead_ += time; }
 
   TimePoint now() noexcept override;
   std::int64_t unix_seconds() noexcept override;
@@ -68,6 +70,7 @@ class TapBoard final : public LwipBoard {
   std::mt19937 random_;
   std::vector<Frame> under_way_;
   std::size_t lost_ = 0;
+  Duration ahead_{};
 };
 
 }  // namespace microdot_test
