@@ -86,7 +86,7 @@ class LwipTransport final : public Transport, public LwipEnd {
 
   Result<std::size_t> read(std::span<char> buffer) noexcept override;
   Result<std::size_t> write(std::span<const ConstBuffer> pieces, bool more) noexcept override;
-  bool drained() const noexcept override { return referred_ == 0; }
+  std::size_t undrained() const noexcept override { return referred_; }
   void set_interest(bool read, bool write) noexcept override;
   void set_idle() noexcept override;
   void shutdown_write() noexcept override;
