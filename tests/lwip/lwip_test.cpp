@@ -188,6 +188,19 @@ TEST_F(Lwip, SmallAnswersAreCopiedAndLargeOnesAreNot) {
   peer.close(true);
 }
 
+TEST_F(Lwip, WhatIsStillReferredToIsCountedFromTheLastByteTaken) {
+  Peer peer;
+  SocketClient client = connect(peer);
+  const std::string large(3000, 'l'), small(100, 's');
+  EXPECT_EQ(peer.write(large).value_or(0), large.size());
+  EXPECT_EQ(peer.transport->undrained(), large.size());
+  EXPECT_EQ(peer.write(small).value_or(0), small.size());
+  EXPECT_EQ(peer.transport->undrained(), large.size() + small.size())
+      << "the large one is behind the small one";
+  EXPECT_TRUE(poll_until(port_, [&] { return peer.transport->undrained() == 0; }));
+  peer.close(true);
+}
+
 TEST_F(Lwip, ACloseThatRefersToBytesIsCompletedWhenTheyHaveArrived) {
   Peer peer;
   SocketClient client = connect(peer);
@@ -251,6 +264,24 @@ TEST_F(Lwip, MemoryThatAnotherConnectionGivesBackIsTaken) {
   for (void* block : taken) mem_free(block);
   peer.close(true);
   other.close(true);
+}
+
+TEST_F(Lwip, DataLeavesSegmentsForNewcomers) {
+  std::vector<Peer> peers(MEMP_NUM_TCP_PCB - 1);
+  std::vector<SocketClient> clients;
+  for (Peer& peer : peers) clients.push_back(connect(peer));
+  LwipWorld::board().set_faults({.lost = 1000});  // nothing is acknowledged
+  const std::string text(kSendBufferBytes, 't');
+  std::size_t taken = 0;
+  for (Peer& peer : peers) taken += peer.write(text).value_or(0);
+  EXPECT_GE(taken, (MEMP_NUM_TCP_SEG - 8) * kSegmentBytes) << "nearly all were to be had";
+  LwipWorld::board().set_faults({});
+  Peer newcomer;
+  const TimePoint start = port_.clock().now();
+  SocketClient client = connect(newcomer);
+  EXPECT_LT(port_.clock().now() - start, 900ms) << "its SYN was answered at once";
+  for (Peer& peer : peers) peer.close(true);
+  newcomer.close(true);
 }
 
 TEST_F(Lwip, SingleBytesThatNobodyReadsDoNotTakeEveryFrame) {
