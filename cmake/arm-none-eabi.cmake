@@ -1,0 +1,23 @@
+# Toolchain file: bare metal on ARM Cortex-M. MICRODOT_CPU names another core, with its flags.
+set(CMAKE_SYSTEM_NAME Generic)
+set(CMAKE_SYSTEM_PROCESSOR arm)
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)  # nothing links without a board's memory map
+set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES MICRODOT_CPU)
+
+set(CMAKE_C_COMPILER arm-none-eabi-gcc)
+set(CMAKE_CXX_COMPILER arm-none-eabi-g++)
+set(MICRODOT_CPU "-mcpu=cortex-m3" CACHE STRING "Flags for the processor")
+
+# Sections, so that the linker leaves out what nobody calls. Objects of static storage are never destroyed, and
+# one thread initialises them. psABI: a note about something that changed before C++20.
+set(CMAKE_C_FLAGS_INIT "-mthumb ${MICRODOT_CPU} -ffunction-sections -fdata-sections")
+set(CMAKE_CXX_FLAGS_INIT "${CMAKE_C_FLAGS_INIT} -fno-threadsafe-statics -fno-use-cxa-atexit -Wno-psabi")
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-nostartfiles -Wl,--gc-sections")
+foreach(language C CXX)
+  set(CMAKE_${language}_FLAGS_RELEASE "-O2 -DNDEBUG" CACHE STRING "Flags for speed")
+endforeach()
+
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
