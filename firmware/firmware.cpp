@@ -1,47 +1,93 @@
 #include "firmware.hpp"
 
+#include <chrono>
+#include <cstddef>
+#include <span>
+
+#include <microdot/base/format.hpp>
+#include <ports/lwip/port.hpp>
+
 #include "cortex_m/clock.hpp"
 #include "cortex_m/core.hpp"
 #include "cortex_m/stack.hpp"
 #include "drivers/watchdog.hpp"
 #include "network.hpp"
 
-#include "board.hpp"
+#include "board_config.hpp"
 
 namespace firmware {
 namespace {
 
 using BoardWatchdog = Watchdog<board::kWatchdogBase>;
 constexpr std::uint32_t kWatchdogSeconds = 8;
-constexpr std::uint64_t kReportMilliseconds = 1000;
+constexpr std::uint64_t kStackReportMilliseconds = 1000;
 
-volatile bool awake;
 std::uint64_t slept;
-std::uint64_t next_report;
-std::size_t stack_reported;
 
-void print(std::size_t number) noexcept {
-  char text[10];
-  char* at = text + sizeof text;
-  do *--at = static_cast<char>('0' + number % 10);
-  while ((number /= 10) != 0);
-  board::Uart::write({at, static_cast<std::size_t>(text + sizeof text - at)});
-}
-
-/// The stack's high-water mark, when it has risen.
+/// A line with the stack's high-water mark, when it has risen.
 void report_stack() noexcept {
+  static std::uint64_t next_time;
+  static std::size_t reported;
   const std::uint64_t now = SystemClock::milliseconds();
-  if (now < next_report) return;
-  next_report = now + kReportMilliseconds;
+  if (now < next_time) return;
+  next_time = now + kStackReportMilliseconds;
   const std::size_t used = stack_high_water();
-  if (used == stack_reported) return;
-  stack_reported = used;
-  board::Uart::write("stack: ");
-  print(used);
-  board::Uart::write(" of ");
-  print(stack_size());
-  board::Uart::write(" bytes used\n");
+  if (used == reported) return;
+  reported = used;
+  char line[48];
+  log_line({line, microdot::format_to(line, "stack: {} of {} bytes used", used, stack_size())});
 }
+
+class Board final : public microdot::LwipBoard {
+ public:
+  microdot::TimePoint now() noexcept override {
+    return microdot::TimePoint(std::chrono::microseconds(SystemClock::microseconds()));
+  }
+
+  bool poll_input() noexcept override { return poll_network(); }
+
+  bool idle(microdot::TimePoint until) noexcept override {
+    report_stack();
+    for (;;) {
+      // A program that is busy for so long that it never comes here hangs.
+      BoardWatchdog::feed();
+      // With interrupts disabled nothing comes between looking and sleeping; one that is pending ends the sleep.
+      disable_interrupts();
+      const bool woken = awake_;
+      const bool go_on = woken || frames_waiting() || now() >= until;
+      if (!go_on) {
+        const std::uint64_t from = SystemClock::cycles();
+        wait_for_interrupt();
+        slept += SystemClock::cycles() - from;
+      } else {
+        awake_ = false;
+      }
+      enable_interrupts();
+      if (go_on) return woken;
+    }
+  }
+
+  void wake() noexcept override { awake_ = true; }
+
+  // Not fit for keys: neither board has a source of noise (docs/design/firmware.md).
+  void fill_random(std::span<unsigned char> bytes) noexcept override {
+    for (unsigned char& byte : bytes) {
+      random_ += 0x9E3779B97F4A7C15 + network_noise() + static_cast<std::uint32_t>(SystemClock::cycles());
+      std::uint64_t mixed = random_;  // splitmix64
+      mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9;
+      mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB;
+      byte = static_cast<unsigned char>((mixed ^ mixed >> 31) & 0xFF);
+    }
+  }
+
+  void write_log(microdot::LogLevel, std::string_view line) noexcept override { log_line(line); }
+
+ private:
+  volatile bool awake_ = false;
+  std::uint64_t random_ = 0;
+};
+
+constinit Board the_board;
 
 }  // namespace
 
@@ -51,6 +97,7 @@ void start() noexcept {
   log_line(board::kName);
   SystemClock::start(board::kClockHertz);
   enable_interrupts();
+  (void)microdot::system_port();  // lwIP is ready
   start_network();
   BoardWatchdog::start(board::kClockHertz, kWatchdogSeconds);
 }
@@ -60,35 +107,15 @@ void log_line(std::string_view line) noexcept {
   board::Uart::write("\n");
 }
 
-void poll() noexcept {
-  BoardWatchdog::feed();
-  poll_network();
-  report_stack();
-}
-
-void idle() noexcept {
-  // With interrupts disabled nothing comes between looking and sleeping; one that is pending ends the sleep.
-  disable_interrupts();
-  if (!awake && !frames_waiting()) {
-    const std::uint64_t from = SystemClock::cycles();
-    wait_for_interrupt();
-    slept += SystemClock::cycles() - from;
-  }
-  awake = false;
-  enable_interrupts();
-}
-
-void wake() noexcept { awake = true; }
-
 std::uint64_t idle_cycles() noexcept { return slept; }
-
-std::uint32_t entropy_seed() noexcept {
-  // Neither board has a source of noise: the moment at which the network answered is what differs.
-  return static_cast<std::uint32_t>(SystemClock::cycles() * 2654435761U);
-}
 
 }  // namespace firmware
 
-extern "C" void firmware_assert(const char* text) noexcept { firmware::stop(text); }
-extern "C" unsigned firmware_rand() noexcept { return firmware::entropy_seed(); }
-extern "C" std::uint32_t sys_now() noexcept { return static_cast<std::uint32_t>(firmware::SystemClock::milliseconds()); }
+namespace microdot::inline MICRODOT_ABI {
+
+Port& system_port() noexcept {
+  static LwipPort port(firmware::the_board);
+  return port;
+}
+
+}  // namespace microdot::inline MICRODOT_ABI

@@ -2,9 +2,7 @@
 
 #include <lwip/dhcp.h>
 #include <lwip/etharp.h>
-#include <lwip/init.h>
 #include <lwip/netif.h>
-#include <lwip/timeouts.h>
 #include <netif/ethernet.h>
 #include <algorithm>
 #include <cstdint>
@@ -13,7 +11,7 @@
 #include "cortex_m/core.hpp"
 #include "firmware.hpp"
 
-#include "board.hpp"
+#include "board_config.hpp"
 
 namespace firmware {
 namespace {
@@ -25,6 +23,7 @@ constexpr MacAddress kMacAddress{0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
 struct netif interface;
 board::Ethernet controller(board::kEthernetBase);
 volatile bool frame_came;
+volatile std::uint32_t noise;
 ip4_addr_t address_told;
 
 err_t send(struct netif*, pbuf* frame) noexcept {
@@ -67,7 +66,6 @@ void watch_address() noexcept {
 }  // namespace
 
 void start_network() noexcept {
-  lwip_init();
   if (netif_add_noaddr(&interface, nullptr, set_up, netif_input) == nullptr) stop("no network interface");
   netif_set_default(&interface);
   netif_set_up(&interface);
@@ -77,33 +75,33 @@ void start_network() noexcept {
   if (dhcp_start(&interface) != ERR_OK) use_fixed_address();
 }
 
-void poll_network() noexcept {
-  if (frame_came) {
-    // First, so that a frame that comes meanwhile interrupts as soon as that is enabled again.
-    controller.acknowledge();
-    clear_pending_irq(board::kEthernetIrq);
-    int left = kFramesPerPoll;
-    for (; left != 0; --left) {
-      pbuf* const frame = controller.receive();
-      if (frame == nullptr) break;
-      if (interface.input(frame, &interface) != ERR_OK) pbuf_free(frame);
-    }
-    if (left != 0) {
+bool poll_network() noexcept {
+  watch_address();
+  if (!frame_came) return false;
+  // First, so that a frame that comes meanwhile interrupts as soon as that is enabled again.
+  controller.acknowledge();
+  clear_pending_irq(board::kEthernetIrq);
+  for (int left = kFramesPerPoll; left != 0; --left) {
+    pbuf* const frame = controller.receive();
+    if (frame == nullptr) {
       frame_came = false;
       enable_irq(board::kEthernetIrq);
+      break;
     }
+    if (interface.input(frame, &interface) != ERR_OK) pbuf_free(frame);
   }
-  watch_address();
+  return true;
 }
 
 bool frames_waiting() noexcept { return frame_came; }
 
-struct netif& ethernet() noexcept { return interface; }
+std::uint32_t network_noise() noexcept { return noise; }
 
 // The controller keeps its interrupt up until the frames are read: silence it until `poll_network` has.
 extern "C" void ethernet_handler() noexcept {
   disable_irq(board::kEthernetIrq);
   frame_came = true;
+  noise = noise * 33 + static_cast<std::uint32_t>(SystemClock::cycles());
 }
 
 }  // namespace firmware

@@ -1,13 +1,16 @@
 #pragma once
+#include <cstdint>
 
 namespace firmware {
 
-/// Starts lwIP and the board's Ethernet controller. The address comes from DHCP; when none has come after some
-/// seconds it is MICRODOT_ADDRESS, until one comes.
+/// Adds the board's Ethernet controller to lwIP, which is ready. The address comes from DHCP; where none has come after
+/// some seconds it is MICRODOT_ADDRESS until one comes.
 void start_network() noexcept;
-/// Hands frames that have come to lwIP.
-void poll_network() noexcept;
-/// Whether a frame has come since `poll_network`. With interrupts disabled too.
+/// Hands the frames that have come to lwIP, a few at a time. Whether there was one.
+bool poll_network() noexcept;
+/// Whether frames wait for `poll_network`; with interrupts disabled, too.
 bool frames_waiting() noexcept;
+/// Bits of the moments at which frames came: the noise that a board without any other has.
+std::uint32_t network_noise() noexcept;
 
 }  // namespace firmware

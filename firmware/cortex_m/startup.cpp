@@ -7,7 +7,7 @@
 #include "cortex_m/stack.hpp"
 #include "firmware.hpp"
 
-#include "board.hpp"
+#include "board_config.hpp"
 
 extern "C" {
 // Of the linker script.

@@ -1,14 +1,9 @@
 // lwIP's own web server on the same boards, to compare with.
 #include <lwip/apps/httpd.h>
-#include <lwip/timeouts.h>
 
-#include "firmware.hpp"
+#include <microdot/port/port.hpp>
 
 int main() {
   httpd_init();
-  for (;;) {
-    firmware::poll();
-    sys_check_timeouts();
-    firmware::idle();
-  }
+  for (;;) microdot::system_port().poller().poll(microdot::Duration{-1});
 }

@@ -1,0 +1,59 @@
+"""An image that runs in QEMU, for the scripts of this folder."""
+
+import pathlib
+import queue
+import socket
+import subprocess
+import threading
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Board:
+    """`with Board("mps2-an385", "hello") as board:` runs the image, once it has an address; `board.port` leads to its port
+    80, `board.lines` are those of its UART so far."""
+
+    def __init__(self, folder, image, *options):
+        self.port = free_port()
+        self.lines = []
+        self._new = queue.Queue()
+        path = ROOT / "build/firmware" / folder / "firmware" / f"{image}.elf"
+        self._qemu = subprocess.Popen([ROOT / "firmware/qemu", folder, path, str(self.port), *options], text=True,
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                      errors="replace")
+        threading.Thread(target=self._read, daemon=True).start()
+        try:
+            self.expect("address: ")
+        except AssertionError:
+            self.__exit__()
+            raise
+
+    def _read(self):
+        for line in self._qemu.stdout:
+            self.lines.append(line.rstrip())
+            self._new.put(line.rstrip())
+        self._new.put(None)
+
+    def expect(self, text, seconds=30):
+        """Waits for a line of the UART that begins with `text`; returns what follows it there."""
+        while True:
+            try:
+                line = self._new.get(timeout=seconds)
+            except queue.Empty:
+                line = None
+            assert line is not None, f"no line '{text}…' on the UART, but: {self.lines}"
+            if line.startswith(text):
+                return line[len(text):]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._qemu.terminate()
+        self._qemu.wait()
