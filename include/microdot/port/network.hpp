@@ -92,6 +92,10 @@ class Transport {
   /// armed until the unwanted event comes.
   virtual void set_interest(bool read, bool write) noexcept = 0;
 
+  /// Nothing is in flight, until the peer's next bytes: a system that runs out of connections may give this
+  /// one up for a newcomer (then `on_gone` comes). Those that wait longest go first.
+  virtual void set_idle() noexcept {}
+
   /// Sends FIN after what was written; reading goes on.
   virtual void shutdown_write() noexcept = 0;
 
