@@ -1,6 +1,8 @@
 // What the C and C++ libraries would otherwise bring, with a heap, files and signals behind it. Where a program can't go
 // on, the board says why and restarts.
+#include <cerrno>
 #include <cstddef>
+#include <utility>
 
 #include "firmware.hpp"
 
@@ -20,7 +22,27 @@ int atexit(void (*)()) noexcept { return 0; }
 
 }  // extern "C"
 
-#if !defined(__cpp_exceptions)
+#if defined(__cpp_exceptions)
+
+// What is thrown lies on the heap: the RAM that the image leaves.
+extern "C" {
+
+extern char heap_begin[], heap_end[];
+void* __dso_handle = nullptr;
+
+void* _sbrk(std::ptrdiff_t size) noexcept {
+  static char* top = heap_begin;
+  if (size > heap_end - top) {
+    errno = ENOMEM;
+    return reinterpret_cast<void*>(-1);
+  }
+  return std::exchange(top, top + size);
+}
+
+}  // extern "C"
+
+#else
+
 // What the standard library's containers and views call where they would throw.
 namespace std {
 
