@@ -19,12 +19,23 @@ namespace firmware {
 namespace {
 
 using BoardWatchdog = Watchdog<board::kWatchdogBase>;
-constexpr std::uint32_t kWatchdogSeconds = 8;
+constexpr std::uint32_t kWatchdogSeconds = 4;
 constexpr std::uint64_t kStackReportMilliseconds = 1000;
 
 std::uint64_t slept;
 
-/// A line with the stack's high-water mark, when it has risen.
+/// A key asks how the board is.
+void report_status() noexcept {
+  bool asked = false;
+  while (board::Uart::skip_input()) asked = true;
+  if (!asked) return;
+  char line[128];
+  log_line({line, microdot::format_to(line, "status: {} cycles, {} idle; stack {} of {} bytes; {} frames dropped",
+                                      SystemClock::cycles(), slept, stack_high_water(), stack_size(),
+                                      frames_dropped())});
+}
+
+/// The stack's high-water mark, when it has risen.
 void report_stack() noexcept {
   static std::uint64_t next_time;
   static std::size_t reported;
@@ -38,19 +49,28 @@ void report_stack() noexcept {
   log_line({line, microdot::format_to(line, "stack: {} of {} bytes used", used, stack_size())});
 }
 
+/// What has to be done now and then, whether the program is busy or sleeps. One that never comes here hangs: the
+/// watchdog restarts the board.
+void look_after_board() noexcept {
+  BoardWatchdog::feed();
+  report_stack();
+  report_status();
+}
+
 class Board final : public microdot::LwipBoard {
  public:
   microdot::TimePoint now() noexcept override {
     return microdot::TimePoint(std::chrono::microseconds(SystemClock::microseconds()));
   }
 
-  bool poll_input() noexcept override { return poll_network(); }
+  bool poll_input() noexcept override {
+    look_after_board();
+    return poll_network();
+  }
 
   bool idle(microdot::TimePoint until) noexcept override {
-    report_stack();
     for (;;) {
-      // A program that is busy for so long that it never comes here hangs.
-      BoardWatchdog::feed();
+      look_after_board();
       // With interrupts disabled nothing comes between looking and sleeping; one that is pending ends the sleep.
       disable_interrupts();
       const bool woken = awake_;
@@ -100,14 +120,13 @@ void start() noexcept {
   (void)microdot::system_port();  // lwIP is ready
   start_network();
   BoardWatchdog::start(board::kClockHertz, kWatchdogSeconds);
+  if constexpr (board::kWatchdogIrq >= 0) enable_irq(board::kWatchdogIrq);
 }
 
 void log_line(std::string_view line) noexcept {
   board::Uart::write(line);
   board::Uart::write("\n");
 }
-
-std::uint64_t idle_cycles() noexcept { return slept; }
 
 }  // namespace firmware
 

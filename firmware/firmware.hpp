@@ -1,5 +1,4 @@
 #pragma once
-#include <cstdint>
 #include <string_view>
 
 /// What an image has beside its program: a board, its network, and microdot's port for them, all started before
@@ -13,9 +12,6 @@ void start() noexcept;
 
 /// One line on the UART.
 void log_line(std::string_view line) noexcept;
-
-/// Cycles that the processor has slept since the start; `SystemClock::cycles` is all of them.
-std::uint64_t idle_cycles() noexcept;
 
 /// What `main` is given: see microdot_add_image in firmware/CMakeLists.txt.
 extern int argument_count;

@@ -95,6 +95,8 @@ bool poll_network() noexcept {
 
 bool frames_waiting() noexcept { return frame_came; }
 
+std::uint32_t frames_dropped() noexcept { return controller.dropped(); }
+
 std::uint32_t network_noise() noexcept { return noise; }
 
 // The controller keeps its interrupt up until the frames are read: silence it until `poll_network` has.

@@ -2,6 +2,7 @@
 
 import pathlib
 import queue
+import re
 import socket
 import subprocess
 import threading
@@ -25,7 +26,7 @@ class Board:
         self._new = queue.Queue()
         path = ROOT / "build/firmware" / folder / "firmware" / f"{image}.elf"
         self._qemu = subprocess.Popen([ROOT / "firmware/qemu", folder, path, str(self.port), *options], text=True,
-                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                       errors="replace")
         threading.Thread(target=self._read, daemon=True).start()
         try:
@@ -50,6 +51,12 @@ class Board:
             assert line is not None, f"no line '{text}…' on the UART, but: {self.lines}"
             if line.startswith(text):
                 return line[len(text):]
+
+    def status(self):
+        """What the image says of itself: cycles, idle cycles, bytes of stack used and there, frames dropped."""
+        self._qemu.stdin.write("\n")
+        self._qemu.stdin.flush()
+        return [int(word) for word in re.findall(r"\d+", self.expect("status: "))]
 
     def __enter__(self):
         return self

@@ -16,5 +16,6 @@ inline constexpr std::uintptr_t kEthernetBase = 0x40048000;
 inline constexpr unsigned kEthernetIrq = 42;
 
 inline constexpr std::uintptr_t kWatchdogBase = 0x40000000;
+inline constexpr int kWatchdogIrq = 18;
 
 }  // namespace firmware::board

@@ -16,5 +16,6 @@ inline constexpr std::uintptr_t kEthernetBase = 0x40200000;
 inline constexpr unsigned kEthernetIrq = 13;
 
 inline constexpr std::uintptr_t kWatchdogBase = 0x40008000;
+inline constexpr int kWatchdogIrq = -1;  // it is the NMI
 
 }  // namespace firmware::board
