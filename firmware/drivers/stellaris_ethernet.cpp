@@ -55,7 +55,7 @@ bool StellarisEthernet::send(const pbuf& frame) noexcept {
   if ((at(kTxRequest) & 1) != 0 || frame.tot_len < kHeaderBytes) return false;
   FrameReader reader(&frame);
   // The length and the frame's first two bytes share a word.
-  at(kData) = (frame.tot_len - kHeaderBytes) | reader.next_half() << 16;
+  at(kData) = (frame.tot_len - kHeaderBytes) | reader.next_bytes(2) << 16;
   for (std::uint32_t left = (frame.tot_len - 2U + 3) / 4; left != 0; --left) at(kData) = reader.next_word();
   at(kTxRequest) = 1;
   return true;
@@ -70,7 +70,7 @@ pbuf* StellarisEthernet::receive() noexcept {
                           : nullptr;
   if (frame == nullptr) ++dropped_;
   FrameWriter writer(frame);
-  writer.put_upper_half(first);
+  writer.put_bytes(first >> 16, 2);
   for (std::uint32_t words = (size + 3) / 4; words > 1; --words) writer.put_word(at(kData));
   return frame;
 }
