@@ -30,9 +30,9 @@ void report_status() noexcept {
   while (board::Uart::skip_input()) asked = true;
   if (!asked) return;
   char line[128];
-  log_line({line, microdot::format_to(line, "status: {} cycles, {} idle; stack {} of {} bytes; {} frames dropped",
-                                      SystemClock::cycles(), slept, stack_high_water(), stack_size(),
-                                      frames_dropped())});
+  log_line({line, microdot::format_to(
+                      line, "status: {} cycles, {} idle; stack {} of {} bytes; {} frames dropped",
+                      SystemClock::cycles(), slept, stack_high_water(), stack_size(), frames_dropped())});
 }
 
 /// The stack's high-water mark, when it has risen.
@@ -49,8 +49,8 @@ void report_stack() noexcept {
   log_line({line, microdot::format_to(line, "stack: {} of {} bytes used", used, stack_size())});
 }
 
-/// What has to be done now and then, whether the program is busy or sleeps. One that never comes here hangs: the
-/// watchdog restarts the board.
+/// What has to be done now and then, whether the program is busy or sleeps. One that never comes here hangs:
+/// the watchdog restarts the board.
 void look_after_board() noexcept {
   BoardWatchdog::feed();
   report_stack();
@@ -71,7 +71,8 @@ class Board final : public microdot::LwipBoard {
   bool idle(microdot::TimePoint until) noexcept override {
     for (;;) {
       look_after_board();
-      // With interrupts disabled nothing comes between looking and sleeping; one that is pending ends the sleep.
+      // With interrupts disabled nothing comes between looking and sleeping; one that is pending ends the
+      // sleep.
       disable_interrupts();
       const bool woken = awake_;
       const bool go_on = woken || frames_waiting() || now() >= until;

@@ -1,8 +1,8 @@
 #pragma once
 #include <string_view>
 
-/// What an image has beside its program: a board, its network, and microdot's port for them, all started before
-/// `main`. The program itself needs none of this: it is the same as on a host.
+/// What an image has beside its program: a board, its network, and microdot's port for them, all started
+/// before `main`. The program itself needs none of this: it is the same as on a host.
 namespace firmware {
 
 /// Starts the board: UART, clock, lwIP, Ethernet, watchdog.

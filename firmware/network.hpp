@@ -3,8 +3,8 @@
 
 namespace firmware {
 
-/// Adds the board's Ethernet controller to lwIP, which is ready. The address comes from DHCP; where none has come after
-/// some seconds it is MICRODOT_ADDRESS until one comes.
+/// Adds the board's Ethernet controller to lwIP, which is ready. The address comes from DHCP; where none has
+/// come after some seconds it is MICRODOT_ADDRESS until one comes.
 void start_network() noexcept;
 /// Hands the frames that have come to lwIP, a few at a time. Whether there was one.
 bool poll_network() noexcept;

@@ -1,5 +1,5 @@
-// printf for the UART: newlib's own would bring its files and a heap. All but floating point and %n; a stream is the
-// UART, whichever it is.
+// printf for the UART: newlib's own would bring its files and a heap. All but floating point and %n; a stream
+// is the UART, whichever it is.
 #include <algorithm>
 #include <cstdarg>
 #include <cstddef>
@@ -37,12 +37,15 @@ int put_padded(const Field& field, std::string_view text) noexcept {
   return written;
 }
 
-int put_number(const Field& field, std::uint64_t number, bool negative, unsigned base, const char* digits) noexcept {
+int put_number(const Field& field, std::uint64_t number, bool negative, unsigned base,
+               const char* digits) noexcept {
   char text[32];
   char* at = text + sizeof text;
   const auto length = [&] { return static_cast<int>(text + sizeof text - at); };
   for (; number != 0; number /= base) *--at = digits[number % base];
-  const int least = field.precision >= 0 ? field.precision : field.zeros ? field.width - (negative ? 1 : 0) : 1;
+  const int least = field.precision >= 0 ? field.precision
+                    : field.zeros        ? field.width - (negative ? 1 : 0)
+                                         : 1;
   while (length() < std::min(least, 30)) *--at = '0';
   if (negative) *--at = '-';
   return put_padded(field, {at, static_cast<std::size_t>(length())});

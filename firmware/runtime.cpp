@@ -1,5 +1,5 @@
-// What the C and C++ libraries would otherwise bring, with a heap, files and signals behind it. Where a program can't go
-// on, the board says why and restarts.
+// What the C and C++ libraries would otherwise bring, with a heap, files and signals behind it. Where a
+// program can't go on, the board says why and restarts.
 #include <cerrno>
 #include <cstddef>
 #include <utility>

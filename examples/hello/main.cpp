@@ -1,4 +1,5 @@
-// The smallest program: http://127.0.0.1:5000/ says hello. On a device it is port 80 (scripts/firmware run hello).
+// The smallest program: http://127.0.0.1:5000/ says hello. On a device it is port 80 (scripts/firmware run
+// hello).
 #include <microdot/microdot.hpp>
 
 using namespace microdot;

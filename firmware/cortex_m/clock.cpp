@@ -19,8 +19,8 @@ struct Reading {
   std::uint32_t cycles;  // since that tick
 };
 
-/// Ticks and counter from the same moment. A tick that has passed and whose interrupt has not run yet counts, so
-/// that time never goes back, and goes on while interrupts are disabled.
+/// Ticks and counter from the same moment. A tick that has passed and whose interrupt has not run yet counts,
+/// so that time never goes back, and goes on while interrupts are disabled.
 Reading read_clock() noexcept {
   for (;;) {
     const std::uint64_t before = ticks;

@@ -8,8 +8,8 @@
 
 namespace firmware {
 
-/// A place in a frame that lies in a chain of buffers, from which or to which the words of an Ethernet controller's FIFO
-/// go. `Byte` is `const std::byte` to read.
+/// A place in a frame that lies in a chain of buffers, from which or to which the words of an Ethernet
+/// controller's FIFO go. `Byte` is `const std::byte` to read.
 template <typename Byte>
 class FrameCursor {
  public:

@@ -85,8 +85,9 @@ bool Lan9118::send(const pbuf& frame) noexcept {
 pbuf* Lan9118::receive() noexcept {
   if ((at(kRxFifoInfo) >> 16 & 0xFF) == 0) return nullptr;
   const std::uint32_t size = at(kRxStatus) >> 16 & 0x3FFF;
-  pbuf* const frame =
-      size > kChecksumBytes ? pbuf_alloc(PBUF_RAW, static_cast<u16_t>(size - kChecksumBytes), PBUF_POOL) : nullptr;
+  pbuf* const frame = size > kChecksumBytes
+                          ? pbuf_alloc(PBUF_RAW, static_cast<u16_t>(size - kChecksumBytes), PBUF_POOL)
+                          : nullptr;
   if (frame == nullptr) ++dropped_;
   FrameWriter writer(frame);
   for (std::uint32_t left = (size + 3) / 4; left != 0; --left) writer.put_word(at(kRxData));

@@ -12,7 +12,8 @@ class Lan9118 {
  public:
   explicit constexpr Lan9118(std::uintptr_t base) noexcept : base_(base) {}
 
-  /// Resets the controller and turns it on; it interrupts from then on when a frame has come. False: there is none.
+  /// Resets the controller and turns it on; it interrupts from then on when a frame has come. False: there is
+  /// none.
   bool start(const MacAddress& address) noexcept;
   /// Sends the frame; false where the controller has no room for it.
   bool send(const pbuf& frame) noexcept;

@@ -33,7 +33,9 @@ constexpr std::uint32_t kLengthAndChecksum = 6;  // counted by the one that is r
 
 }  // namespace
 
-volatile std::uint32_t& StellarisEthernet::at(std::uint32_t offset) const noexcept { return reg(base_ + offset); }
+volatile std::uint32_t& StellarisEthernet::at(std::uint32_t offset) const noexcept {
+  return reg(base_ + offset);
+}
 
 bool StellarisEthernet::start(const MacAddress& address) noexcept {
   reg(kRunModeClocks2) = reg(kRunModeClocks2) | kEthernetClocks;

@@ -5,8 +5,9 @@
 
 namespace firmware {
 
-/// ARM's SP805 watchdog and its like (both boards have one). When it was not fed for `seconds` it interrupts, which
-/// nobody expects: the image says where it hangs and restarts. After as long again it restarts the chip itself.
+/// ARM's SP805 watchdog and its like (both boards have one). When it was not fed for `seconds` it interrupts,
+/// which nobody expects: the image says where it hangs and restarts. After as long again it restarts the chip
+/// itself.
 template <std::uintptr_t kBase>
 struct Watchdog {
   static void start(std::uint32_t hertz, std::uint32_t seconds) noexcept {
