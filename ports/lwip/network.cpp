@@ -15,8 +15,9 @@ namespace {
 
 static_assert(sizeof(LwipListener) <= kListenerBytes && alignof(LwipListener) <= alignof(void*));
 
-// Frames that are kept free for others than those who have unread bytes: above all for acknowledgments.
-constexpr std::size_t kFreeFrames = std::min<std::size_t>(MEMP_NUM_TCP_PCB + 4, PBUF_POOL_SIZE / 2);
+// Frames that are kept from those who have unread bytes already. Everyone else can have a first one, and lwIP
+// keeps one more that is refused; the rest is for acknowledgments and the like.
+constexpr std::size_t kFreeFrames = std::min<std::size_t>(2 * MEMP_NUM_TCP_PCB + 4, PBUF_POOL_SIZE * 3 / 4);
 
 err_t on_accept(void* listener, tcp_pcb* pcb, err_t error) noexcept {
   if (pcb == nullptr || error != ERR_OK) return ERR_VAL;
@@ -169,7 +170,7 @@ Error LwipNetwork::check_address(const Endpoint& local) noexcept {
 
 bool LwipNetwork::short_of_frames() noexcept {
   const stats_mem& frames = *lwip_stats.memp[MEMP_PBUF_POOL];
-  return frames.used + kFreeFrames > frames.avail;
+  return frames.used + kFreeFrames >= frames.avail;
 }
 
 void LwipNetwork::add(LwipTransport& transport) noexcept {

@@ -48,8 +48,8 @@
 #ifndef MEM_SIZE
 #define MEM_SIZE (12 * 1024)
 #endif
-/* Frames that have come: those that wait to be read, and room for others, above all for acknowledgments, which give
-   memory back. PBUF_POOL_SIZE * (PBUF_POOL_BUFSIZE - 54) >= TCP_WND. */
+/* Frames that have come. With two for each connection, four for acknowledgments and those of a window no client can
+   take what others need: 2 * MEMP_NUM_TCP_PCB + 4 + TCP_WND / TCP_MSS. */
 #ifndef PBUF_POOL_SIZE
 #define PBUF_POOL_SIZE 40
 #endif
