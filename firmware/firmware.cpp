@@ -121,7 +121,7 @@ void start() noexcept {
   (void)microdot::system_port();  // lwIP is ready
   start_network();
   BoardWatchdog::start(board::kClockHertz, kWatchdogSeconds);
-  if constexpr (board::kWatchdogIrq >= 0) enable_irq(board::kWatchdogIrq);
+  if constexpr (board::kWatchdogIrq) enable_irq(*board::kWatchdogIrq);
 }
 
 void log_line(std::string_view line) noexcept {

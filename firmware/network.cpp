@@ -67,6 +67,7 @@ void watch_address() noexcept {
 
 void start_network() noexcept {
   if (netif_add_noaddr(&interface, nullptr, set_up, netif_input) == nullptr) stop("no network interface");
+  netif_set_hostname(&interface, "microdot");
   netif_set_default(&interface);
   netif_set_up(&interface);
   if (!controller.start(kMacAddress)) stop("no Ethernet controller");

@@ -106,7 +106,7 @@ int print_field(const char*& at, std::va_list& arguments) noexcept {
 
 extern "C" {
 
-int vprintf(const char* format, std::va_list given) noexcept {
+int vprintf(const char* format, std::va_list given) {
   std::va_list arguments;
   va_copy(arguments, given);
   int written = 0;
@@ -120,7 +120,7 @@ int vprintf(const char* format, std::va_list given) noexcept {
   return written;
 }
 
-int printf(const char* format, ...) noexcept {
+int printf(const char* format, ...) {
   std::va_list arguments;
   va_start(arguments, format);
   const int written = vprintf(format, arguments);
@@ -128,7 +128,7 @@ int printf(const char* format, ...) noexcept {
   return written;
 }
 
-int fprintf(std::FILE*, const char* format, ...) noexcept {
+int fprintf(std::FILE*, const char* format, ...) {
   std::va_list arguments;
   va_start(arguments, format);
   const int written = vprintf(format, arguments);
@@ -136,19 +136,19 @@ int fprintf(std::FILE*, const char* format, ...) noexcept {
   return written;
 }
 
-int puts(const char* line) noexcept { return put(line) + put("\n"); }
-int putchar(int letter) noexcept {
+int puts(const char* line) { return put(line) + put("\n"); }
+int putchar(int letter) {
   const char text = static_cast<char>(letter);
   return put({&text, 1}), letter;
 }
 // What the compiler makes of simple calls of fprintf.
-std::size_t fwrite(const void* text, std::size_t size, std::size_t count, std::FILE*) noexcept {
+std::size_t fwrite(const void* text, std::size_t size, std::size_t count, std::FILE*) {
   return put({static_cast<const char*>(text), size * count}), count;
 }
-int fputc(int letter, std::FILE*) noexcept { return putchar(letter); }
-int fputs(const char* text, std::FILE*) noexcept { return put(text); }
-int fflush(std::FILE*) noexcept { return 0; }
-int setvbuf(std::FILE*, char*, int, std::size_t) noexcept { return 0; }
+int fputc(int letter, std::FILE*) { return putchar(letter); }
+int fputs(const char* text, std::FILE*) { return put(text); }
+int fflush(std::FILE*) { return 0; }
+int setvbuf(std::FILE*, char*, int, std::size_t) { return 0; }
 
 }  // extern "C"
 

@@ -8,6 +8,7 @@
 
 extern "C" {
 
+// NOLINTBEGIN(readability-identifier-naming): the libraries' names
 [[noreturn]] void abort() noexcept { firmware::stop("abort"); }
 
 [[noreturn]] void __assert_func(const char* file, int, const char*, const char* condition) noexcept {
@@ -16,6 +17,7 @@ extern "C" {
 }
 
 [[noreturn]] void __cxa_pure_virtual() noexcept { firmware::stop("pure virtual call"); }
+// NOLINTEND(readability-identifier-naming)
 
 // main never ends, so neither do objects of static storage.
 int atexit(void (*)()) noexcept { return 0; }
@@ -46,10 +48,10 @@ void* _sbrk(std::ptrdiff_t size) noexcept {
 // What the standard library's containers and views call where they would throw.
 namespace std {
 
-[[noreturn]] void __throw_out_of_range_fmt(const char* what, ...) { firmware::stop(what); }
-[[noreturn]] void __throw_out_of_range(const char* what) { firmware::stop(what); }
-[[noreturn]] void __throw_length_error(const char* what) { firmware::stop(what); }
-[[noreturn]] void __throw_logic_error(const char* what) { firmware::stop(what); }
+void __throw_out_of_range_fmt(const char* what, ...) { firmware::stop(what); }
+void __throw_out_of_range(const char* what) { firmware::stop(what); }
+void __throw_length_error(const char* what) { firmware::stop(what); }
+void __throw_logic_error(const char* what) { firmware::stop(what); }
 
 }  // namespace std
 #endif

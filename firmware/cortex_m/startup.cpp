@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include <microdot/base/format.hpp>
+
 #include "cortex_m/core.hpp"
 #include "cortex_m/stack.hpp"
 #include "firmware.hpp"
@@ -17,7 +19,7 @@ extern void (*init_array_begin[])();
 extern void (*init_array_end[])();
 
 int main(int argc, char** argv);
-void reset_handler() noexcept;
+[[noreturn]] void reset_handler() noexcept;
 void fault_handler() noexcept;
 void systick_handler() noexcept;
 void ethernet_handler() noexcept;
@@ -44,15 +46,6 @@ struct Vectors {
 
 [[gnu::section(".vectors"), gnu::used]] constinit const Vectors vectors;
 
-void print_hex(std::uint32_t value) noexcept {
-  char text[8];
-  for (char& digit : text) {
-    digit = "0123456789abcdef"[value >> 28];
-    value <<= 4;
-  }
-  board::Uart::write({text, sizeof text});
-}
-
 /// What the processor put on the stack when it took an exception.
 struct ExceptionFrame {
   std::uint32_t r0, r1, r2, r3, r12, lr, pc, xpsr;
@@ -76,14 +69,9 @@ void stop(std::string_view reason) noexcept {
   reset_system();
 }
 
-extern "C" [[gnu::used]] void report_fault(const ExceptionFrame* frame, std::uint32_t exception) noexcept {
-  board::Uart::write("\n! exception ");
-  print_hex(exception);
-  board::Uart::write(" at ");
-  print_hex(frame->pc);
-  board::Uart::write(", from ");
-  print_hex(frame->lr);
-  stop("");
+extern "C" [[gnu::used]] void report_fault(const ExceptionFrame* frame, unsigned exception) noexcept {
+  char text[64];
+  stop({text, microdot::format_to(text, "exception {} at {:08x}, from {:08x}", exception, frame->pc, frame->lr)});
 }
 
 // A fault, or an interrupt that nobody asked for.
@@ -94,7 +82,7 @@ extern "C" [[gnu::naked]] void fault_handler() noexcept {
       "b report_fault");
 }
 
-extern "C" [[noreturn]] void reset_handler() noexcept {
+extern "C" void reset_handler() noexcept {
   for (std::uint32_t* at = stack_begin; at < stack_paint_end; ++at) *at = kPaint;
 
   const std::uint32_t* from = data_image;

@@ -17,20 +17,21 @@ def free_port():
 
 
 class Board:
-    """`with Board("mps2-an385", "hello") as board:` runs the image, once it has an address; `board.port` leads to its port
-    80, `board.lines` are those of its UART so far."""
+    """`with Board("mps2-an385", "hello") as board:` runs the image, once it has an address, which is `board.address`;
+    `board.port` leads to its port 80, `board.lines` are those of its UART so far. `alone`: nobody else is on its network.
+    """
 
-    def __init__(self, folder, image, *options):
-        self.port = free_port()
+    def __init__(self, folder, image, *options, alone=False):
+        self.port = None if alone else free_port()
         self.lines = []
         self._new = queue.Queue()
         path = ROOT / "build/firmware" / folder / "firmware" / f"{image}.elf"
-        self._qemu = subprocess.Popen([ROOT / "firmware/qemu", folder, path, str(self.port), *options], text=True,
+        self._qemu = subprocess.Popen([ROOT / "firmware/qemu", folder, path, str(self.port or "none"), *options], text=True,
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                       errors="replace")
         threading.Thread(target=self._read, daemon=True).start()
         try:
-            self.expect("address: ")
+            self.address = self.expect("address: ")
         except AssertionError:
             self.__exit__()
             raise

@@ -1,5 +1,7 @@
 #pragma once
 // TI's evaluation board for the Stellaris LM3S6965 (Cortex-M3), which QEMU calls lm3s6965evb.
+#include <optional>
+
 #include "drivers/stellaris_ethernet.hpp"
 #include "drivers/uart.hpp"
 
@@ -16,6 +18,6 @@ inline constexpr std::uintptr_t kEthernetBase = 0x40048000;
 inline constexpr unsigned kEthernetIrq = 42;
 
 inline constexpr std::uintptr_t kWatchdogBase = 0x40000000;
-inline constexpr int kWatchdogIrq = 18;
+inline constexpr std::optional<unsigned> kWatchdogIrq = 18;
 
 }  // namespace firmware::board

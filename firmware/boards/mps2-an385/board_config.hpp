@@ -1,5 +1,7 @@
 #pragma once
 // ARM MPS2 with the Cortex-M3 image AN385: what QEMU calls mps2-an385.
+#include <optional>
+
 #include "drivers/lan9118.hpp"
 #include "drivers/uart.hpp"
 
@@ -16,6 +18,6 @@ inline constexpr std::uintptr_t kEthernetBase = 0x40200000;
 inline constexpr unsigned kEthernetIrq = 13;
 
 inline constexpr std::uintptr_t kWatchdogBase = 0x40008000;
-inline constexpr int kWatchdogIrq = -1;  // it is the NMI
+inline constexpr std::optional<unsigned> kWatchdogIrq;  // it is the NMI
 
 }  // namespace firmware::board
