@@ -82,7 +82,8 @@ void LwipEnd::settle() noexcept {
   if (pcb_ == nullptr || has(kWaiting)) return;
   if (all_acknowledged()) {
     if (has(kIdle)) tcp_setprio(pcb_, TCP_PRIO_MIN);
-    // Both ends are shut and all has arrived. From TIME_WAIT lwIP takes the connection without telling anyone.
+    // Both ends are shut and all has arrived. From TIME_WAIT lwIP takes the connection without telling
+    // anyone.
     if (has(kFin) && has(kShut)) return (void)detach();
   }
   if (has(kClosing) && referred_ == 0) detach();

@@ -11,7 +11,8 @@ namespace microdot::inline MICRODOT_ABI {
 
 class LwipListener;
 
-/// This end of a connection, as lwIP's callbacks know it: of one that waits to be accepted, or of a transport.
+/// This end of a connection, as lwIP's callbacks know it: of one that waits to be accepted, or of a
+/// transport.
 class LwipEnd {
  public:
   LwipEnd() noexcept = default;
@@ -54,9 +55,10 @@ class LwipEnd {
   void settle() noexcept;
   static err_t on_poll(void* end, tcp_pcb* pcb) noexcept;
 
-  tcp_pcb* pcb_ = nullptr;     ///< Null: lwIP has nothing more to say about it.
-  pbuf* received_ = nullptr;   ///< Not read yet; the window opens as it is.
-  std::uint16_t referred_ = 0;  ///< How many of the bytes under way are from a `write` that was not copied, or before one.
+  tcp_pcb* pcb_ = nullptr;    ///< Null: lwIP has nothing more to say about it.
+  pbuf* received_ = nullptr;  ///< Not read yet; the window opens as it is.
+  std::uint16_t referred_ =
+      0;  ///< How many of the bytes under way are from a `write` that was not copied, or before one.
   std::uint16_t flags_ = 0;
 
  private:
@@ -86,7 +88,7 @@ class LwipTransport final : public Transport, public LwipEnd {
 
   Result<std::size_t> read(std::span<char> buffer) noexcept override;
   Result<std::size_t> write(std::span<const ConstBuffer> pieces, bool more) noexcept override;
-  bool drained() const noexcept override { return referred_ == 0; }
+  std::size_t undrained() const noexcept override { return referred_; }
   void set_interest(bool read, bool write) noexcept override;
   void set_idle() noexcept override;
   void shutdown_write() noexcept override;

@@ -111,7 +111,8 @@ bool parse_host(std::string_view host, ip_addr_t& address) noexcept {
 }
 
 bool is_every_address(const Endpoint& endpoint) noexcept {
-  return std::all_of(endpoint.address.begin(), endpoint.address.end(), [](std::uint8_t byte) { return byte == 0; });
+  return std::all_of(endpoint.address.begin(), endpoint.address.end(),
+                     [](std::uint8_t byte) { return byte == 0; });
 }
 
 // ---- Network ---------------------------------------------------------------------------------------
@@ -121,9 +122,10 @@ LwipNetwork* LwipNetwork::instance_ = nullptr;
 LwipNetwork::LwipNetwork(LwipBoard& board) noexcept : board_(board) {
   instance_ = this;
   lwip_init();
-  netif_add_ext_callback(&interfaces_, [](struct netif*, netif_nsc_reason_t, const netif_ext_callback_args_t*) {
-    instance_->on_interface_changed();
-  });
+  netif_add_ext_callback(&interfaces_,
+                         [](struct netif*, netif_nsc_reason_t, const netif_ext_callback_args_t*) {
+                           instance_->on_interface_changed();
+                         });
 }
 
 Result<Listener*> LwipNetwork::listen(const ListenOptions& options, void* storage,

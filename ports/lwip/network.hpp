@@ -28,8 +28,8 @@ class LwipListener final : public Listener {
   tcp_pcb* pcb_;
 };
 
-/// lwIP's TCP. Its callbacks only note what has happened; `dispatch`, called by the main loop outside of lwIP,
-/// tells the owners.
+/// lwIP's TCP. Its callbacks only note what has happened; `dispatch`, called by the main loop outside of
+/// lwIP, tells the owners.
 class LwipNetwork final : public Network {
  public:
   /// Initialises lwIP. There is one, from then on for ever.

@@ -32,7 +32,8 @@ void LwipPort::BoardPoller::poll(Duration timeout) noexcept {
     if (now >= end) return;
     TimePoint until = end;
     const std::uint32_t left = sys_timeouts_sleeptime();
-    if (left != SYS_TIMEOUTS_SLEEPTIME_INFINITE) until = std::min(until, now + std::chrono::milliseconds(left));
+    if (left != SYS_TIMEOUTS_SLEEPTIME_INFINITE)
+      until = std::min(until, now + std::chrono::milliseconds(left));
     if (board_.idle(until)) return;
   }
 }
@@ -51,7 +52,8 @@ u32_t sys_now(void) {
 std::uint32_t microdot_lwip_random(void) {
   unsigned char bytes[4];
   microdot::LwipNetwork::instance().board().fill_random(bytes);
-  return bytes[0] | std::uint32_t{bytes[1]} << 8 | std::uint32_t{bytes[2]} << 16 | std::uint32_t{bytes[3]} << 24;
+  return bytes[0] | std::uint32_t{bytes[1]} << 8 | std::uint32_t{bytes[2]} << 16 |
+         std::uint32_t{bytes[3]} << 24;
 }
 
 void microdot_lwip_assert(const char* message) {

@@ -1,5 +1,5 @@
-// The files of a folder, served as a microcontroller would: from memory, by an App of a device's size, over lwIP
-// on a tap device. For tests/lwip/run.
+// The files of a folder, served as a microcontroller would: from memory, by an App of a device's size, over
+// lwIP on a tap device. For tests/lwip/run.
 //
 //   gallery_on_tap FOLDER [LOST REPEATED DELAYED SEED]      frames of a thousand; delayed by up to 5 ms
 
@@ -80,12 +80,12 @@ int main(int argc, char** argv) {
   app.get("/stats", [](Request& req) {
     const auto most = [](memp_t pool) { return lwip_stats.memp[pool]->max; };
     const Stats stats = req.app.stats();
-    return Response(req.format("heap {} of {}, frames {} of {}, segments {} of {}, references {} of {}, connections {} of {}, "
-                               "requests {}, refused {}, evicted {}, frames lost {}\n",
-                               lwip_stats.mem.max, lwip_stats.mem.avail, most(MEMP_PBUF_POOL), PBUF_POOL_SIZE,
-                               most(MEMP_TCP_SEG), MEMP_NUM_TCP_SEG, most(MEMP_PBUF), MEMP_NUM_PBUF,
-                               most(MEMP_TCP_PCB), MEMP_NUM_TCP_PCB, stats.requests, stats.refused, stats.evicted,
-                               board.lost()));
+    return Response(req.format(
+        "heap {} of {}, frames {} of {}, segments {} of {}, references {} of {}, connections {} of {}, "
+        "requests {}, refused {}, evicted {}, frames lost {}\n",
+        lwip_stats.mem.max, lwip_stats.mem.avail, most(MEMP_PBUF_POOL), PBUF_POOL_SIZE, most(MEMP_TCP_SEG),
+        MEMP_NUM_TCP_SEG, most(MEMP_PBUF), MEMP_NUM_PBUF, most(MEMP_TCP_PCB), MEMP_NUM_TCP_PCB,
+        stats.requests, stats.refused, stats.evicted, board.lost()));
   });
   return run(serve(app), port);
 }

@@ -21,7 +21,8 @@ class Lwip : public testing::Test {
   void TearDown() override { LwipWorld::board().set_faults({}); }
 
   SocketClient connect(Peer& peer, bool narrow = false) {
-    SocketClient client = narrow ? world_.connect_narrow(acceptor_.number()) : world_.connect(acceptor_.number());
+    SocketClient client =
+        narrow ? world_.connect_narrow(acceptor_.number()) : world_.connect(acceptor_.number());
     EXPECT_TRUE(poll_until(port_, [&] { return bool(acceptor_.accept(peer)); }));
     return client;
   }
@@ -247,7 +248,8 @@ TEST_F(Lwip, ManyWhoSendWhatNobodyReadsLeaveFramesForOthers) {
     hog.transport->set_interest(false, false);
   }
   for (int round = 0; round < 10; ++round) {
-    for (std::size_t i = 0; i < kHogs; ++i) sent[i] += clients[i].send(std::string_view(text).substr(sent[i]));
+    for (std::size_t i = 0; i < kHogs; ++i)
+      sent[i] += clients[i].send(std::string_view(text).substr(sent[i]));
     poll_on(port_, 2);
   }
   EXPECT_GE(free_frames(), 4u);

@@ -1,5 +1,6 @@
 #pragma once
-// lwIP as a neighbour of this machine's kernel: an Ethernet between the two that loses, repeats and delays frames.
+// lwIP as a neighbour of this machine's kernel: an Ethernet between the two that loses, repeats and delays
+// frames.
 
 #include <lwip/netif.h>
 #include <cstdint>
@@ -39,7 +40,9 @@ class TapBoard final : public LwipBoard {
   /// Faults from now on.
   void set_faults(const TapFaults& faults, std::uint32_t seed = 1);
   /// The interface, to be taken down and up.
-  struct netif& interface() { return netif_; }
+  struct netif& interface() {
+    return netif_;
+  }
   std::size_t lost() const { return lost_; }
   /// Moves lwIP's clock on; the kernel's stays.
   void advance(Duration time) { ahead_ += time; }

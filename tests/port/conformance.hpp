@@ -1,6 +1,6 @@
 #pragma once
-// What every port promises (the comments of port.hpp and network.hpp), as one suite for all of them. Included by
-// one source of each program, which defines `Worlds` before: the `testing::Types` of those it has.
+// What every port promises (the comments of port.hpp and network.hpp), as one suite for all of them. Included
+// by one source of each program, which defines `Worlds` before: the `testing::Types` of those it has.
 
 #include <thread>
 #include <vector>
@@ -530,7 +530,8 @@ TYPED_TEST(PortConformance, AReaderThatWaitsLosesNothing) {
   ASSERT_TRUE(this->poll_until([&] {
     send_on();
     return got.size() >= text.size();
-  })) << got.size() << " of " << sent << " sent";
+  })) << got.size()
+      << " of " << sent << " sent";
   EXPECT_TRUE(got == text) << "bytes were changed or lost";
   this->close(peer);
 }
@@ -558,7 +559,8 @@ TYPED_TEST(PortConformance, ManyBytesArriveInBothDirectionsAtOnce) {
   ASSERT_TRUE(this->poll_until([&] {
     sent += client.send(std::string_view(up).substr(sent));
     return client.received().size() >= down.size() && got.size() >= up.size();
-  })) << client.received().size() << " down, " << got.size() << " up";
+  })) << client.received().size()
+      << " down, " << got.size() << " up";
   EXPECT_TRUE(client.received() == down) << "bytes were changed or lost";
   EXPECT_TRUE(got == up) << "bytes were changed or lost";
   this->close(peer);
@@ -573,7 +575,8 @@ TYPED_TEST(PortConformance, CloseWithBytesUnderWayStillDeliversThem) {
   ASSERT_TRUE(this->poll_until([&] {
     client.received();
     return client.ended() && peer.transport == nullptr;
-  })) << client.received().size() << " of " << sent.size();
+  })) << client.received().size()
+      << " of " << sent.size();
   EXPECT_TRUE(client.received() == sent) << "bytes were changed or lost";
   EXPECT_FALSE(client.was_reset());
   EXPECT_EQ(peer.readable + peer.writable + peer.gone, 0) << "a closed connection tells nothing";

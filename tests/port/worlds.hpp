@@ -147,7 +147,7 @@ struct LinuxWorld {
   static constexpr const char* kHost = "127.0.0.1";           // where to listen
   static constexpr const char* kClientAddress = "127.0.0.1";  // where clients are
   static constexpr std::size_t kConnections = 100;            // so many at once, at least
-  static constexpr bool kThreads = true;                      // time passes by itself, other threads are there
+  static constexpr bool kThreads = true;  // time passes by itself, other threads are there
   static constexpr bool kExitSignals = true;
 
   Port& port() { return system_port(); }

@@ -85,8 +85,11 @@ class Transport {
     return Error::unsupported;
   }
 
+  /// How many of the bytes that were taken last may still be referred to by the transport: it lets go of them
+  /// in order.
+  virtual std::size_t undrained() const noexcept { return 0; }
   /// No byte given to `write` is still referred to by the transport.
-  virtual bool drained() const noexcept { return true; }
+  bool drained() const noexcept { return undrained() == 0; }
 
   /// Which events are wanted. Read is on and write is off after `accept`. Cheap: a port may leave an interest
   /// armed until the unwanted event comes.
