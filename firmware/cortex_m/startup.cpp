@@ -13,7 +13,7 @@
 
 extern "C" {
 // Of the linker script.
-extern std::uint32_t stack_begin[], stack_paint_end[], stack_end[];
+extern std::uint32_t stack_begin[], stack_end[];
 extern std::uint32_t data_image[], data_begin[], data_end[], bss_begin[], bss_end[];
 extern void (*init_array_begin[])();
 extern void (*init_array_end[])();
@@ -83,7 +83,11 @@ extern "C" [[gnu::naked]] void fault_handler() noexcept {
 }
 
 extern "C" void reset_handler() noexcept {
-  for (std::uint32_t* at = stack_begin; at < stack_paint_end; ++at) *at = kPaint;
+  // All that is not in use, and not what a function may use that the compiler makes of the loop.
+  std::uint32_t* top;
+  asm volatile("mov %0, sp" : "=r"(top));
+  top -= 16;
+  for (std::uint32_t* at = stack_begin; at < top; ++at) *at = kPaint;
 
   const std::uint32_t* from = data_image;
   for (std::uint32_t* at = data_begin; at < data_end;) *at++ = *from++;

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import threading
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -44,12 +45,13 @@ class Board:
 
     def expect(self, text, seconds=30):
         """Waits for a line of the UART that begins with `text`; returns what follows it there."""
+        end = time.monotonic() + seconds
         while True:
             try:
-                line = self._new.get(timeout=seconds)
+                line = self._new.get(timeout=max(0, end - time.monotonic()))
             except queue.Empty:
                 line = None
-            assert line is not None, f"no line '{text}…' on the UART, but: {self.lines}"
+            assert line is not None, f"no line '{text}…' on the UART, but: {self.lines[:20]}"
             if line.startswith(text):
                 return line[len(text):]
 
