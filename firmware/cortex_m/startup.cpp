@@ -71,7 +71,8 @@ void stop(std::string_view reason) noexcept {
 
 extern "C" [[gnu::used]] void report_fault(const ExceptionFrame* frame, unsigned exception) noexcept {
   char text[64];
-  stop({text, microdot::format_to(text, "exception {} at {:08x}, from {:08x}", exception, frame->pc, frame->lr)});
+  stop({text,
+        microdot::format_to(text, "exception {} at {:08x}, from {:08x}", exception, frame->pc, frame->lr)});
 }
 
 // A fault, or an interrupt that nobody asked for.
