@@ -1,9 +1,14 @@
 # The core library: every source below src/ except the optional extensions, and the ports of this system.
 
-find_package(Threads REQUIRED)
+if(NOT MICRODOT_BARE_METAL)
+  find_package(Threads REQUIRED)
+endif()
 
 file(GLOB_RECURSE MICRODOT_SOURCES CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}"
      "${PROJECT_SOURCE_DIR}/src/*.cpp" "${PROJECT_SOURCE_DIR}/ports/sim/*.cpp")
+if(MICRODOT_BARE_METAL)  # the port is the firmware's; tests run on hosts
+  list(FILTER MICRODOT_SOURCES EXCLUDE REGEX "^(src/testing|ports/sim)/")
+endif()
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}"
        "${PROJECT_SOURCE_DIR}/ports/linux/*.cpp")
@@ -28,16 +33,19 @@ function(microdot_add_library target name)
   add_library(${target} ${MICRODOT_SOURCES})
   add_library(microdot::${name} ALIAS ${target})
   target_compile_features(${target} PUBLIC cxx_std_20)
-  # Position-independent, so that it can go into users' shared libraries; calls inside it stay direct.
-  target_compile_options(${target} PRIVATE ${MICRODOT_WARNINGS} -fno-semantic-interposition)
+  target_compile_options(${target} PRIVATE ${MICRODOT_WARNINGS})
   target_include_directories(${target}
     PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>"
     PRIVATE "${PROJECT_SOURCE_DIR}")
-  target_link_libraries(${target} PUBLIC Threads::Threads)
+  if(NOT MICRODOT_BARE_METAL)
+    target_link_libraries(${target} PUBLIC Threads::Threads)
+    # Position-independent, so that it can go into users' shared libraries; calls inside it stay direct.
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    target_compile_options(${target} PRIVATE -fno-semantic-interposition)
+  endif()
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${name}
     CXX_EXTENSIONS OFF
-    POSITION_INDEPENDENT_CODE ON
     VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
   if(CMAKE_BUILD_TYPE MATCHES "Rel")  # Release, RelWithDebInfo, MinSizeRel

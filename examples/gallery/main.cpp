@@ -18,7 +18,11 @@ namespace {
 
 struct Options {
   ServerOptions server{.host = "127.0.0.1", .port = 5000};
+#if MICRODOT_HOSTED
   std::string_view root = MICRODOT_EXAMPLE_DIR "/static";
+#else
+  std::string_view root = {};  // an image has no files: the page is left out, the rest is there
+#endif
   bool device = false;  // as little memory as a microcontroller has: 12 connections, 3 requests at a time
 };
 
@@ -55,13 +59,15 @@ Task<> read_sensor(Sensor& sensor) {
 }
 
 void add_routes(App& app, Sensor& sensor, std::string_view root) {
-  // The page is asked for each time; what it names has versioned URLs and is kept for a year.
-  app.get("/", [root](Request&) {
-    Response page = send_file("index.html", {.root = root});
-    page.header("Cache-Control", "no-cache");
-    return page;
-  });
-  app.static_files("/static", root, {.max_age = 31536000, .immutable = true});
+  if (!root.empty()) {
+    // The page is asked for each time; what it names has versioned URLs and is kept for a year.
+    app.get("/", [root](Request&) {
+      Response page = send_file("index.html", {.root = root});
+      page.header("Cache-Control", "no-cache");
+      return page;
+    });
+    app.static_files("/static", root, {.max_age = 31536000, .immutable = true});
+  }
 
   app.get("/api/sensor", [&sensor](Request& req) -> Task<Response> {
     auto guard = co_await sensor.lock.acquire();
@@ -119,14 +125,16 @@ bool parse(int argc, char** argv, Options& options) {
 int main(int argc, char** argv) {
   Options options;
   if (!parse(argc, argv, options)) return 2;
-  if (options.device) {
-    // A part of the program, not of the heap.
-    static StaticApp<kDevice> app;
-    std::printf("on a device's budget: %u connections, %u exchanges; the whole App is %zu bytes\n",
-                static_cast<unsigned>(kDevice.connections), static_cast<unsigned>(kDevice.exchanges),
-                sizeof app);
+#if MICRODOT_HOSTED
+  if (!options.device) {
+    App app{quick_to_end(Limits::host())};
     return serve(app, options);
   }
-  App app{quick_to_end(Limits::host())};
+#endif
+  // A part of the program, not of the heap.
+  static StaticApp<kDevice> app;
+  std::printf("on a device's budget: %u connections, %u exchanges; the whole App is %zu bytes\n",
+              static_cast<unsigned>(kDevice.connections), static_cast<unsigned>(kDevice.exchanges),
+              sizeof app);
   return serve(app, options);
 }

@@ -234,9 +234,10 @@ void Exchange::begin_file_part(std::uint64_t offset, std::uint64_t size) noexcep
   const File& file = dispatch_->response().file();
   if (pending_.empty() && size <= out_room().size()) {
     // Small enough to go with the head, in one write; not past bytes that wait beside the buffer.
+    const std::span<char> room = out_room().first(static_cast<std::size_t>(size));
     std::size_t have = 0;
-    while (have < size) {
-      const Result<std::size_t> read = file.read(offset + have, out_room().subspan(have, size - have));
+    while (have < room.size()) {
+      const Result<std::size_t> read = file.read(offset + have, room.subspan(have));
       if (!read || *read == 0) return lose_client();
       have += *read;
     }

@@ -1,0 +1,16 @@
+/* lwIP's options for this board, which has little memory: windows of two segments, and small buffers for frames, of
+   which a large one takes several. */
+#define LWIP_DHCP 1
+
+#define TCP_SND_BUF (2 * TCP_MSS)
+#define TCP_WND (2 * TCP_MSS)
+#define TCP_SND_QUEUELEN 8
+#define MEMP_NUM_TCP_SEG 24
+#define MEMP_NUM_PBUF 24
+#define TCP_QUEUE_OOSEQ 0
+#define MEM_SIZE (5 * 1024)
+#define PBUF_POOL_SIZE 10
+#define PBUF_POOL_BUFSIZE 592
+#define MEMP_NUM_ARP_QUEUE 8
+
+#include "options.h"
