@@ -51,3 +51,31 @@ configure() {
 sources() {
   (cd "$ROOT" && find "$@" -name node_modules -prune -o -type f \( -name '*.hpp' -o -name '*.cpp' \) -print0)
 }
+
+# fetch_source PACKAGE: the source of a Debian package, with Debian's patches, as build/vendor/PACKAGE; does
+# nothing when it is there. From the mirrors that this machine's packages come from, and verified by apt as
+# they are; apt's own lists are left alone, so it needs no root.
+fetch_source() {
+  local package=$1 vendor="$ROOT/build/vendor" work
+  [ -e "$vendor/$package" ] && return 0
+  command -v apt-get >/dev/null || die "no apt-get here: unpack the source of $package as $vendor/$package yourself"
+  need dpkg-dev debian-archive-keyring
+  mkdir -p "$vendor"
+  work=$(mktemp -d "$vendor/$package.XXXXXX")
+  mkdir -p "$work/lists/partial" "$work/cache/partial" "$work/source"
+  # shellcheck disable=SC2016  # apt's own variables
+  # Which mirrors those are, apt knows best, in whatever form they are written down.
+  apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' 'Component: main' |
+    awk -v keys=/usr/share/keyrings/debian-archive-keyring.gpg '{ print "deb-src [signed-by=" keys "] " $0 " main" }' |
+    sort -u | grep -F debian >"$work/sources.list" || die "apt's sources name no Debian mirror"
+  local apt=(apt-get -q -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null
+    -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=
+    -o Acquire::Languages=none)
+  if ! (cd "$work/source" && "${apt[@]}" update && "${apt[@]}" source --only-source "$package") >"$work/log" 2>&1; then
+    cat "$work/log" >&2
+    rm -rf "$work"
+    die "could not fetch the source of $package"
+  fi
+  mv "$work"/source/*/ "$vendor/$package"
+  rm -rf "$work"
+}

@@ -84,7 +84,7 @@ Result<std::size_t> SimTransport::write_file(const File& file, std::uint64_t off
   return write({&piece, 1}, false);
 }
 
-bool SimTransport::drained() const noexcept { return connection_.referred_pieces == 0; }
+std::size_t SimTransport::undrained() const noexcept { return connection_.referred; }
 
 void SimTransport::set_interest(bool read, bool write) noexcept {
   connection_.want_read = read;

@@ -115,6 +115,7 @@ void Connection::go_idle() noexcept {
   used_ = true;
   state_ = State::idle;
   transport_->set_interest(true, false);
+  transport_->set_idle();
   set_deadline(server_->limits().keep_alive_timeout);
   server_->now_idle(*this);
 }

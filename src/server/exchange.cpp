@@ -56,6 +56,7 @@ void Exchange::assign(Connection& connection) noexcept {
   connection.clear_deadline();
   filled_ = start_ = consumed_ = 0;
   out_size_ = out_sent_ = 0;
+  tail_sent_ = kNothingOfOurs;
   pending_ = suffix_ = {};
   may_read_ = true;
   gone_ = false;

@@ -147,6 +147,7 @@ class Exchange final : public ListHook, private Strand::Owner {
 
   /// Where a response's body comes from while it is sent.
   enum class Sending : std::uint8_t { nothing, generator, source };
+  static constexpr std::uint32_t kNothingOfOurs = UINT32_MAX;
 
   Server* server_;
   Connection* connection_ = nullptr;
@@ -171,10 +172,11 @@ class Exchange final : public ListHook, private Strand::Owner {
   std::uint32_t consumed_ = 0;    // of head_, already used
   std::uint32_t out_size_ = 0;    // bytes in out_
   std::uint32_t out_sent_ = 0;    // of them, already sent
+  std::uint32_t tail_sent_ = 0;   // of the connection's tail, behind the last byte of ours that is under way
   Error error_ = Error::none;
+  Waiting waiting_ = Waiting::nothing;
   std::uint16_t turn_ = 0;  // requests of this connection since it was assigned
   int refusal_ = 0;         // the status that a request is refused with before it is routed
-  Waiting waiting_ = Waiting::nothing;
   Sending sending_ = Sending::nothing;
   bool may_read_ = false;     // more of a head, before the next event
   bool gone_ = false;         // the client went, or can't be answered as promised

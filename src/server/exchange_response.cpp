@@ -278,10 +278,14 @@ Error Exchange::try_flush() noexcept {
     left -= of_pending;
     const std::size_t of_suffix = std::min(left, suffix_.size());
     suffix_.remove_prefix(of_suffix);
-    tail.remove_prefix(left - of_suffix);
+    left -= of_suffix;
+    tail.remove_prefix(left);
+    tail_sent_ = static_cast<std::uint32_t>(left);
   }
-  if (!connection_->transport().drained()) return Error::would_block;
+  // What was sent of the tail behind them lies elsewhere: the buffer need not wait for that.
+  if (connection_->transport().undrained() > tail_sent_) return Error::would_block;
   out_size_ = out_sent_ = 0;
+  tail_sent_ = kNothingOfOurs;
   return Error::none;
 }
 

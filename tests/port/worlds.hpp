@@ -1,13 +1,16 @@
 #pragma once
-// The two systems that the conformance tests run on, with clients of the same shape.
+// The systems that the conformance tests run on, with clients of the same shape. tests/lwip has another one.
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -23,14 +26,12 @@ namespace microdot_test {
 using namespace microdot;
 using namespace std::chrono_literals;
 
-/// A plain socket on the loopback.
+/// A plain socket.
 class SocketClient {
  public:
+  /// Connected to the loopback.
   SocketClient(std::uint16_t port, bool v6 = false, int receive_buffer = 0) {
-    fd_ = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (receive_buffer != 0) setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    const int one = 1;
-    setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    open(v6 ? AF_INET6 : AF_INET, receive_buffer);
     sockaddr_in v4{};
     v4.sin_family = AF_INET;
     v4.sin_port = htons(port);
@@ -44,15 +45,37 @@ class SocketClient {
     refused_ = result != 0;
     fcntl(fd_, F_SETFL, O_NONBLOCK);
   }
+  /// On its way to a server that this thread has to drive: until `connected`.
+  SocketClient(const char* address, std::uint16_t port, int receive_buffer) {
+    open(AF_INET, receive_buffer);
+    fcntl(fd_, F_SETFL, O_NONBLOCK);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    inet_pton(AF_INET, address, &to.sin_addr);
+    refused_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0 && errno != EINPROGRESS;
+  }
   SocketClient(SocketClient&& other) noexcept
       : fd_(std::exchange(other.fd_, -1)), received_(std::move(other.received_)), refused_(other.refused_) {}
   ~SocketClient() {
     if (fd_ >= 0) ::close(fd_);
   }
 
-  void send(std::string_view bytes) {
-    if (::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0 && (errno == EPIPE || errno == ECONNRESET))
-      reset_ = true;
+  /// Whether it is settled if it could connect.
+  bool connected() {
+    pollfd ready{fd_, POLLOUT, 0};
+    if (refused_ || ::poll(&ready, 1, 0) == 0) return refused_;
+    int error = 0;
+    socklen_t length = sizeof error;
+    getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &length);
+    refused_ = error != 0;
+    return true;
+  }
+  /// How many bytes were sent; the rest finds no room now.
+  std::size_t send(std::string_view bytes) {
+    const ssize_t size = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (size < 0 && (errno == EPIPE || errno == ECONNRESET)) reset_ = true;
+    return size < 0 ? 0 : static_cast<std::size_t>(size);
   }
   void shutdown_write() { shutdown(fd_, SHUT_WR); }
   void close() {
@@ -87,6 +110,12 @@ class SocketClient {
   }
 
  private:
+  void open(int family, int receive_buffer) {
+    fd_ = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (receive_buffer != 0) setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    const int one = 1;
+    setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  }
   void pump() {
     char buffer[65536];
     while (reading_ && fd_ >= 0 && !ended_ && !reset_) {
@@ -103,7 +132,7 @@ class SocketClient {
     }
   }
 
-  int fd_;
+  int fd_ = -1;
   std::string received_;
   bool refused_ = false;
   bool reading_ = true;
@@ -111,10 +140,26 @@ class SocketClient {
   bool reset_ = false;
 };
 
+/// A world is a port and clients of its network. What the tests have to know of it:
 struct LinuxWorld {
   using Client = SocketClient;
+  static constexpr const char* kName = "linux";
+  static constexpr const char* kHost = "127.0.0.1";           // where to listen
+  static constexpr const char* kClientAddress = "127.0.0.1";  // where clients are
+  static constexpr std::size_t kConnections = 100;            // so many at once, at least
+  static constexpr bool kThreads = true;  // time passes by itself, other threads are there
+  static constexpr bool kExitSignals = true;
 
   Port& port() { return system_port(); }
+  void raise_exit_signal() { raise(SIGTERM); }
+  /// What connections have taken and not given back.
+  std::size_t in_use() {
+    std::size_t count = 0;
+    DIR* const descriptors = opendir("/proc/self/fd");
+    while (readdir(descriptors) != nullptr) ++count;
+    closedir(descriptors);
+    return count;
+  }
   Client connect(std::uint16_t number) { return Client(number); }
   /// A client whose peer can send a few kilobytes only until it reads.
   Client connect_narrow(std::uint16_t number) {
@@ -128,7 +173,10 @@ struct LinuxWorld {
 class SimulatedClient {
  public:
   explicit SimulatedClient(SimClient client) : client_(std::move(client)) {}
-  void send(std::string_view bytes) { client_.send(bytes); }
+  std::size_t send(std::string_view bytes) {
+    client_.send(bytes);
+    return bytes.size();
+  }
   void shutdown_write() { client_.shutdown_write(); }
   void close() { client_.close(); }
   void reset() { client_.reset(); }
@@ -154,9 +202,17 @@ class SimulatedClient {
 
 struct SimWorld {
   using Client = SimulatedClient;
+  static constexpr const char* kName = "sim";
+  static constexpr const char* kHost = "127.0.0.1";
+  static constexpr const char* kClientAddress = "127.0.0.1";
+  static constexpr std::size_t kConnections = 100;
+  static constexpr bool kThreads = false;
+  static constexpr bool kExitSignals = true;
 
   explicit SimWorld(const SimOptions& options = {}) : sim(options) {}
   Port& port() { return sim; }
+  void raise_exit_signal() { sim.raise_exit_signal(); }
+  std::size_t in_use() { return sim.open_transports(); }
   Client connect(std::uint16_t number) { return Client(sim.connect(number)); }
   Client connect_narrow(std::uint16_t number) {
     Client client(sim.connect(number));
@@ -170,6 +226,8 @@ struct SimWorld {
 
 /// The simulator in the manner of lwIP: written bytes are referred to until they have arrived.
 struct ReferringSimWorld : SimWorld {
+  static constexpr const char* kName = "sim_referring";
+
   ReferringSimWorld() : SimWorld({.latency = 1ms, .refers_to_written_bytes = true}) {}
 };
 

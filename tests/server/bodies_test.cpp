@@ -103,6 +103,25 @@ TEST_F(Bodies, OfTenMegabytesReachSlowReadersWholeAndInOrder) {
   }
 }
 
+TEST_F(Bodies, AnExchangeWaitsForItsOwnBytesAndNotForTheTailBehindThem) {
+  // The head arrives at once, what follows it only after an hour.
+  struct Faults final : SimFaults {
+    Duration delay(unsigned connection, SimDirection direction) noexcept override {
+      if (direction != SimDirection::to_client || connection != 0) return Duration{0};
+      return pieces++ == 0 ? Duration{0} : Duration(1h);
+    }
+    int pieces = 0;
+  } faults;
+  SimServer server(app_, {.receive_window = 4000, .refers_to_written_bytes = true, .faults = &faults});
+  SimClient client = server.send(get("/medium"));
+  ASSERT_GT(client.received().size(), 0U);
+  ASSERT_EQ(body_of(client.received()), "") << "the head alone, or this tests nothing";
+  client.consume(client.received().size());
+  server.settle();
+  EXPECT_EQ(server.stats().exchanges, 0U);
+  EXPECT_EQ(body_of(server.exchange(get("/"))), "Hello") << "the only exchange serves another one meanwhile";
+}
+
 TEST_F(Bodies, StaticBytesAndFilesAreSentWithoutAnExchange) {
   for (const std::string path : {"/medium", "/medium-file"}) {
     SimServer server(app_);

@@ -97,12 +97,19 @@ class Transport {
     return Error::unsupported;
   }
 
+  /// How many of the bytes that were taken last may still be referred to by the transport: it lets go of them
+  /// in order.
+  virtual std::size_t undrained() const noexcept { return 0; }
   /// No byte given to `write` is still referred to by the transport.
-  virtual bool drained() const noexcept { return true; }
+  bool drained() const noexcept { return undrained() == 0; }
 
   /// Which events are wanted. Read is on and write is off after `accept`. Cheap: a port may leave an interest
   /// armed until the unwanted event comes.
   virtual void set_interest(bool read, bool write) noexcept = 0;
+
+  /// Nothing is in flight, until the peer's next bytes: a system that runs out of connections may give this
+  /// one up for a newcomer (then `on_gone` comes). Those that wait longest go first.
+  virtual void set_idle() noexcept {}
 
   /// Sends FIN after what was written; reading goes on.
   virtual void shutdown_write() noexcept = 0;

@@ -1,0 +1,15 @@
+# lwIP with its port for microdot, compiled together: lwIP's options decide about the sizes of both.
+
+# microdot_add_lwip(<target> <folder>): a static library with lwIP's core (TCP over IPv4, DHCP, Ethernet) and
+# ports/lwip. <folder> holds the lwipopts.h. Needs the language C and MICRODOT_LWIP_DIR.
+function(microdot_add_lwip target folder)
+  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/ports/lwip/*.cpp")
+  set(lwip "${MICRODOT_LWIP_DIR}/src")
+  file(GLOB lwip_sources "${lwip}/core/*.c" "${lwip}/core/ipv4/*.c" "${lwip}/core/ipv6/*.c")
+  add_library(${target} STATIC ${sources} ${lwip_sources} "${lwip}/netif/ethernet.c")
+  target_include_directories(${target} SYSTEM PUBLIC "${lwip}/include")
+  target_include_directories(${target} PUBLIC "${folder}" "${PROJECT_SOURCE_DIR}/ports/lwip" "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${target} PUBLIC ${MICRODOT_CORE})
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${MICRODOT_WARNINGS}>")
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF UNITY_BUILD OFF)
+endfunction()

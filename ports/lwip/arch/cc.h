@@ -1,0 +1,25 @@
+/* What lwIP asks of the compiler and the system (its arch/cc.h); plain C. */
+#ifndef MICRODOT_LWIP_ARCH_CC_H
+#define MICRODOT_LWIP_ARCH_CC_H
+
+#include <stdint.h>
+#include <sys/types.h> /* ssize_t */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+/* From the board's entropy. */
+uint32_t microdot_lwip_random(void);
+/* Writes the message into the board's log and ends the program. */
+void microdot_lwip_assert(const char* message);
+#ifdef __cplusplus
+}
+#endif
+
+#define LWIP_NO_UNISTD_H 1
+#define LWIP_TIMEVAL_PRIVATE 0
+#define LWIP_PLATFORM_DIAG(arguments)
+#define LWIP_PLATFORM_ASSERT(message) microdot_lwip_assert(message)
+#define LWIP_RAND() microdot_lwip_random()
+
+#endif
