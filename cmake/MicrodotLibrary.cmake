@@ -1,14 +1,27 @@
-# The core library: every source below src/ except the optional extensions, and the ports of this system.
+# The core library: every source below src/ except the optional extensions, and the port of this system.
 
 find_package(Threads REQUIRED)
 
 file(GLOB_RECURSE MICRODOT_SOURCES CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}"
      "${PROJECT_SOURCE_DIR}/src/*.cpp" "${PROJECT_SOURCE_DIR}/ports/sim/*.cpp")
-if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}"
-       "${PROJECT_SOURCE_DIR}/ports/linux/*.cpp")
+if(MICRODOT_PORT STREQUAL "AUTO")
+  if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    set(port linux)
+  elseif(UNIX)
+    set(port posix)
+  else()
+    set(port none)
+  endif()
+else()
+  set(port "${MICRODOT_PORT}")
+endif()
+if(NOT port STREQUAL "none")
+  file(GLOB sources CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}"
+       "${PROJECT_SOURCE_DIR}/ports/common/*.cpp" "${PROJECT_SOURCE_DIR}/ports/${port}/*.cpp")
+  list(FILTER sources EXCLUDE REGEX "esp_idf")  # for devices: see cmake/MicrodotEspIdf.cmake
   list(APPEND MICRODOT_SOURCES ${sources})
 endif()
+set(MICRODOT_PORT_USED "${port}")
 list(FILTER MICRODOT_SOURCES EXCLUDE REGEX "^src/ext/(re2|json)")
 if(NOT MICRODOT_SOURCES)
   file(WRITE "${PROJECT_BINARY_DIR}/empty.cpp" "")
