@@ -21,6 +21,17 @@ constexpr std::size_t kCopyBytes = TCP_MSS;
 // In ticks of half a second: how long bytes are waited for after `close` while none arrives.
 constexpr std::uint8_t kClosePatience = 20;
 
+// Segments that are kept from data, so that connections can be opened and closed meanwhile.
+constexpr std::size_t kFreeSegments = 4;
+static_assert(MEMP_NUM_TCP_SEG >= 2 * kFreeSegments);
+
+/// How many more bytes can be under way, in whole segments, whatever connection they are of.
+std::size_t segments_left(std::size_t segment_bytes) noexcept {
+  const stats_mem& segments = *lwip_stats.memp[MEMP_TCP_SEG];
+  const std::size_t left = segments.avail - segments.used;
+  return left <= kFreeSegments ? 0 : (left - kFreeSegments) * segment_bytes;
+}
+
 bool heap_has_room(std::size_t size) noexcept {
   return lwip_stats.mem.used + size <= lwip_stats.mem.avail / 2;
 }
@@ -203,8 +214,11 @@ std::size_t LwipTransport::write_piece(const char* data, std::size_t size, std::
       put(kBlocked, true);
       break;
     }
+    const std::size_t left = segments_left(tcp_mss(pcb_));
+    if (part > left) part = static_cast<std::uint16_t>(left);
     const auto more = static_cast<std::uint8_t>(part < size - taken ? TCP_WRITE_FLAG_MORE : 0);
-    err_t error = tcp_write(pcb_, data + taken, part, flags | more);
+    err_t error = ERR_MEM;
+    if (part != 0) error = tcp_write(pcb_, data + taken, part, flags | more);
     if (error == ERR_MEM && part > tcp_mss(pcb_)) {  // it takes all or nothing: one segment, then
       part = tcp_mss(pcb_);
       error = tcp_write(pcb_, data + taken, part, flags | TCP_WRITE_FLAG_MORE);
@@ -241,6 +255,11 @@ Result<std::size_t> LwipTransport::write(std::span<const ConstBuffer> pieces, bo
   if (!has(kCorked)) tcp_output(pcb_);
   if (taken == 0 && offered != 0) return Error::would_block;
   return taken;
+}
+
+std::size_t LwipTransport::undrained() const noexcept {
+  // From the last one taken on, be it copied or not.
+  return referred_ != 0 ? std::size_t{TCP_SND_BUF} - tcp_sndbuf(pcb_) : 0;
 }
 
 void LwipTransport::flush() noexcept {

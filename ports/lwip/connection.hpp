@@ -88,7 +88,7 @@ class LwipTransport final : public Transport, public LwipEnd {
 
   Result<std::size_t> read(std::span<char> buffer) noexcept override;
   Result<std::size_t> write(std::span<const ConstBuffer> pieces, bool more) noexcept override;
-  std::size_t undrained() const noexcept override { return referred_; }
+  std::size_t undrained() const noexcept override;
   void set_interest(bool read, bool write) noexcept override;
   void set_idle() noexcept override;
   void shutdown_write() noexcept override;

@@ -60,6 +60,9 @@ TEST_F(Lwip, ANewcomerTakesThePlaceOfWhoIsIdleLongest) {
   Peer second;
   const SocketClient other = connect(second);
   EXPECT_EQ(peers[7].gone, 1);
+  SocketClient third(kLwipAddress, acceptor_.number(), 0);
+  poll_on(port_);
+  EXPECT_FALSE(third.connected()) << "nobody is idle any more";
   int gone = 0;
   for (Peer& peer : peers) gone += peer.gone;
   EXPECT_EQ(gone, 2) << "nobody else had to go";
@@ -70,7 +73,12 @@ TEST_F(Lwip, ANewcomerTakesThePlaceOfWhoIsIdleLongest) {
 TEST_F(Lwip, NobodyInFlightGoesForANewcomer) {
   std::vector<Peer> peers(MEMP_NUM_TCP_PCB);
   std::vector<SocketClient> clients;
-  for (Peer& peer : peers) clients.push_back(connect(peer));
+  for (Peer& peer : peers) {
+    clients.push_back(connect(peer));
+    EXPECT_TRUE(peer.write("one piece of a stream"));  // that has arrived, and the next one takes a while
+    EXPECT_TRUE(poll_until(port_, [&] { return !clients.back().received().empty(); }));
+  }
+  for (int i = 0; i < 4; ++i) skip(50ms);
   SocketClient newcomer(kLwipAddress, acceptor_.number(), 0);
   poll_on(port_);
   EXPECT_FALSE(newcomer.connected()) << "it waits for the kernel to ask again";
@@ -97,6 +105,37 @@ TEST_F(Lwip, AnAnswerThatIsNotAcknowledgedKeepsItsPlace) {
   EXPECT_TRUE(poll_until(port_, [&] { return newcomer.connected(); }));
   EXPECT_EQ(peers[0].gone, 1) << "now it is really idle";
   for (Peer& peer : peers) peer.close(true);
+}
+
+TEST_F(Lwip, AConnectionThatIsOverForLwipIsNotTakenForAnother) {
+  Peer over;
+  SocketClient client = connect(over);
+  over.transport->shutdown_write();
+  client.shutdown_write();
+  ASSERT_TRUE(poll_until(port_, [&] { return over.readable > 0; }));
+  EXPECT_EQ(over.read(), "");
+  for (int i = 0; i < 20; ++i) skip(250ms);   // lwIP forgets it
+  std::vector<Peer> peers(MEMP_NUM_TCP_PCB);  // and has its block for one of these
+  std::vector<SocketClient> clients;
+  for (Peer& peer : peers) clients.push_back(connect(peer));
+  EXPECT_EQ(over.write("x").error(), Error::closed);
+  over.close(true);
+  poll_on(port_, 3);
+  for (std::size_t i = 0; i < peers.size(); ++i) {
+    EXPECT_FALSE(clients[i].was_reset()) << i;
+    peers[i].close(true);
+  }
+}
+
+TEST_F(Lwip, WhatIsKeptBackForMoreLeavesWithTheNextPoll) {
+  Peer peer;
+  SocketClient client = connect(peer);
+  const ConstBuffer piece{"promised more", 13};
+  EXPECT_EQ(peer.transport->write({&piece, 1}, true).value_or(0), 13u);
+  EXPECT_EQ(client.received(), "");
+  port_.poller().poll(0ms);
+  EXPECT_EQ(client.received(), "promised more");
+  peer.close(true);
 }
 
 TEST_F(Lwip, TheBacklogIsAsLongAsWasAsked) {
@@ -146,6 +185,19 @@ TEST_F(Lwip, SmallAnswersAreCopiedAndLargeOnesAreNot) {
   EXPECT_TRUE(poll_until(port_, [&] { return peer.transport->drained(); }));
   large.assign(large.size(), '?');
   EXPECT_TRUE(poll_until(port_, [&] { return client.received() == expected; }));
+  peer.close(true);
+}
+
+TEST_F(Lwip, WhatIsStillReferredToIsCountedFromTheLastByteTaken) {
+  Peer peer;
+  SocketClient client = connect(peer);
+  const std::string large(3000, 'l'), small(100, 's');
+  EXPECT_EQ(peer.write(large).value_or(0), large.size());
+  EXPECT_EQ(peer.transport->undrained(), large.size());
+  EXPECT_EQ(peer.write(small).value_or(0), small.size());
+  EXPECT_EQ(peer.transport->undrained(), large.size() + small.size())
+      << "the large one is behind the small one";
+  EXPECT_TRUE(poll_until(port_, [&] { return peer.transport->undrained() == 0; }));
   peer.close(true);
 }
 
@@ -212,6 +264,24 @@ TEST_F(Lwip, MemoryThatAnotherConnectionGivesBackIsTaken) {
   for (void* block : taken) mem_free(block);
   peer.close(true);
   other.close(true);
+}
+
+TEST_F(Lwip, DataLeavesSegmentsForNewcomers) {
+  std::vector<Peer> peers(MEMP_NUM_TCP_PCB - 1);
+  std::vector<SocketClient> clients;
+  for (Peer& peer : peers) clients.push_back(connect(peer));
+  LwipWorld::board().set_faults({.lost = 1000});  // nothing is acknowledged
+  const std::string text(kSendBufferBytes, 't');
+  std::size_t taken = 0;
+  for (Peer& peer : peers) taken += peer.write(text).value_or(0);
+  EXPECT_GE(taken, (MEMP_NUM_TCP_SEG - 8) * kSegmentBytes) << "nearly all were to be had";
+  LwipWorld::board().set_faults({});
+  Peer newcomer;
+  const TimePoint start = port_.clock().now();
+  SocketClient client = connect(newcomer);
+  EXPECT_LT(port_.clock().now() - start, 900ms) << "its SYN was answered at once";
+  for (Peer& peer : peers) peer.close(true);
+  newcomer.close(true);
 }
 
 TEST_F(Lwip, SingleBytesThatNobodyReadsDoNotTakeEveryFrame) {

@@ -19,6 +19,11 @@ using namespace microdot;
 inline constexpr const char* kKernelAddress = "10.79.0.1";
 inline constexpr const char* kLwipAddress = "10.79.0.2";
 
+// <netinet/tcp.h> has another TCP_MSS, and whoever includes it first gets that one.
+inline constexpr std::size_t kSegmentBytes = TCP_MSS;
+inline constexpr std::size_t kSendBufferBytes = TCP_SND_BUF;
+static_assert(kSegmentBytes == 1440);
+
 /// Puts this process into a network namespace of its own. False where it may not.
 bool enter_network_namespace();
 

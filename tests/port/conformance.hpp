@@ -193,6 +193,15 @@ TYPED_TEST(PortConformance, WritesPiecesInOrder) {
   this->close(peer);
 }
 
+TYPED_TEST(PortConformance, BytesThatNoneFollowAfterAllStillArrive) {
+  Peer peer;
+  auto client = this->connect(peer);
+  const ConstBuffer piece{"promised more", 13};
+  EXPECT_EQ(peer.transport->write({&piece, 1}, true).value_or(0), 13u);
+  EXPECT_TRUE(this->poll_until([&] { return client.received() == "promised more"; }));
+  this->close(peer);
+}
+
 TYPED_TEST(PortConformance, AHundredPiecesArriveWhole) {
   Peer peer;
   auto client = this->connect(peer);

@@ -1,7 +1,7 @@
 #pragma once
-/// What microdot needs of a system, as small interfaces that a port implements. Ports are: linux (epoll) and
-/// sim (a deterministic network with a virtual clock). A port includes nothing of microdot but base/ and
-/// port/.
+/// What microdot needs of a system, as small interfaces that a port implements. Ports are: linux (epoll),
+/// lwip (raw API, bare metal) and sim (a deterministic network with a virtual clock). A port includes nothing
+/// of microdot but base/ and port/.
 
 #include <cstddef>
 #include <cstdint>

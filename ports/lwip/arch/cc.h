@@ -18,6 +18,7 @@ void microdot_lwip_assert(const char* message);
 
 #define LWIP_NO_UNISTD_H 1
 #define LWIP_TIMEVAL_PRIVATE 0
+#define LWIP_DONT_PROVIDE_BYTEORDER_FUNCTIONS /* htonl and the like are the system's, where there is one */
 #define LWIP_PLATFORM_DIAG(arguments)
 #define LWIP_PLATFORM_ASSERT(message) microdot_lwip_assert(message)
 #define LWIP_RAND() microdot_lwip_random()
