@@ -1,4 +1,4 @@
-# The core library: every source below src/ except the optional extensions, and the ports of this system.
+# The core library: every source below src/ except the optional extensions, and the port of this system.
 
 if(NOT MICRODOT_BARE_METAL)
   find_package(Threads REQUIRED)
@@ -9,11 +9,26 @@ file(GLOB_RECURSE MICRODOT_SOURCES CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_
 if(MICRODOT_BARE_METAL)  # the port is the firmware's; tests run on hosts
   list(FILTER MICRODOT_SOURCES EXCLUDE REGEX "^(src/testing|ports/sim)/")
 endif()
-if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}"
-       "${PROJECT_SOURCE_DIR}/ports/linux/*.cpp")
+if(MICRODOT_BARE_METAL)
+  set(port none)
+elseif(MICRODOT_PORT STREQUAL "AUTO")
+  if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    set(port linux)
+  elseif(UNIX)
+    set(port posix)
+  else()
+    set(port none)
+  endif()
+else()
+  set(port "${MICRODOT_PORT}")
+endif()
+if(NOT port STREQUAL "none")
+  file(GLOB sources CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}"
+       "${PROJECT_SOURCE_DIR}/ports/common/*.cpp" "${PROJECT_SOURCE_DIR}/ports/${port}/*.cpp")
+  list(FILTER sources EXCLUDE REGEX "esp_idf")  # for devices: see cmake/MicrodotEspIdf.cmake
   list(APPEND MICRODOT_SOURCES ${sources})
 endif()
+set(MICRODOT_PORT_USED "${port}")
 list(FILTER MICRODOT_SOURCES EXCLUDE REGEX "^src/ext/(re2|json)")
 if(NOT MICRODOT_SOURCES)
   file(WRITE "${PROJECT_BINARY_DIR}/empty.cpp" "")

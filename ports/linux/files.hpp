@@ -36,14 +36,9 @@ class LinuxFiles final : public Files {
   /// The kept descriptor is of another directory than `root` names now.
   bool root_was_replaced(std::string_view root) const noexcept;
   int open_beneath(int root, const char* path) noexcept;
-  Result<File> adopt(int fd) noexcept;
 
   Root root_;
   bool openat2_missing_ = false;
 };
-
-/// Opens `path` beneath the directory `root` without openat2: the same result, or -1 with errno (EXDEV
-/// outside).
-int walk_beneath(int root, const char* path, int flags) noexcept;
 
 }  // namespace microdot::inline MICRODOT_ABI

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <ctime>
 
-#include "exit_signals.hpp"
+#include "ports/common/exit_signals.hpp"
 #include "sockets.hpp"
 
 namespace microdot::inline MICRODOT_ABI {

@@ -67,7 +67,4 @@ class LinuxPoller final : public Poller {
   unsigned signals_base_ = 0;    ///< The process's count when this watch began.
 };
 
-/// `errno` of a call on a connected socket: `would_block` or `closed`.
-Error stream_error(int number) noexcept;
-
 }  // namespace microdot::inline MICRODOT_ABI

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/random.h>
-#include <sys/uio.h>
 #include <unistd.h>
 #include <cerrno>
 #include <csignal>
@@ -13,6 +12,7 @@
 
 #include "files.hpp"
 #include "poller.hpp"
+#include "ports/common/stderr_log.hpp"
 #include "pressure.hpp"
 #include "sockets.hpp"
 
@@ -61,16 +61,6 @@ class LinuxEntropy final : public Entropy {
   }
 };
 
-class LinuxLog final : public Log {
- public:
-  void write(LogLevel, std::string_view line) noexcept override {
-    // One call, so that lines of several threads do not mix.
-    char end = '\n';
-    const iovec pieces[] = {{const_cast<char*>(line.data()), line.size()}, {&end, 1}};
-    [[maybe_unused]] const auto size = writev(STDERR_FILENO, pieces, 2);
-  }
-};
-
 class LinuxPort final : public Port {
  public:
   constexpr LinuxPort() noexcept = default;
@@ -104,7 +94,7 @@ class LinuxPort final : public Port {
   LinuxNetwork network_;
   LinuxFiles files_;
   LinuxEntropy entropy_;
-  LinuxLog log_;
+  StderrLog log_;
   LinuxPressure pressure_;
 };
 

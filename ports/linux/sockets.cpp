@@ -1,78 +1,21 @@
 #define _FILE_OFFSET_BITS 64  // sendfile beyond 2 GiB on 32-bit systems
 #include "sockets.hpp"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <algorithm>
-#include <cassert>
 #include <cerrno>
-#include <cstring>
 #include <new>
 
 #include "files.hpp"
+#include "ports/common/errors.hpp"
+#include "ports/common/sockets.hpp"
 
 namespace microdot::inline MICRODOT_ABI {
-namespace {
 
 static_assert(sizeof(LinuxTransport) <= kTransportBytes && alignof(LinuxTransport) <= alignof(void*));
 static_assert(sizeof(LinuxListener) <= kListenerBytes && alignof(LinuxListener) <= alignof(void*));
-
-Endpoint to_endpoint(const sockaddr_storage& address) noexcept {
-  Endpoint endpoint;
-  if (address.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-    endpoint.family = Endpoint::Family::ipv4;
-    endpoint.port = ntohs(v4.sin_port);
-    std::memcpy(endpoint.address.data(), &v4.sin_addr, 4);
-  } else if (address.ss_family == AF_INET6) {
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
-    endpoint.port = ntohs(v6.sin6_port);
-    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-      endpoint.family = Endpoint::Family::ipv4;
-      std::memcpy(endpoint.address.data(), v6.sin6_addr.s6_addr + 12, 4);
-    } else {
-      endpoint.family = Endpoint::Family::ipv6;
-      std::memcpy(endpoint.address.data(), v6.sin6_addr.s6_addr, 16);
-    }
-  }
-  return endpoint;
-}
-
-Error accept_error(int number) noexcept {
-  switch (number) {
-    case EAGAIN: return Error::would_block;
-    case EMFILE:
-    case ENFILE: return Error::no_descriptors;
-    case ENOBUFS:
-    case ENOMEM: return Error::no_memory;
-    case EACCES:
-    case EPERM: return Error::permission;
-    // Errors of the new connection: accept(2), "Error handling".
-    case ECONNABORTED:
-    case ECONNRESET:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-    case ENETDOWN:
-    case ENETUNREACH:
-    case ENONET:
-    case ENOPROTOOPT:
-    case EOPNOTSUPP:
-    case EPROTO:
-    case ETIMEDOUT: return Error::closed;
-    default: return Error::io;  // of the listener
-  }
-}
-
-}  // namespace
-
-Error stream_error(int number) noexcept {
-  // A caller's mistake is no network error, but a server has nothing better to do with it than to close.
-  assert(number != EBADF && number != EFAULT && number != ENOTSOCK && number != EINVAL);
-  return number == EAGAIN || number == EWOULDBLOCK ? Error::would_block : Error::closed;
-}
 
 // ---- Transport -------------------------------------------------------------------------------------
 
@@ -181,10 +124,7 @@ void LinuxTransport::shutdown_write() noexcept { shutdown(fd_, SHUT_WR); }
 
 bool LinuxTransport::close(bool abort) noexcept {
   if (!has(kGone)) poller_.remove(fd_, *this);
-  if (abort) {
-    const linger now{1, 0};
-    setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-  }
+  if (abort) reset_on_close(fd_);
   ::close(fd_);
   this->~LinuxTransport();
   return true;
@@ -201,14 +141,10 @@ Endpoint LinuxTransport::peer() const noexcept {
 // ---- Listener --------------------------------------------------------------------------------------
 
 Result<Transport*> LinuxListener::accept(void* storage, TransportEvents& events) noexcept {
-  sockaddr_storage address{};
-  socklen_t length = sizeof address;
-  int fd;
-  do {
-    fd = accept4(fd_, reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  } while (fd < 0 && errno == EINTR);
+  Endpoint peer;
+  const int fd = accept_connection(fd_, peer);
   if (fd < 0) return accept_error(errno);
-  auto* transport = ::new (storage) LinuxTransport(poller_, events, fd, to_endpoint(address));
+  auto* transport = ::new (storage) LinuxTransport(poller_, events, fd, peer);
   if (const auto added = poller_.add(fd, *transport, EPOLLIN); !added) {
     ::close(fd);
     transport->~LinuxTransport();
@@ -221,12 +157,7 @@ void LinuxListener::set_accepting(bool on) noexcept {
   if (std::exchange(accepting_, on) != on) poller_.modify(fd_, *this, on ? std::uint32_t{EPOLLIN} : 0);
 }
 
-Endpoint LinuxListener::local() const noexcept {
-  sockaddr_storage address{};
-  socklen_t length = sizeof address;
-  if (getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &length) != 0) return {};
-  return to_endpoint(address);
-}
+Endpoint LinuxListener::local() const noexcept { return local_address(fd_); }
 
 void LinuxListener::close() noexcept {
   poller_.remove(fd_, *this);

@@ -15,7 +15,7 @@
 #include <string_view>
 
 #include "fuzz.hpp"
-#include "ports/linux/files.hpp"
+#include "ports/common/walk_beneath.hpp"
 
 using namespace microdot;
 using fuzz::require;

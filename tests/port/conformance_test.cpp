@@ -1,10 +1,10 @@
 // The suite of every port, on those that need nothing but this system.
 
-#include "worlds.hpp"
+#include "posix_world.hpp"
 
 namespace microdot_test {
 namespace {
-using Worlds = testing::Types<LinuxWorld, SimWorld, ReferringSimWorld>;
+using Worlds = testing::Types<SystemWorld, PosixWorld, SimWorld, ReferringSimWorld>;
 }
 }  // namespace microdot_test
 

@@ -141,9 +141,10 @@ class SocketClient {
 };
 
 /// A world is a port and clients of its network. What the tests have to know of it:
-struct LinuxWorld {
+/// This one: the port of this build.
+struct SystemWorld {
   using Client = SocketClient;
-  static constexpr const char* kName = "linux";
+  static constexpr const char* kName = "system";
   static constexpr const char* kHost = "127.0.0.1";           // where to listen
   static constexpr const char* kClientAddress = "127.0.0.1";  // where clients are
   static constexpr std::size_t kConnections = 100;            // so many at once, at least

@@ -1,17 +1,25 @@
-#include <fcntl.h>
-#include <sys/stat.h>
+#include "walk_beneath.hpp"
+
 #include <unistd.h>
 #include <cerrno>
 #include <climits>
 #include <cstring>
-#include <string_view>
 
+#include "errors.hpp"
 #include "files.hpp"
 
 namespace microdot::inline MICRODOT_ABI {
 namespace {
 
 constexpr int kMaxLinks = 40;  // the kernel's own bound
+
+/// Of an `openat` with O_NOFOLLOW that met a symbolic link; with O_DIRECTORY, of a file, too.
+bool may_be_link(int number) noexcept {
+#ifdef EFTYPE
+  if (number == EFTYPE) return true;  // NetBSD
+#endif
+  return number == ELOOP || number == ENOTDIR || number == EMLINK;  // EMLINK: FreeBSD
+}
 
 /// Opens a path component by component. None is ever opened through a symbolic link: links are read and their
 /// targets walked in turn, so that nothing leaves the root even while it changes.
@@ -39,7 +47,7 @@ class Walk {
         if (fd >= 0 && last) return fd;
         if (fd >= 0) {
           if (!enter(fd, name)) return -1;
-        } else if (errno == ELOOP || errno == ENOTDIR) {
+        } else if (may_be_link(errno)) {
           if (!follow(name, last)) return -1;
         } else {
           return -1;
@@ -49,7 +57,7 @@ class Walk {
   }
 
  private:
-  static constexpr int kStep = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  static constexpr int kStep = kDirectoryFlags | O_NOFOLLOW;
 
   static int fail(int number) noexcept {
     errno = number;
@@ -142,6 +150,23 @@ class Walk {
 
 }  // namespace
 
+int open_plain(int directory, const char* path, int flags) noexcept {
+  int fd;
+  do {
+    fd = openat(directory, path, flags);
+  } while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
 int walk_beneath(int root, const char* path, int flags) noexcept { return Walk(root, flags).open(path); }
+
+Result<void> check_directory(std::string_view root) noexcept {
+  if (const Error error = PathText::check(root); error != Error::none) return error;
+  const PathText text(root);
+  const int fd = open_plain(AT_FDCWD, text.get(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return errno == ENOTDIR ? Error::not_found : open_error(errno);
+  close(fd);
+  return {};
+}
 
 }  // namespace microdot::inline MICRODOT_ABI
