@@ -1,19 +1,21 @@
 # microdot_embed: a folder of files as a part of the program, in read-only memory (flash on a device).
 #
-#   microdot_embed(<target> <directory>... NAME <name>
-#                  [URL <prefix>] [EXCLUDE <pattern>...] [NO_GZIP])
+#   microdot_embed(<target> <path>... NAME <name>
+#                  [URL <prefix>] [EXCLUDE <pattern>...] [NO_GZIP | GZIP_ONLY])
 #
 # <target>     An executable or library, made in the same CMakeLists.txt. It gets the file <name>.hpp to include,
 #              in which `<name>` is a microdot::EmbeddedFolder: app.static_files("/static", <name>).
-# <directory>  One or more; relative to the current source directory. All files below them are taken but hidden
-#              ones (.git; not .well-known). The same name in two of them is an error. Files that come or go are
-#              noticed by the next build, as are changes.
+# <path>       A directory: all files below it are taken but hidden ones (.git; not .well-known). Or a file, which
+#              has no directory in the folder. Relative to the current source directory. The same name twice is an
+#              error. Files that come or go are noticed by the next build, as are changes.
 # NAME         A C++ identifier.
 # URL          Where the folder will be served, "/static": `<name>.url("app.css")` is then
 #              "/static/app.css?v=…" with the start of the content's SHA-256. Without it "app.css?v=…".
-# EXCLUDE      Names to leave out, relative to the directory; * stands for anything, slashes too.
+# EXCLUDE      Names to leave out, relative to their directory; * stands for anything, slashes too.
 # NO_GZIP      No compressed variants. Otherwise each file of a type that shrinks (text, JSON, SVG …) gets one
 #              beside it, name.gz, if that saves a tenth.
+# GZIP_ONLY    Only the variant where there is one: saves flash, and is of no use to clients without gzip. All
+#              browsers have it.
 #
 # The same content gives the same program, whenever and wherever it is built. CMake itself does the work, when the
 # program is built: it is there in any build, and has hashes and gzip.
@@ -21,7 +23,7 @@
 set(MICRODOT_EMBED_SCRIPT "${CMAKE_CURRENT_LIST_FILE}")
 
 function(microdot_embed target)
-  cmake_parse_arguments(PARSE_ARGV 1 embed "NO_GZIP" "NAME;URL" "EXCLUDE")
+  cmake_parse_arguments(PARSE_ARGV 1 embed "NO_GZIP;GZIP_ONLY" "NAME;URL" "EXCLUDE")
   set(what "microdot_embed(${target}):")
   if(NOT TARGET ${target})
     message(FATAL_ERROR "${what} there is no such target")
@@ -38,8 +40,11 @@ function(microdot_embed target)
   if(NOT "${embed_URL}" MATCHES "^(/[A-Za-z0-9._~@+,=-]+)*$")
     message(FATAL_ERROR "${what} URL must be like /static, not \"${embed_URL}\"")
   endif()
+  if(embed_NO_GZIP AND embed_GZIP_ONLY)
+    message(FATAL_ERROR "${what} NO_GZIP or GZIP_ONLY?")
+  endif()
   if(NOT embed_UNPARSED_ARGUMENTS)
-    message(FATAL_ERROR "${what} which directory?")
+    message(FATAL_ERROR "${what} which directory is to be embedded?")
   endif()
   get_target_property(embedded ${target} MICRODOT_EMBEDDED)
   if(embed_NAME IN_LIST embedded)
@@ -49,11 +54,11 @@ function(microdot_embed target)
 
   set(names "")
   set(files "")
-  foreach(directory IN LISTS embed_UNPARSED_ARGUMENTS)
-    microdot_embed_list("${what}" "${directory}" "${embed_EXCLUDE}" found paths)
+  foreach(path IN LISTS embed_UNPARSED_ARGUMENTS)
+    microdot_embed_list("${what}" "${path}" "${embed_EXCLUDE}" found paths)
     foreach(name IN LISTS found)
       if(name IN_LIST names)
-        message(FATAL_ERROR "${what} more than one directory has a file \"${name}\"")
+        message(FATAL_ERROR "${what} there is more than one file \"${name}\"")
       endif()
     endforeach()
     list(APPEND names ${found})
@@ -64,7 +69,7 @@ function(microdot_embed target)
   set(list "${folder}/${embed_NAME}.cmake")
   # Written only if something of it has changed.
   file(CONFIGURE OUTPUT "${list}" CONTENT "set(name [[@embed_NAME@]])\nset(url [[@embed_URL@]])\n\
-set(no_gzip @embed_NO_GZIP@)\nset(names [[@names@]])\nset(files [[@files@]])\n" @ONLY)
+set(no_gzip @embed_NO_GZIP@)\nset(gzip_only @embed_GZIP_ONLY@)\nset(names [[@names@]])\nset(files [[@files@]])\n" @ONLY)
   set(outputs "${folder}/${embed_NAME}.cpp" "${folder}/${embed_NAME}.hpp")
   add_custom_command(OUTPUT ${outputs}
     COMMAND "${CMAKE_COMMAND}" "-DMICRODOT_EMBED_LIST=${list}" -P "${MICRODOT_EMBED_SCRIPT}"
@@ -80,13 +85,17 @@ set(no_gzip @embed_NO_GZIP@)\nset(names [[@names@]])\nset(files [[@files@]])\n" 
   endif()
 endfunction()
 
-# The names below <directory> that are to be embedded, and where they are.
-function(microdot_embed_list what directory exclude names_out paths_out)
-  cmake_path(ABSOLUTE_PATH directory BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}" NORMALIZE)
-  if(NOT IS_DIRECTORY "${directory}")
-    message(FATAL_ERROR "${what} there is no directory \"${directory}\"")
+# The names that are to be embedded of a directory or a file, and where they are.
+function(microdot_embed_list what path exclude names_out paths_out)
+  cmake_path(ABSOLUTE_PATH path BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}" NORMALIZE OUTPUT_VARIABLE directory)
+  if(IS_DIRECTORY "${directory}")
+    file(GLOB_RECURSE found LIST_DIRECTORIES false CONFIGURE_DEPENDS RELATIVE "${directory}" "${directory}/*")
+  elseif(EXISTS "${directory}")
+    cmake_path(GET directory FILENAME found)
+    cmake_path(GET directory PARENT_PATH directory)
+  else()
+    message(FATAL_ERROR "${what} there is no directory or file \"${directory}\"")
   endif()
-  file(GLOB_RECURSE found LIST_DIRECTORIES false CONFIGURE_DEPENDS RELATIVE "${directory}" "${directory}/*")
   set(excluded "^$")
   foreach(pattern IN LISTS exclude)
     string(REGEX REPLACE "([][+.?^$(){}|\\\\])" "\\\\\\1" pattern "${pattern}")
@@ -131,6 +140,8 @@ set(ENV{SOURCE_DATE_EPOCH} 0)  # no time in what gzip writes
 set(all ${names})
 foreach(file_name path IN ZIP_LISTS names files)
   set("path_of_${file_name}" "${path}")
+  file(SHA256 "${path}" hash)
+  string(SUBSTRING "${hash}" 0 8 "version_${file_name}")
   string(TOLOWER "${file_name}" lower)
   if(no_gzip OR NOT lower MATCHES "${shrinks}" OR "${file_name}.gz" IN_LIST names)
     continue()
@@ -142,7 +153,10 @@ foreach(file_name path IN ZIP_LISTS names files)
   file(SIZE "${path}" size)
   file(SIZE "${packed}" packed_size)
   math(EXPR saved "${size} * 9 - ${packed_size} * 10")
-  if(saved GREATER_EQUAL 0)
+  if(saved GREATER_EQUAL 0 AND gzip_only)
+    set("path_of_${file_name}" "${packed}")
+    set("gzip_${file_name}" ", true")
+  elseif(saved GREATER_EQUAL 0)
     list(APPEND all "${file_name}.gz")
     set("path_of_${file_name}.gz" "${packed}")
   endif()
@@ -161,16 +175,15 @@ foreach(file_name IN LISTS all)
   file(SHA256 "${path}" hash)
   file(SIZE "${path}" size)
   string(SUBSTRING "${hash}" 0 16 tag)
-  string(SUBSTRING "${hash}" 0 8 version)
   set(file_url "")
   if(file_name IN_LIST names)
-    set(file_url "${file_name}?v=${version}")
+    set(file_url "${file_name}?v=${version_${file_name}}")
     if(url)
       string(PREPEND file_url "${url}/")
     endif()
   endif()
   string(APPEND table
-    "    {\"${file_name}\", \"${file_url}\", \"\\\"${tag}\\\"\", {file_${number}, ${size}}},\n")
+    "    {\"${file_name}\", \"${file_url}\", \"\\\"${tag}\\\"\", {file_${number}, ${size}}${gzip_${file_name}}},\n")
   math(EXPR room "${size} + 1")  # a string literal brings its zero
   string(APPEND hpp "extern const char file_${number}[${room}];\n")
 

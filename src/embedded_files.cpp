@@ -23,6 +23,7 @@ class EmbeddedFiles final : public Files {
     return {content.data(), content.size()};
   }
   std::string_view etag(Handle handle) noexcept override { return entry(handle).etag; }
+  std::string_view encoding(Handle handle) noexcept override { return entry(handle).gzip ? "gzip" : ""; }
   void close(Handle) noexcept override {}
 
  private:

@@ -379,8 +379,9 @@ Response answer(Response& wanted, const FileRequest& asked, Request& request, Er
   if (!file) return refuse(asked, failure);
 
   add_content_type(wanted, representation.type, representation.by_extension);
-  const std::string_view coding =
-      encoding == Encoding::identity ? asked.options.compressed.name : to_string(encoding);
+  std::string_view coding = file->encoding();
+  if (coding.empty())
+    coding = encoding == Encoding::identity ? asked.options.compressed.name : to_string(encoding);
   add_unless_set(wanted, "Content-Encoding", coding);
   if (representation.has_variants) wanted.add_header("Vary", "Accept-Encoding");
 

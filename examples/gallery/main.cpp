@@ -10,6 +10,7 @@
 #include <microdot/microdot.hpp>
 
 #include "../arguments.hpp"
+#include "gallery_assets.hpp"  // made by assets.cmake: ./static as a part of the program
 
 using namespace microdot;
 using namespace std::chrono_literals;
@@ -18,7 +19,7 @@ namespace {
 
 struct Options {
   ServerOptions server{.host = "127.0.0.1", .port = 5000};
-  std::string_view root = MICRODOT_EXAMPLE_DIR "/static";
+  FileRoot root;        // none: the example's folder, or on a device what is embedded
   bool device = false;  // as little memory as a microcontroller has: 12 connections, 3 requests at a time
 };
 
@@ -54,7 +55,7 @@ Task<> read_sensor(Sensor& sensor) {
   }
 }
 
-void add_routes(App& app, Sensor& sensor, std::string_view root) {
+void add_routes(App& app, Sensor& sensor, FileRoot root) {
   // The page is asked for each time; what it names has versioned URLs and is kept for a year.
   app.get("/", [root](Request&) {
     Response page = send_file("index.html", {.root = root});
@@ -119,6 +120,10 @@ bool parse(int argc, char** argv, Options& options) {
 int main(int argc, char** argv) {
   Options options;
   if (!parse(argc, argv, options)) return 2;
+#if MICRODOT_HOSTED
+  if (options.root.empty() && !options.device) options.root = MICRODOT_EXAMPLE_DIR "/static";
+#endif
+  if (options.root.empty()) options.root = gallery_assets;
   if (options.device) {
     // A part of the program, not of the heap.
     static StaticApp<kDevice> app;

@@ -24,6 +24,7 @@ struct EmbeddedFile {
   std::string_view url;   ///< With its version: "/static/images/1.png?v=3f2a9c01"; "" for made variants.
   std::string_view etag;  ///< Strong, of the content, with its quotes.
   std::string_view content;
+  bool gzip = false;  ///< The content is compressed, and there is no other.
 };
 
 /// A folder of files in the program's memory. A constant: it needs neither RAM nor a constructor that runs.
