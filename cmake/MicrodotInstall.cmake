@@ -38,6 +38,7 @@ install(FILES
   "${PROJECT_BINARY_DIR}/microdotConfig.cmake"
   "${PROJECT_BINARY_DIR}/microdotConfigVersion.cmake"
   cmake/FindRE2.cmake
+  cmake/MicrodotEmbed.cmake
   DESTINATION "${MICRODOT_PACKAGE_DIR}")
 
 # ---- pkg-config ------------------------------------------------------------------------------------

@@ -160,7 +160,7 @@ Response redirect(std::string_view url, int status) noexcept {
 
 Response send_file(std::string_view path, const SendFileOptions& options) noexcept {
   // One block for the request and copies of its texts.
-  const std::string_view texts[] = {path, options.root, options.content_type, options.compressed.name};
+  const std::string_view texts[] = {path, options.root.path(), options.content_type, options.compressed.name};
   std::size_t size = sizeof(detail::FileRequest);
   for (const std::string_view text : texts) size += text.size();
   void* memory = current_arena().allocate(size);
@@ -171,13 +171,14 @@ Response send_file(std::string_view path, const SendFileOptions& options) noexce
   }
   auto* request = ::new (memory) detail::FileRequest{path, options};
   char* at = reinterpret_cast<char*>(request + 1);
-  std::string_view* const copies[] = {&request->path, &request->options.root, &request->options.content_type,
-                                      &request->options.compressed.name};
-  for (std::string_view* copy : copies) {
-    if (!copy->empty()) std::memcpy(at, copy->data(), copy->size());
-    *copy = {at, copy->size()};
-    at += copy->size();
-  }
+  const auto copy = [&at](std::string_view text) noexcept {
+    if (!text.empty()) std::memcpy(at, text.data(), text.size());
+    return std::string_view(std::exchange(at, at + text.size()), text.size());
+  };
+  request->path = copy(path);
+  request->options.root = options.root.with_path(copy(options.root.path()));
+  request->options.content_type = copy(options.content_type);
+  request->options.compressed.name = copy(options.compressed.name);
   Response response(request);
   response.status_code = options.status_code;
   return response;

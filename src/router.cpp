@@ -98,7 +98,7 @@ void Router::add_route(std::string_view pattern, bool copy_pattern, const char* 
   last_route_ = &entry->next;
 }
 
-void Router::static_files(RoutePrefix prefix, std::string_view root, const StaticFilesOptions& options) {
+void Router::static_files(RoutePrefix prefix, FileRoot root, const StaticFilesOptions& options) {
   if (prefix.error() != nullptr && error_.reason == nullptr) error_ = {prefix.text(), prefix.error()};
   void* entry_memory = registry_.allocate(sizeof(RouteEntry));
   void* directory_memory = registry_.allocate(sizeof(detail::StaticDirectory));
@@ -106,7 +106,8 @@ void Router::static_files(RoutePrefix prefix, std::string_view root, const Stati
   auto* entry = ::new (entry_memory) RouteEntry;
   entry->pattern = prefix.is_runtime() ? keep(prefix.text()) : prefix.text();
   entry->methods = Method::get;
-  entry->directory = ::new (directory_memory) detail::StaticDirectory{keep(root), options};
+  entry->directory =
+      ::new (directory_memory) detail::StaticDirectory{root.with_path(keep(root.path())), options};
   *last_route_ = entry;
   last_route_ = &entry->next;
 }
@@ -164,9 +165,10 @@ RegistrationError Router::prepare(Files& files, std::size_t depth) noexcept {
     if (entry->handler != nullptr) {
       if (const char* reason = entry->regex.compile(entry->pattern)) return {entry->pattern, reason};
     }
-    if (entry->directory != nullptr) {
-      const Result<void> root = files.check_root(entry->directory->root);
-      if (!root) return {entry->directory->root, to_string(root.error()).data()};
+    if (entry->directory != nullptr && entry->directory->root.folder() == nullptr) {
+      const std::string_view path = entry->directory->root.path();
+      const Result<void> root = files.check_root(path);
+      if (!root) return {path, to_string(root.error()).data()};
     }
     if (entry->mounted != nullptr) {
       if (depth + 1 >= detail::kMaxMountDepth) {

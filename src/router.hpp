@@ -12,7 +12,7 @@ namespace microdot::inline MICRODOT_ABI::detail {
 
 /// A directory that `static_files` serves.
 struct StaticDirectory {
-  std::string_view root;
+  FileRoot root;
   StaticFilesOptions options;
 };
 

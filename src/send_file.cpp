@@ -53,7 +53,10 @@ class ArenaText {
   std::size_t size_ = 0;
 };
 
-Files& files() noexcept { return Loop::current().port().files(); }
+Result<File> open(const FileRoot& root, std::string_view path) noexcept {
+  if (root.folder() != nullptr) return root.folder()->open(path);
+  return Loop::current().port().files().open(root.path(), path);
+}
 
 int status_of(Error error) noexcept {
   switch (error) {
@@ -72,7 +75,8 @@ Response refuse(const FileRequest& asked, Error error) noexcept {
   const int status = status_of(error);
   if (status != 404) {
     FixedText<256> line;
-    line.append("cannot open ").append(asked.options.root).append(asked.options.root.empty() ? "" : "/");
+    const std::string_view root = asked.options.root.path();
+    line.append("cannot open ").append(root).append(root.empty() ? "" : "/");
     line.append(asked.path).append(": ").append(to_string(error));
     Loop::current().port().log().write(LogLevel::warning, line.view());
   }
@@ -114,8 +118,8 @@ void add_cache_control(Response& response, const SendFileOptions& options) noexc
 class FileVersion {
  public:
   /// `now`: the wall clock, 0 if unknown. Fields that the handler set take the place of the file's own.
-  FileVersion(const FileInfo& info, Encoding encoding, const ResponseHeaders& set,
-              std::int64_t now) noexcept {
+  FileVersion(const File& file, Encoding encoding, const ResponseHeaders& set, std::int64_t now) noexcept {
+    const FileInfo& info = file.info();
     std::optional<std::int64_t> modified;
     if (set.contains("Last-Modified")) {
       modified = parse_http_date(set["Last-Modified"]);
@@ -126,6 +130,8 @@ class FileVersion {
     }
     if (set.contains("ETag")) {
       validators_.etag = is_valid_etag(set["ETag"]) ? set["ETag"] : std::string_view{};
+    } else if (!file.etag().empty()) {
+      validators_.etag = etag_ = file.etag();
     } else if (info.modified != 0) {
       // Without a time of change the size alone would call different versions the same.
       validators_.etag = etag_ = write_tag(info, encoding);
@@ -288,7 +294,7 @@ Response current_version(Response& wanted, const FileRequest& asked, File&& file
   const std::uint64_t size = file.info().size;
   const std::int64_t now = Loop::current().port().clock().unix_seconds();
   const Method method = parse_method(request.method);
-  FileVersion version(file.info(), encoding, wanted.headers(), now);
+  FileVersion version(file, encoding, wanted.headers(), now);
   Validators& validators = version.validators();
 
   const Precondition outcome = evaluate_preconditions(method, request.headers, validators, now);
@@ -346,7 +352,7 @@ struct Representation {
 // Opens the file in the coding that the client likes best. A sibling that can't be had is as good as none.
 Result<File> open_variant(const FileRequest& asked, bool has_variants, Request& request,
                           Encoding& encoding) noexcept {
-  const std::string_view root = asked.options.root;
+  const FileRoot& root = asked.options.root;
   // Several fields would be one list; the file as it is will always do.
   if (has_variants && request.headers.count("Accept-Encoding") == 1) {
     const std::string_view accepted = request.headers["Accept-Encoding"];
@@ -356,12 +362,12 @@ Result<File> open_variant(const FileRequest& asked, bool has_variants, Request& 
       ArenaText name(request.arena(), asked.path.size() + 3);
       if (!name) return Error::no_memory;
       name.append(asked.path).append(encoding == Encoding::br ? ".br" : ".gz");
-      if (Result<File> file = files().open(root, name.view())) return file;
+      if (Result<File> file = open(root, name.view())) return file;
       (encoding == Encoding::br ? br : gzip) = false;
     }
   }
   encoding = Encoding::identity;
-  return files().open(root, asked.path);
+  return open(root, asked.path);
 }
 
 // `failure` is for the caller to look at where it can do better than the refusal that is returned.
@@ -373,8 +379,9 @@ Response answer(Response& wanted, const FileRequest& asked, Request& request, Er
   if (!file) return refuse(asked, failure);
 
   add_content_type(wanted, representation.type, representation.by_extension);
-  const std::string_view coding =
-      encoding == Encoding::identity ? asked.options.compressed.name : to_string(encoding);
+  std::string_view coding = file->encoding();
+  if (coding.empty())
+    coding = encoding == Encoding::identity ? asked.options.compressed.name : to_string(encoding);
   add_unless_set(wanted, "Content-Encoding", coding);
   if (representation.has_variants) wanted.add_header("Vary", "Accept-Encoding");
 
@@ -440,7 +447,7 @@ Response open_file(Response& wanted, Request& request) noexcept {
 Response serve_directory(const StaticDirectory& directory, std::string_view rest, Request& request) noexcept {
   const std::string_view index = directory.options.index;
   if (rest.empty()) {
-    const bool has_index = !index.empty() && files().open(directory.root, index);
+    const bool has_index = !index.empty() && open(directory.root, index);
     return has_index ? add_slash(request) : abort(404);
   }
   rest.remove_prefix(1);  // the slash after the prefix; another one would make an absolute path
@@ -467,7 +474,7 @@ Response serve_directory(const StaticDirectory& directory, std::string_view rest
   Response response = answer(wanted, asked, request, failure);
   if (failure == Error::is_directory && !names_directory && !index.empty()) {
     name.append("/").append(index);
-    if (files().open(directory.root, name.view())) return add_slash(request);
+    if (open(directory.root, name.view())) return add_slash(request);
   }
   return response;
 }

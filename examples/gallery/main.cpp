@@ -10,6 +10,7 @@
 #include <microdot/microdot.hpp>
 
 #include "../arguments.hpp"
+#include "gallery_assets.hpp"  // made by assets.cmake: ./static as a part of the program
 
 using namespace microdot;
 using namespace std::chrono_literals;
@@ -18,11 +19,7 @@ namespace {
 
 struct Options {
   ServerOptions server{.host = "127.0.0.1", .port = 5000};
-#if MICRODOT_HOSTED
-  std::string_view root = MICRODOT_EXAMPLE_DIR "/static";
-#else
-  std::string_view root = {};  // an image has no files: the page is left out, the rest is there
-#endif
+  FileRoot root;        // none: the example's folder, or on a device what is embedded
   bool device = false;  // as little memory as a microcontroller has: 12 connections, 3 requests at a time
 };
 
@@ -58,16 +55,14 @@ Task<> read_sensor(Sensor& sensor) {
   }
 }
 
-void add_routes(App& app, Sensor& sensor, std::string_view root) {
-  if (!root.empty()) {
-    // The page is asked for each time; what it names has versioned URLs and is kept for a year.
-    app.get("/", [root](Request&) {
-      Response page = send_file("index.html", {.root = root});
-      page.header("Cache-Control", "no-cache");
-      return page;
-    });
-    app.static_files("/static", root, {.max_age = 31536000, .immutable = true});
-  }
+void add_routes(App& app, Sensor& sensor, FileRoot root) {
+  // The page is asked for each time; what it names has versioned URLs and is kept for a year.
+  app.get("/", [root](Request&) {
+    Response page = send_file("index.html", {.root = root});
+    page.header("Cache-Control", "no-cache");
+    return page;
+  });
+  app.static_files("/static", root, {.max_age = 31536000, .immutable = true});
 
   app.get("/api/sensor", [&sensor](Request& req) -> Task<Response> {
     auto guard = co_await sensor.lock.acquire();
@@ -125,6 +120,10 @@ bool parse(int argc, char** argv, Options& options) {
 int main(int argc, char** argv) {
   Options options;
   if (!parse(argc, argv, options)) return 2;
+#if MICRODOT_HOSTED
+  if (options.root.empty() && !options.device) options.root = MICRODOT_EXAMPLE_DIR "/static";
+#endif
+  if (options.root.empty()) options.root = gallery_assets;
 #if MICRODOT_HOSTED
   if (!options.device) {
     App app{quick_to_end(Limits::host())};

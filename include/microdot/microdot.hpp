@@ -18,6 +18,7 @@
 #include <microdot/async/spawn.hpp>
 #include <microdot/async/task.hpp>
 #include <microdot/async/task_group.hpp>
+#include <microdot/embedded_files.hpp>
 #include <microdot/request.hpp>
 #include <microdot/response.hpp>
 #include <microdot/router.hpp>

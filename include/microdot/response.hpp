@@ -10,6 +10,7 @@
 
 #include <microdot/async/generator.hpp>
 #include <microdot/base/result.hpp>
+#include <microdot/embedded_files.hpp>
 #include <microdot/http/cookie.hpp>
 #include <microdot/port/file.hpp>
 
@@ -104,8 +105,9 @@ struct SendFileOptions {
     constexpr Encoding(const char* encoding) noexcept : name(encoding) {}
   };
 
-  std::string_view root = {};  ///< Directory that the path can't leave. Empty: the path is the program's own.
-  std::int64_t max_age = -1;   ///< Seconds for `Cache-Control: max-age`; negative: none.
+  FileRoot root = {};  ///< Directory that the path can't leave, or an embedded folder. Empty: the path is the
+                       ///< program's own.
+  std::int64_t max_age = -1;           ///< Seconds for `Cache-Control: max-age`; negative: none.
   std::string_view content_type = {};  ///< Empty: by the file's extension.
   Encoding compressed = {};
   bool immutable = false;     ///< Adds `immutable` to Cache-Control: the URL changes with the content.

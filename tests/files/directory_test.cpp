@@ -12,7 +12,7 @@
 namespace microdot_test {
 namespace {
 
-class Directory : public FilesTest {
+class Directory : public StoredFilesTest {
  protected:
   Directory() {
     add("static/index.html", "home");
@@ -24,11 +24,13 @@ class Directory : public FilesTest {
     add("static/img/index.html", "images");
     add("static/img/1.png", "one");
     add("static/bare/x.txt", "x");
-    app.static_files("/s", "static");
+    app.static_files("/s", root("static"));
   }
 };
 
-TEST_F(Directory, ServesFilesBelowThePrefix) {
+INSTANTIATE_TEST_SUITE_P(Of, Directory, testing::Values(Storage::files, Storage::embedded), storage_name);
+
+TEST_P(Directory, ServesFilesBelowThePrefix) {
   EXPECT_EQ(get("/s/app.js").body, "script");
   EXPECT_EQ(get("/s/img/1.png").body, "one");
   EXPECT_EQ(get("/s/a%20b.txt").body, "space");
@@ -42,7 +44,7 @@ TEST_F(Directory, ServesFilesBelowThePrefix) {
   EXPECT_EQ(get("/sapp.js").status, 404);
 }
 
-TEST_F(Directory, ServesTheIndexForADirectory) {
+TEST_P(Directory, ServesTheIndexForADirectory) {
   const Answer res = get("/s/");
   EXPECT_EQ(res.status, 200);
   EXPECT_EQ(res.body, "home");
@@ -54,7 +56,7 @@ TEST_F(Directory, ServesTheIndexForADirectory) {
   EXPECT_EQ(get("/s/nothing/").status, 404);
 }
 
-TEST_F(Directory, SendsOnToTheSlash) {
+TEST_P(Directory, SendsOnToTheSlash) {
   Answer res = get("/s/img");
   EXPECT_EQ(res.status, 301);
   EXPECT_EQ(res["Location"], "/s/img/");
@@ -67,10 +69,10 @@ TEST_F(Directory, SendsOnToTheSlash) {
   EXPECT_EQ(get("/s/bare").status, 404) << "there is nothing behind the slash";
 }
 
-TEST_F(Directory, NeverSendsElsewhere) {
+TEST_P(Directory, NeverSendsElsewhere) {
   add("static/evil.com/index.html", "x");
   add("static/http:/evil.com/index.html", "x");
-  app.static_files("", "static");  // every path that no other route has
+  app.static_files("", root("static"));  // every path that no other route has
   for (const char* path :
        {"//evil.com", "//evil.com/", "//evil.com/..", "//evil.com/%2e%2e", "///evil.com", "/%2fevil.com",
         "/%5cevil.com", "/%5C%5Cevil.com", "/s//evil.com", "/s/%2f/evil.com", "/http:/evil.com",
@@ -84,10 +86,10 @@ TEST_F(Directory, NeverSendsElsewhere) {
   EXPECT_EQ(get("http://evil.com/s/img")["Location"], "/s/img/");
 }
 
-TEST_F(Directory, TheIndexCanHaveAnotherNameOrNone) {
+TEST_P(Directory, TheIndexCanHaveAnotherNameOrNone) {
   add("static/start.htm", "start");
-  app.static_files("/named", "static", {.index = "start.htm"});
-  app.static_files("/none", "static", {.index = ""});
+  app.static_files("/named", root("static"), {.index = "start.htm"});
+  app.static_files("/none", root("static"), {.index = ""});
   EXPECT_EQ(get("/named/").body, "start");
   EXPECT_EQ(get("/none").status, 404);
   EXPECT_EQ(get("/none/").status, 404);
@@ -96,13 +98,13 @@ TEST_F(Directory, TheIndexCanHaveAnotherNameOrNone) {
   EXPECT_EQ(get("/none/app.js").status, 200);
 }
 
-TEST_F(Directory, OptionsMakeCacheControl) {
-  app.static_files("/v1", "static", {.max_age = 31536000, .immutable = true});
+TEST_P(Directory, OptionsMakeCacheControl) {
+  app.static_files("/v1", root("static"), {.max_age = 31536000, .immutable = true});
   EXPECT_EQ(get("/v1/app.js")["Cache-Control"], "max-age=31536000, immutable");
   EXPECT_FALSE(get("/s/app.js").has("Cache-Control"));
 }
 
-TEST_F(Directory, OtherMethodsAreRefused) {
+TEST_P(Directory, OtherMethodsAreRefused) {
   for (const char* method : {"POST", "PUT", "DELETE", "PATCH"}) {
     const Answer res = ask(method, "/s/app.js", {"Content-Length: 0"});
     EXPECT_EQ(res.status, 405) << method;
@@ -114,14 +116,14 @@ TEST_F(Directory, OtherMethodsAreRefused) {
   EXPECT_EQ(ask("OPTIONS", "/s/app.js")["Allow"], "GET, HEAD, OPTIONS");
 }
 
-TEST_F(Directory, ErrorHandlersAnswerForMissingFiles) {
+TEST_P(Directory, ErrorHandlersAnswerForMissingFiles) {
   app.errorhandler(404, [](Request&) { return Response("no such page", 404); });
   for (const char* path : {"/s/nothing", "/s/../x", "/s/bare/", "/s/.git/config"}) {
     EXPECT_EQ(get(path).body, "no such page") << path;
   }
 }
 
-TEST_F(Directory, HooksRun) {
+TEST_P(Directory, HooksRun) {
   app.before_request([](Request& req) -> std::optional<Response> {
     if (req.headers["X-Key"] != "open") return Response("closed", 401);
     return {};
@@ -133,17 +135,17 @@ TEST_F(Directory, HooksRun) {
   EXPECT_EQ(res["X-After"], "yes");
 }
 
-TEST_F(Directory, EarlierRoutesComeFirst) {
+TEST_P(Directory, EarlierRoutesComeFirst) {
   Router router;
   router.get("/app.js", [](Request&) { return "routed"; });
-  router.static_files("", "static");
+  router.static_files("", root("static"));
   app.mount(router, "/m");
   EXPECT_EQ(get("/m/app.js").body, "routed");
   EXPECT_EQ(get("/m/img/1.png").body, "one");
   EXPECT_EQ(get("/m/img")["Location"], "/m/img/") << "with the prefix";
 }
 
-TEST_F(Directory, HiddenFilesAreNotServed) {
+TEST_P(Directory, HiddenFilesAreNotServed) {
   add("static/.env", "secret");
   add("static/.git/config", "secret");
   add("static/img/.htpasswd", "secret");
@@ -157,7 +159,7 @@ TEST_F(Directory, HiddenFilesAreNotServed) {
   EXPECT_EQ(get("/s/.well-known/security.txt").body, "contact");
 }
 
-TEST_F(Directory, AFileHasOneName) {
+TEST_P(Directory, AFileHasOneName) {
   for (const char* path : {"/s//app.js", "/s/./app.js", "/s/img/../app.js", "/s/img//1.png", "/s/img/./1.png",
                            "/s/img%2f1.png", "/s/img%2F1.png"}) {
     EXPECT_EQ(get(path).status, 404) << path;

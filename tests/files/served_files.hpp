@@ -6,6 +6,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <random>
 #include <string>
 #include <string_view>
@@ -141,5 +143,55 @@ class FilesTest : public testing::Test {
     return answer;
   }
 };
+
+/// The same files below a directory, as the port's or embedded: all that is served of them must be the same.
+enum class Storage : std::uint8_t { files, embedded };
+
+class StoredFilesTest : public FilesTest, public testing::WithParamInterface<Storage> {
+ protected:
+  using FilesTest::FilesTest;
+
+  static bool embedded() { return GetParam() == Storage::embedded; }
+  /// `path` begins with the directory.
+  void add(const std::string& path, std::string_view content, std::int64_t modified = 1'600'000'000) {
+    if (!embedded()) return FilesTest::add(path, content, modified);
+    const std::size_t slash = path.find('/');
+    folders_[path.substr(0, slash)].add(path.substr(slash + 1), content);
+  }
+  void add_in_place(const std::string& path, std::string_view content) {
+    embedded() ? add(path, content) : FilesTest::add_in_place(path, content);
+  }
+  FileRoot root(const char* directory) {
+    if (embedded()) return folders_[directory].folder;
+    return directory;
+  }
+  /// What the last request opened of the port's files: nothing where they are embedded.
+  void expect_opened(const std::vector<std::string>& names) const {
+    EXPECT_EQ(opened, embedded() ? std::vector<std::string>{} : names);
+  }
+
+ private:
+  struct Folder {
+    void add(const std::string& name, std::string_view content) {
+      contents[name] = content;
+      files.clear();
+      for (const auto& [key, value] : contents) {
+        etags[key] = "\"" + std::to_string(std::hash<std::string>()(value)) + "\"";
+        files.push_back({.name = key, .url = {}, .etag = etags[key], .content = value});
+      }
+      folder = EmbeddedFolder(files);
+    }
+    std::map<std::string, std::string> contents;
+    std::map<std::string, std::string> etags;
+    std::vector<EmbeddedFile> files;
+    EmbeddedFolder folder{{}};
+  };
+
+  std::map<std::string, Folder> folders_;
+};
+
+inline std::string storage_name(const testing::TestParamInfo<Storage>& param) {
+  return param.param == Storage::files ? "files" : "embedded";
+}
 
 }  // namespace microdot_test

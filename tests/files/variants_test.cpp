@@ -5,7 +5,7 @@
 namespace microdot_test {
 namespace {
 
-class Variants : public FilesTest {
+class Variants : public StoredFilesTest {
  protected:
   Variants() {
     add("static/app.js", "plain");
@@ -14,7 +14,7 @@ class Variants : public FilesTest {
     add("static/gz.js", "plain");
     add("static/gz.js.gz", "gzip!");
     add("static/none.js", "plain");
-    app.static_files("/s", "static", {.max_age = 60});
+    app.static_files("/s", root("static"), {.max_age = 60});
   }
   std::string coding(const std::string& accept, const std::string& url = "/s/app.js") {
     const Answer res = get(url, {"Accept-Encoding: " + accept});
@@ -27,7 +27,9 @@ class Variants : public FilesTest {
   }
 };
 
-TEST_F(Variants, TheBestAcceptedCodingIsSent) {
+INSTANTIATE_TEST_SUITE_P(Of, Variants, testing::Values(Storage::files, Storage::embedded), storage_name);
+
+TEST_P(Variants, TheBestAcceptedCodingIsSent) {
   EXPECT_EQ(coding("gzip, deflate, br"), "br");
   EXPECT_EQ(coding("gzip"), "gzip");
   EXPECT_EQ(coding("x-gzip"), "gzip");
@@ -38,7 +40,7 @@ TEST_F(Variants, TheBestAcceptedCodingIsSent) {
   EXPECT_EQ(coding("identity"), "");
 }
 
-TEST_F(Variants, QualitiesDecide) {
+TEST_P(Variants, QualitiesDecide) {
   EXPECT_EQ(coding("br;q=0.5, gzip;q=0.8"), "gzip");
   EXPECT_EQ(coding("br;q=0.8, gzip;q=0.5"), "br");
   EXPECT_EQ(coding("br;q=0, gzip"), "gzip");
@@ -50,41 +52,41 @@ TEST_F(Variants, QualitiesDecide) {
   EXPECT_EQ(coding("gzip;q=0.001"), "gzip");
 }
 
-TEST_F(Variants, WhatIsMissingIsNotSent) {
+TEST_P(Variants, WhatIsMissingIsNotSent) {
   EXPECT_EQ(coding("br, gzip", "/s/gz.js"), "gzip");
   EXPECT_EQ(coding("br", "/s/gz.js"), "");
   EXPECT_EQ(coding("br, gzip", "/s/none.js"), "");
   EXPECT_EQ(coding("identity;q=0, br", "/s/none.js"), "") << "better that than nothing";
 }
 
-TEST_F(Variants, WithoutTheFieldNothingIsCompressed) {
+TEST_P(Variants, WithoutTheFieldNothingIsCompressed) {
   const Answer res = get("/s/app.js");
   EXPECT_EQ(res.body, "plain");
   EXPECT_FALSE(res.has("Content-Encoding"));
   EXPECT_EQ(res["Vary"], "Accept-Encoding") << "another request might get another answer";
 }
 
-TEST_F(Variants, OpensNoMoreThanItMust) {
+TEST_P(Variants, OpensNoMoreThanItMust) {
   get("/s/app.js");
-  EXPECT_EQ(opened, (std::vector<std::string>{"app.js"}));
+  expect_opened({"app.js"});
   get("/s/app.js", {"Accept-Encoding: deflate"});
-  EXPECT_EQ(opened, (std::vector<std::string>{"app.js"}));
+  expect_opened({"app.js"});
   get("/s/app.js", {"Accept-Encoding: gzip, br"});
-  EXPECT_EQ(opened, (std::vector<std::string>{"app.js.br"}));
+  expect_opened({"app.js.br"});
   get("/s/none.js", {"Accept-Encoding: gzip, br"});
-  EXPECT_EQ(opened, (std::vector<std::string>{"none.js.br", "none.js.gz", "none.js"}));
+  expect_opened({"none.js.br", "none.js.gz", "none.js"});
 }
 
-TEST_F(Variants, ImagesHaveNone) {
+TEST_P(Variants, ImagesHaveNone) {
   add("static/a.webp", "image");
   add("static/a.webp.gz", "larger image");
   const Answer res = get("/s/a.webp", {"Accept-Encoding: gzip, br"});
   EXPECT_EQ(res.body, "image");
   EXPECT_FALSE(res.has("Vary"));
-  EXPECT_EQ(opened, (std::vector<std::string>{"a.webp"}));
+  expect_opened({"a.webp"});
 }
 
-TEST_F(Variants, EachHasItsOwnTag) {
+TEST_P(Variants, EachHasItsOwnTag) {
   // As made by tools that keep the time, and of the same size.
   const std::string plain = get("/s/app.js")["ETag"];
   const std::string gzip = get("/s/app.js", {"Accept-Encoding: gzip"})["ETag"];
@@ -97,7 +99,7 @@ TEST_F(Variants, EachHasItsOwnTag) {
   EXPECT_EQ(get("/s/app.js", {"If-None-Match: " + gzip}).status, 200);
 }
 
-TEST_F(Variants, RangesAreThoseOfTheEncodedBytes) {
+TEST_P(Variants, RangesAreThoseOfTheEncodedBytes) {
   const Answer res = get("/s/app.js", {"Accept-Encoding: gzip", "Range: bytes=1-3"});
   EXPECT_EQ(res.status, 206);
   EXPECT_EQ(res.body, "zip");
@@ -109,7 +111,7 @@ TEST_F(Variants, RangesAreThoseOfTheEncodedBytes) {
       << "bytes of another coding must not be put together with these";
 }
 
-TEST_F(Variants, NotModifiedSaysThatItVaries) {
+TEST_P(Variants, NotModifiedSaysThatItVaries) {
   const std::string tag = get("/s/app.js", {"Accept-Encoding: br"})["ETag"];
   const Answer res = get("/s/app.js", {"Accept-Encoding: br", "If-None-Match: " + tag});
   EXPECT_EQ(res.status, 304);
@@ -118,13 +120,17 @@ TEST_F(Variants, NotModifiedSaysThatItVaries) {
   EXPECT_FALSE(res.has("Content-Encoding"));
 }
 
-TEST_F(Variants, HeadIsLikeGet) {
+TEST_P(Variants, HeadIsLikeGet) {
   const Answer got = get("/s/app.js", {"Accept-Encoding: br"});
   const Answer head = ask("HEAD", "/s/app.js", {"Accept-Encoding: br"});
   EXPECT_EQ(head.fields, got.fields);
 }
 
-TEST_F(Variants, ASiblingThatCannotBeReadIsAsGoodAsNone) {
+// What is embedded can always be read.
+class VariantsOfFiles : public Variants {};
+INSTANTIATE_TEST_SUITE_P(Of, VariantsOfFiles, testing::Values(Storage::files), storage_name);
+
+TEST_P(VariantsOfFiles, ASiblingThatCannotBeReadIsAsGoodAsNone) {
   faults.fails_with = ".br";
   for (const Error error :
        {Error::permission, Error::io, Error::no_descriptors, Error::is_directory, Error::outside_root}) {
@@ -134,30 +140,30 @@ TEST_F(Variants, ASiblingThatCannotBeReadIsAsGoodAsNone) {
   }
 }
 
-TEST_F(Variants, CanBeTurnedOff) {
-  app.static_files("/off", "static", {.precompressed = false});
+TEST_P(Variants, CanBeTurnedOff) {
+  app.static_files("/off", root("static"), {.precompressed = false});
   const Answer res = get("/off/app.js", {"Accept-Encoding: gzip, br"});
   EXPECT_EQ(res.body, "plain");
   EXPECT_FALSE(res.has("Vary"));
   EXPECT_FALSE(res.has("Content-Encoding"));
 }
 
-TEST_F(Variants, SendFileHasThemToo) {
-  app.get("/own", [](Request&) { return send_file("static/app.js"); });
+TEST_P(Variants, SendFileHasThemToo) {
+  app.get("/own", [root = root("static")](Request&) { return send_file("app.js", {.root = root}); });
   const Answer res = get("/own", {"Accept-Encoding: br"});
   EXPECT_EQ(res.body, "brrrr");
   EXPECT_EQ(res["Content-Type"], "text/javascript; charset=UTF-8");
   EXPECT_EQ(res["Content-Encoding"], "br");
 }
 
-TEST_F(Variants, AHandlerThatNamesTheCodingOrTheVersionGetsThatFile) {
-  app.get("/coded", [](Request&) {
-    Response res = send_file("static/app.js");
+TEST_P(Variants, AHandlerThatNamesTheCodingOrTheVersionGetsThatFile) {
+  app.get("/coded", [root = root("static")](Request&) {
+    Response res = send_file("app.js", {.root = root});
     res.header("Content-Encoding", "zstd");
     return res;
   });
-  app.get("/tagged", [](Request&) {
-    Response res = send_file("static/app.js");
+  app.get("/tagged", [root = root("static")](Request&) {
+    Response res = send_file("app.js", {.root = root});
     res.header("ETag", "\"v1\"");
     return res;
   });
@@ -166,7 +172,7 @@ TEST_F(Variants, AHandlerThatNamesTheCodingOrTheVersionGetsThatFile) {
   }
 }
 
-TEST_F(Variants, AVariantIsServedForTheIndexToo) {
+TEST_P(Variants, AVariantIsServedForTheIndexToo) {
   add("static/index.html", "plain");
   add("static/index.html.br", "brrrr");
   const Answer res = get("/s/", {"Accept-Encoding: br"});

@@ -26,8 +26,9 @@ Bytes to_rgb(const Picture& picture, int step) {
   return rgb;
 }
 
-std::size_t save(std::span<const std::uint8_t> bytes, const std::filesystem::path& path) {
-  if (bytes.size() < kLeast || bytes.size() > kMost) {
+std::size_t save(std::span<const std::uint8_t> bytes, const std::filesystem::path& path,
+                 std::size_t least = kLeast, std::size_t most = kMost) {
+  if (bytes.size() < least || bytes.size() > most) {
     throw std::runtime_error(path.string() + ": " + std::to_string(bytes.size()) +
                              " bytes are out of bounds");
   }
@@ -66,6 +67,31 @@ std::size_t write_webp(const Picture& picture, const std::filesystem::path& path
     if (size != 0 && size <= kMost * 9 / 10) return save({encoded, size}, path);
   }
   throw std::runtime_error(path.string() + ": too busy a picture");
+}
+
+std::size_t write_small_webp(const Picture& picture, const std::filesystem::path& path) {
+  const Bytes rgb = to_rgb(picture, 1);
+  WebPConfig config;
+  WebPPicture small;
+  WebPMemoryWriter writer;
+  if (WebPConfigPreset(&config, WEBP_PRESET_PICTURE, 80) == 0 || WebPPictureInit(&small) == 0) {
+    throw std::runtime_error("another version of libwebp");
+  }
+  config.method = 6;
+  config.pass = 10;
+  config.target_size = kSmall;
+  WebPMemoryWriterInit(&writer);
+  small.width = Picture::kWidth;
+  small.height = Picture::kHeight;
+  small.writer = WebPMemoryWrite;
+  small.custom_ptr = &writer;
+  const bool made = WebPPictureImportRGB(&small, rgb.data(), Picture::kWidth * 3) != 0 &&
+                    WebPPictureRescale(&small, 240, 180) != 0 && WebPEncode(&config, &small) != 0;
+  const Bytes file(writer.mem, writer.mem + writer.size);
+  WebPPictureFree(&small);
+  WebPMemoryWriterClear(&writer);
+  if (!made) throw std::runtime_error(path.string() + ": libwebp failed");
+  return save(file, path, kSmall / 3, kSmall + kSmall / 10);
 }
 
 std::size_t write_png(const Picture& picture, const std::filesystem::path& path) {

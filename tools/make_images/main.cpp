@@ -1,10 +1,11 @@
-// Makes the images of the gallery: make_images DIRECTORY [NUMBER…]
+// Makes the images of the gallery: make_images [--small] DIRECTORY [NUMBER…]
 //
 // The images are committed, and this is how they were made: a scene, a seed and colours for each.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include "encode.hpp"
 #include "scenes.hpp"
@@ -68,15 +69,16 @@ const std::vector<Work>& works() {
   return all;
 }
 
-std::size_t make(std::size_t number, const std::filesystem::path& directory) {
+std::size_t make(std::size_t number, const std::filesystem::path& directory, bool small) {
   const Work& work = works().at(number - 1);
   Gradient colors;
   for (const std::uint32_t rgb : work.colors) colors.stops.push_back(hex(rgb));
   Picture picture;
   work.scene(picture, work.seed, colors);
-  const bool png = work.format == Format::png;
+  const bool png = work.format == Format::png && !small;
   const std::string name = (number < 10 ? "0" : "") + std::to_string(number) + (png ? ".png" : ".webp");
-  const std::size_t size = (png ? write_png : write_webp)(picture, directory / name);
+  const auto write = small ? write_small_webp : png ? write_png : write_webp;
+  const std::size_t size = write(picture, directory / name);
   std::printf("%s %zu bytes\n", name.c_str(), size);
   return size;
 }
@@ -85,15 +87,21 @@ std::size_t make(std::size_t number, const std::filesystem::path& directory) {
 }  // namespace make_images
 
 int main(int argc, char** argv) {
+  const bool small = argc > 1 && argv[1] == std::string_view("--small");
+  if (small) {
+    --argc;
+    ++argv;
+  }
   if (argc < 2) {
-    std::fprintf(stderr, "usage: make_images DIRECTORY [NUMBER...]\n");
+    std::fprintf(stderr, "usage: make_images [--small] DIRECTORY [NUMBER...]\n");
     return 2;
   }
   try {
     std::size_t total = 0;
-    for (int i = 2; i < argc; ++i) total += make_images::make(std::stoul(argv[i]), argv[1]);
+    for (int i = 2; i < argc; ++i) total += make_images::make(std::stoul(argv[i]), argv[1], small);
     if (argc == 2) {
-      for (std::size_t i = 1; i <= make_images::works().size(); ++i) total += make_images::make(i, argv[1]);
+      for (std::size_t i = 1; i <= make_images::works().size(); ++i)
+        total += make_images::make(i, argv[1], small);
     }
     std::printf("%zu bytes in all\n", total);
   } catch (const std::exception& error) {

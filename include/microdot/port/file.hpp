@@ -41,6 +41,17 @@ class Files {
     (void)handle;
     return {};
   }
+  /// A strong entity tag of the content with its quotes (RFC 9110 8.8.3), where the system knows one. Else
+  /// "".
+  virtual std::string_view etag(Handle handle) noexcept {
+    (void)handle;
+    return {};
+  }
+  /// The content coding that the bytes are in ("gzip"), where the name does not say so. Else "".
+  virtual std::string_view encoding(Handle handle) noexcept {
+    (void)handle;
+    return {};
+  }
   virtual void close(Handle handle) noexcept = 0;
 
  protected:
@@ -80,6 +91,10 @@ class File {
   }
   /// See `Files::data`.
   std::span<const char> data() const noexcept { return files_->data(handle_); }
+  /// See `Files::etag`; valid while the file is open.
+  std::string_view etag() const noexcept { return files_->etag(handle_); }
+  /// See `Files::encoding`; the same.
+  std::string_view encoding() const noexcept { return files_->encoding(handle_); }
   void close() noexcept {
     if (files_ != nullptr) std::exchange(files_, nullptr)->close(std::exchange(handle_, Files::kNone));
   }
