@@ -43,7 +43,7 @@ class PlainName {
   }
 
   std::size_t size_ = 0;
-  char text_[kMostPath];
+  char text_[kPathBytes];
 };
 
 }  // namespace
