@@ -33,6 +33,7 @@ Result<File> adopt_file(Files& files, int fd) noexcept {
   return File(files, fd, info);
 }
 
+#if MICRODOT_HOSTED
 Result<std::size_t> read_at(int fd, std::uint64_t offset, std::span<char> buffer) noexcept {
   ssize_t size;
   do {
@@ -41,5 +42,6 @@ Result<std::size_t> read_at(int fd, std::uint64_t offset, std::span<char> buffer
   if (size < 0) return Error::io;
   return static_cast<std::size_t>(size);
 }
+#endif
 
 }  // namespace microdot::inline MICRODOT_ABI

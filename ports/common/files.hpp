@@ -7,9 +7,9 @@
 namespace microdot::inline MICRODOT_ABI {
 
 #if MICRODOT_HOSTED && defined(PATH_MAX)
-inline constexpr std::size_t kMostPath = PATH_MAX;
+inline constexpr std::size_t kPathBytes = PATH_MAX;
 #else
-inline constexpr std::size_t kMostPath = 256;
+inline constexpr std::size_t kPathBytes = 256;
 #endif
 
 /// A path as the system wants it.
@@ -20,12 +20,12 @@ class PathText {
   }
   static Error check(std::string_view path) noexcept {
     if (path.find('\0') != path.npos) return Error::outside_root;
-    return path.size() < kMostPath ? Error::none : Error::not_found;
+    return path.size() < kPathBytes ? Error::none : Error::not_found;
   }
   const char* get() const noexcept { return text_; }
 
  private:
-  char text_[kMostPath];
+  char text_[kPathBytes];
 };
 
 /// A `File` of `files` for the descriptor, if that is a regular file; else it is closed.

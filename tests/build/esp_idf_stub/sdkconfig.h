@@ -1,0 +1,2 @@
+#pragma once
+#define CONFIG_LWIP_MAX_SOCKETS 10
