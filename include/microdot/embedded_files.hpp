@@ -1,6 +1,6 @@
 #pragma once
-/// Files that are a part of the program, in read-only memory: what the CMake function `microdot_embed` makes of
-/// a folder. They are served as others are, straight from where they lie:
+/// Files that are a part of the program, in read-only memory: what the CMake function `microdot_embed` makes
+/// of a folder. They are served as others are, straight from where they lie:
 ///
 ///     #include "assets.hpp"  // microdot_embed(program static NAME assets URL /static)
 ///
@@ -50,14 +50,16 @@ class EmbeddedFolder {
 
  private:
   constexpr std::span<const EmbeddedFile>::iterator first_from(std::string_view name) const noexcept {
-    return std::lower_bound(files_.begin(), files_.end(), name,
-                            [](const EmbeddedFile& file, std::string_view wanted) { return file.name < wanted; });
+    return std::lower_bound(
+        files_.begin(), files_.end(), name,
+        [](const EmbeddedFile& file, std::string_view wanted) { return file.name < wanted; });
   }
 
   std::span<const EmbeddedFile> files_;
 };
 
-/// Where files are looked for: a directory of the system, or an embedded folder (a constant of static storage).
+/// Where files are looked for: a directory of the system, or an embedded folder (a constant of static
+/// storage).
 class FileRoot {
  public:
   constexpr FileRoot() noexcept = default;

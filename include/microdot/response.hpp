@@ -107,7 +107,7 @@ struct SendFileOptions {
 
   FileRoot root = {};  ///< Directory that the path can't leave, or an embedded folder. Empty: the path is the
                        ///< program's own.
-  std::int64_t max_age = -1;   ///< Seconds for `Cache-Control: max-age`; negative: none.
+  std::int64_t max_age = -1;           ///< Seconds for `Cache-Control: max-age`; negative: none.
   std::string_view content_type = {};  ///< Empty: by the file's extension.
   Encoding compressed = {};
   bool immutable = false;     ///< Adds `immutable` to Cache-Control: the URL changes with the content.

@@ -190,8 +190,8 @@ class Router {
   }
 
   /// Serves the files below directory `root` at `prefix`: `app.static_files("/static", "static", {.max_age =
-  /// 86400})`, or those of an `EmbeddedFolder`. The texts must stay valid (literals). Nothing outside of `root`
-  /// can be reached. A missing root is an error at start.
+  /// 86400})`, or those of an `EmbeddedFolder`. The texts must stay valid (literals). Nothing outside of
+  /// `root` can be reached. A missing root is an error at start.
   void static_files(RoutePrefix prefix, FileRoot root, const StaticFilesOptions& options = {});
 
   /// Before each matched request, in order: `f(req)`; a hook that gives a response

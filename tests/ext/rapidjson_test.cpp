@@ -11,6 +11,8 @@
 #include <microdot/microdot.hpp>
 #include <microdot/testing/test_client.hpp>
 
+#include "tests/server/heap_counter.hpp"
+
 namespace microdot_test {
 namespace {
 
@@ -37,8 +39,8 @@ class RapidJson : public testing::Test {
 
 TEST_F(RapidJson, ReadsAndWrites) {
   for (const char* text :
-       {"null", "true", "false", "0", "-1", "4294967295", "-9223372036854775808", "18446744073709551615", "21.5",
-        "1e300", "\"\"", "\"a\"", "\"ä€\xF0\x9F\x98\x80\"", "[]", "{}", "[1,2,[3,{\"a\":null}]]",
+       {"null", "true", "false", "0", "-1", "4294967295", "-9223372036854775808", "18446744073709551615",
+        "21.5", "1e300", "\"\"", "\"a\"", "\"ä€\xF0\x9F\x98\x80\"", "[]", "{}", "[1,2,[3,{\"a\":null}]]",
         "{\"a\":1,\"b\":[true,false],\"\":{\"c\":\"d\"}}", "\"\\\"\\\\\\n\"", "[[],{},[{}]]"}) {
     const TestResponse res = echo(text);
     EXPECT_EQ(res.status_code, 201) << text;
@@ -113,6 +115,34 @@ TEST_F(RapidJson, WhatCannotBeSaidIsA500) {
   for (const char* url : {"/nan", "/infinite", "/bytes", "/open", "/nothing", "/closed", "/deep"}) {
     EXPECT_EQ(client.get(url).status_code, 500) << url;
   }
+}
+
+TEST_F(RapidJson, AsksForNoHeap) {
+  std::size_t asked = 0;
+  app.post("/counted", [&asked](Request& req) -> Response {
+    const std::size_t before = heap_requests;
+    const JsonValue* value = read_json(req);
+    Response res;
+    if (value != nullptr) {
+      JsonWriter json(req);
+      value->Accept(json);
+      res = json.response();
+    }
+    asked += heap_requests - before;
+    return res;
+  });
+  const auto count = [&](const std::string& body) {
+    return client.post("/counted", body, {{"Content-Type", "application/json"}}).status_code;
+  };
+  EXPECT_EQ(count("{\"a\":[1,2.5,\"\\u00e4 a text that is longer than any small string\",{\"b\":null}]}"),
+            200);
+  EXPECT_EQ(count("[" + std::string(1000, ' ') + "1e5,\"" + std::string(900, 'x') + "\\n\"]"), 200);
+  EXPECT_EQ(count("[1,"), 400);
+  EXPECT_EQ(count(std::string(60, '[') + std::string(60, ']')), 200);
+  EXPECT_EQ(asked, 0U);
+  const std::size_t before = heap_requests;
+  EXPECT_EQ(std::string(1000, 'x').size(), 1000U);
+  EXPECT_GT(heap_requests, before) << "the counter counts";
 }
 
 class RapidJsonOnADevice : public RapidJson {

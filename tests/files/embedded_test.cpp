@@ -108,8 +108,8 @@ TEST_F(Embedded, DirectoriesAreFound) {
   EXPECT_EQ(get("/static/").body, on_disk("index.html"));
   EXPECT_EQ(get("/static/img")["Location"], "/static/img/");
   EXPECT_EQ(get("/static/img/").body, "images");
-  for (const char* path : {"/static/im", "/static/img/i", "/static/img-", "/static/.well-known", "/static/zzz",
-                           "/static/%2e%2e/index.html", "/static/app.css/"}) {
+  for (const char* path : {"/static/im", "/static/img/i", "/static/img-", "/static/.well-known",
+                           "/static/zzz", "/static/%2e%2e/index.html", "/static/app.css/"}) {
     EXPECT_EQ(get(path).status, 404) << path;
   }
 }

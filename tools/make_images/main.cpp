@@ -100,7 +100,8 @@ int main(int argc, char** argv) {
     std::size_t total = 0;
     for (int i = 2; i < argc; ++i) total += make_images::make(std::stoul(argv[i]), argv[1], small);
     if (argc == 2) {
-      for (std::size_t i = 1; i <= make_images::works().size(); ++i) total += make_images::make(i, argv[1], small);
+      for (std::size_t i = 1; i <= make_images::works().size(); ++i)
+        total += make_images::make(i, argv[1], small);
     }
     std::printf("%zu bytes in all\n", total);
   } catch (const std::exception& error) {

@@ -36,8 +36,8 @@ namespace microdot::inline MICRODOT_ABI {
 
 namespace detail {
 
-/// One block, given out from its front and never taken back. RapidJSON does not look whether it gets memory, so
-/// whoever makes one gives it all that can be asked for.
+/// One block, given out from its front and never taken back. RapidJSON does not look whether it gets memory,
+/// so whoever makes one gives it all that can be asked for.
 class JsonMemory {
  public:
   static const bool kNeedFree = false;
@@ -57,7 +57,8 @@ class JsonMemory {
     return memory;
   }
   static void Free(void*) noexcept {}
-  // RapidJSON would make one of its own where it is given none: never, but that must not link the heap either.
+  // RapidJSON would make one of its own where it is given none: never, but that must not link the heap
+  // either.
   static void* operator new(std::size_t) noexcept { return nullptr; }
   static void* operator new(std::size_t, void* at) noexcept { return at; }
   static void operator delete(void*) noexcept {}
@@ -97,10 +98,11 @@ class JsonOutput {
 /// A value of a request's body; see RapidJSON. Texts in it are views of the request's memory.
 using JsonValue = rapidjson::GenericValue<rapidjson::UTF8<>, detail::JsonMemory>;
 
-/// The parsed body of a request, valid as long as it. Null if there is none: then the request is answered with an
-/// error, whatever the handler returns: 415 if its type is not JSON, 413 if the body was too large to be kept, 400 if
-/// it is not JSON in UTF-8 or nested deeper than `kMaxJsonDepth`, 503 if there is no room. It takes the body's size
-/// from the request's arena, and two values (32 bytes on most systems) for each value and name in it.
+/// The parsed body of a request, valid as long as it. Null if there is none: then the request is answered
+/// with an error, whatever the handler returns: 415 if its type is not JSON, 413 if the body was too large to
+/// be kept, 400 if it is not JSON in UTF-8 or nested deeper than `kMaxJsonDepth`, 503 if there is no room. It
+/// takes the body's size from the request's arena, and two values (32 bytes on most systems) for each value
+/// and name in it.
 inline const JsonValue* read_json(Request& request) noexcept {
   using Document = rapidjson::GenericDocument<rapidjson::UTF8<>, detail::JsonMemory, detail::JsonMemory>;
   const auto refuse = [&request](int status) -> const JsonValue* {
@@ -113,8 +115,8 @@ inline const JsonValue* read_json(Request& request) noexcept {
   // A zero would end the text for RapidJSON.
   if (!detail::json_depth_is_bounded(body) || body.find('\0') != body.npos) return refuse(400);
 
-  // What can be needed at most: the values while they are read, and once more where they stay. Texts stay in the
-  // copy of the body.
+  // What can be needed at most: the values while they are read, and once more where they stay. Texts stay in
+  // the copy of the body.
   const std::size_t values = detail::json_values_at_most(body) * sizeof(JsonValue);
   struct Block {
     detail::JsonMemory stack;
@@ -138,9 +140,9 @@ inline const JsonValue* read_json(Request& request) noexcept {
   return document;
 }
 
-/// Writes JSON into the request's memory: RapidJSON's Writer (StartObject, Key, String, Int, …), and `response()`.
-/// While it writes, nothing else may be taken from the arena: no `req.format`, no `read_json`, no other writer, no
-/// `co_await`.
+/// Writes JSON into the request's memory: RapidJSON's Writer (StartObject, Key, String, Int, …), and
+/// `response()`. While it writes, nothing else may be taken from the arena: no `req.format`, no `read_json`,
+/// no other writer, no `co_await`.
 class JsonWriter {
  public:
   explicit JsonWriter(Request& request) noexcept
@@ -161,20 +163,25 @@ class JsonWriter {
   bool Double(double value) noexcept { return note(std::isfinite(value) && writer_.Double(value)); }
   /// Bytes that are not UTF-8 make the answer a 500.
   bool String(std::string_view text) noexcept {
-    return note(writer_.String(text.data() != nullptr ? text.data() : "", static_cast<unsigned>(text.size())));
+    return note(
+        writer_.String(text.data() != nullptr ? text.data() : "", static_cast<unsigned>(text.size())));
   }
   bool Key(std::string_view text) noexcept { return String(text); }
   bool StartObject() noexcept { return note(enter() && writer_.StartObject()); }
-  bool EndObject(rapidjson::SizeType members = 0) noexcept { return note(leave() && writer_.EndObject(members)); }
+  bool EndObject(rapidjson::SizeType members = 0) noexcept {
+    return note(leave() && writer_.EndObject(members));
+  }
   bool StartArray() noexcept { return note(enter() && writer_.StartArray()); }
-  bool EndArray(rapidjson::SizeType elements = 0) noexcept { return note(leave() && writer_.EndArray(elements)); }
+  bool EndArray(rapidjson::SizeType elements = 0) noexcept {
+    return note(leave() && writer_.EndArray(elements));
+  }
   // So that a JsonValue can be written: `value.Accept(json)`.
   bool String(const char* text, rapidjson::SizeType size, bool) noexcept { return String({text, size}); }
   bool Key(const char* text, rapidjson::SizeType size, bool) noexcept { return String({text, size}); }
   bool RawNumber(const char*, rapidjson::SizeType, bool) noexcept { return note(false); }
 
-  /// What was written, as application/json; once, at the end. 503 if there was no room for it; 500 if it is not
-  /// one whole value, nests deeper than `kMaxJsonDepth`, or has what JSON can't say.
+  /// What was written, as application/json; once, at the end. 503 if there was no room for it; 500 if it is
+  /// not one whole value, nests deeper than `kMaxJsonDepth`, or has what JSON can't say.
   Response response(int status = 200) noexcept {
     if (failed_ || !writer_.IsComplete()) return abort(500);
     const std::string_view text = request_->arena().keep(output_.size());
@@ -183,8 +190,8 @@ class JsonWriter {
   }
 
  private:
-  using Writer = rapidjson::Writer<detail::JsonOutput, rapidjson::UTF8<>, rapidjson::UTF8<>, detail::JsonMemory,
-                                   rapidjson::kWriteValidateEncodingFlag>;
+  using Writer = rapidjson::Writer<detail::JsonOutput, rapidjson::UTF8<>, rapidjson::UTF8<>,
+                                   detail::JsonMemory, rapidjson::kWriteValidateEncodingFlag>;
 
   bool note(bool written) noexcept {
     failed_ = failed_ || !written;
@@ -195,7 +202,8 @@ class JsonWriter {
 
   Request* request_;
   detail::JsonOutput output_;
-  alignas(std::max_align_t) std::byte levels_[kMaxJsonDepth * 2 * sizeof(std::size_t)];  // RapidJSON's, one each
+  alignas(
+      std::max_align_t) std::byte levels_[kMaxJsonDepth * 2 * sizeof(std::size_t)];  // RapidJSON's, one each
   detail::JsonMemory memory_;
   Writer writer_;
   std::size_t depth_ = 0;

@@ -41,7 +41,8 @@ class Files {
     (void)handle;
     return {};
   }
-  /// A strong entity tag of the content with its quotes (RFC 9110 8.8.3), where the system knows one. Else "".
+  /// A strong entity tag of the content with its quotes (RFC 9110 8.8.3), where the system knows one. Else
+  /// "".
   virtual std::string_view etag(Handle handle) noexcept {
     (void)handle;
     return {};
