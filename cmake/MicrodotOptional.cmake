@@ -17,6 +17,26 @@ if(MICRODOT_JSON_ON)
   set_property(GLOBAL APPEND PROPERTY MICRODOT_TARGETS microdot_json)
 endif()
 
+# ---- microdot::rapidjson: <microdot/ext/rapidjson.hpp> over RapidJSON ---------------------------------------
+set(found OFF)
+if(MICRODOT_RAPIDJSON)
+  find_path(RAPIDJSON_INCLUDE_DIR rapidjson/document.h)
+  mark_as_advanced(RAPIDJSON_INCLUDE_DIR)
+  if(RAPIDJSON_INCLUDE_DIR)
+    set(found ON)
+  endif()
+endif()
+microdot_decide("RapidJSON" MICRODOT_RAPIDJSON "${found}" "rapidjson-dev not found")
+if(MICRODOT_RAPIDJSON_ON)
+  # Header-only, as microdot::json. Where RapidJSON lies, whoever uses the installed package finds again.
+  add_library(microdot_rapidjson INTERFACE)
+  add_library(microdot::rapidjson ALIAS microdot_rapidjson)
+  target_include_directories(microdot_rapidjson SYSTEM INTERFACE "$<BUILD_INTERFACE:${RAPIDJSON_INCLUDE_DIR}>")
+  target_include_directories(microdot_rapidjson INTERFACE "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>")
+  set_target_properties(microdot_rapidjson PROPERTIES EXPORT_NAME rapidjson)
+  set_property(GLOBAL APPEND PROPERTY MICRODOT_TARGETS microdot_rapidjson)
+endif()
+
 # ---- microdot::re2, microdot::re2_noexcept: the re: route component ----------------------------------------
 set(found OFF)
 if(MICRODOT_RE2)

@@ -10,57 +10,18 @@
 ///
 /// Values of nlohmann/json use the heap; on devices without one leave this header out.
 
-#include <cstddef>
 #include <string_view>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
+#include <microdot/ext/json_text.hpp>
 #include <microdot/handler.hpp>
-#include <microdot/http/chars.hpp>
 #include <microdot/request.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
 
-/// How deep arrays and objects may lie in each other in a request's body. What copies, writes or compares
-/// values recurses, so that a body of brackets alone could exhaust the stack.
-inline constexpr std::size_t kMaxJsonDepth = 64;
-
 namespace detail {
-
-/// Whether nothing lies deeper than `kMaxJsonDepth` in `text`. Of texts that are not JSON the answer means
-/// nothing.
-inline bool json_depth_is_bounded(std::string_view text) noexcept {
-  std::size_t depth = 0;
-  bool quoted = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted) {
-      if (c == '\\') {
-        ++i;
-      } else if (c == '"') {
-        quoted = false;
-      }
-    } else if (c == '"') {
-      quoted = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kMaxJsonDepth) return false;
-    } else if ((c == ']' || c == '}') && depth != 0) {
-      --depth;
-    }
-  }
-  return true;
-}
-
-/// Whether a media type is JSON: application/json, or any with the suffix +json (RFC 6839 3.1).
-inline bool is_json_type(std::string_view type) noexcept {
-  type = type.substr(0, type.find(';'));
-  type = type.substr(0, type.find_last_not_of(" \t") + 1);
-  constexpr std::string_view kSuffix = "+json";
-  return equals_ignore_case(type, "application/json") ||
-         (type.size() > kSuffix.size() &&
-          equals_ignore_case(type.substr(type.size() - kSuffix.size()), kSuffix));
-}
 
 /// Ends the request with an error: at once where exceptions are on, else when the handler returns.
 inline nlohmann::json refuse_json(Request& request, int status) {
