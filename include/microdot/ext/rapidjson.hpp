@@ -75,6 +75,27 @@ inline std::size_t json_values_at_most(std::string_view text) noexcept {
   return count;
 }
 
+/// Whether the second half of a surrogate pair stands alone in an escape, which RapidJSON lets pass: it is no
+/// character (RFC 8259 8.2). Of texts that are not JSON the answer means nothing.
+inline bool json_has_lone_surrogate(std::string_view text) noexcept {
+  std::size_t first_half_ends = 0;
+  for (std::size_t i = 0; i + 5 < text.size(); ++i) {
+    if (text[i] != '\\') continue;
+    if (text[i + 1] != 'u') {
+      ++i;
+      continue;
+    }
+    const char second = to_lower(text[i + 3]);
+    if (to_lower(text[i + 2]) == 'd' && second >= 'c' && second <= 'f' && (i == 0 || first_half_ends != i))
+      return true;
+    if (to_lower(text[i + 2]) == 'd' && (second == '8' || second == '9' || second == 'a' || second == 'b')) {
+      first_half_ends = i + 6;
+    }
+    i += 5;
+  }
+  return false;
+}
+
 /// The free end of an arena as RapidJSON's output. What finds no room is counted only.
 class JsonOutput {
  public:
@@ -113,7 +134,10 @@ inline const JsonValue* read_json(Request& request) noexcept {
   const std::string_view body = request.body();
   if (!request.body_kept()) return refuse(413);
   // A zero would end the text for RapidJSON.
-  if (!detail::json_depth_is_bounded(body) || body.find('\0') != body.npos) return refuse(400);
+  if (!detail::json_depth_is_bounded(body) || body.find('\0') != body.npos ||
+      detail::json_has_lone_surrogate(body)) {
+    return refuse(400);
+  }
 
   // What can be needed at most: the values while they are read, and once more where they stay. Texts stay in
   // the copy of the body.
