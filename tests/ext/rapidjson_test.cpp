@@ -73,6 +73,8 @@ TEST_F(RapidJson, RefusesWhatIsNotJson) {
                                       std::string_view("[NaN]"),
                                       std::string_view("01"),
                                       std::string_view("1e999"),
+                                      std::string_view("3.1e309"),
+                                      std::string_view("\"\xef", 2),
                                       std::string_view("\"\n\"")}) {
     const TestResponse res = echo(text);
     EXPECT_EQ(res.status_code, 400) << text;
