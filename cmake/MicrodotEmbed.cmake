@@ -207,11 +207,12 @@ foreach(file_name IN LISTS all)
 endforeach()
 file(APPEND "${output}.cpp" "\n}  // namespace embedded_${name}\n")
 file(REMOVE_RECURSE "${output}-gz")
+# Not inline: GCC with -fsanitize=undefined asks whether an inline object has an address, which no constant says.
 file(WRITE "${output}.hpp" "${hpp}
-inline constexpr microdot::EmbeddedFile files[] = {
+constexpr microdot::EmbeddedFile files[] = {
 ${table}};
 
 }  // namespace embedded_${name}
 
-inline constexpr microdot::EmbeddedFolder ${name}{embedded_${name}::files};
+constexpr microdot::EmbeddedFolder ${name}{embedded_${name}::files};
 ")

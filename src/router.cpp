@@ -66,7 +66,7 @@ Router::~Router() {
 std::string_view Router::keep(std::string_view text) noexcept {
   auto* copy = static_cast<char*>(registry_.allocate(text.size()));
   if (copy == nullptr) return {};
-  std::memcpy(copy, text.data(), text.size());
+  if (!text.empty()) std::memcpy(copy, text.data(), text.size());
   return {copy, text.size()};
 }
 

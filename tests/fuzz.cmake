@@ -23,6 +23,8 @@ foreach(source IN LISTS sources)
   target_link_options(${program} PRIVATE -fsanitize=fuzzer)
   if(name STREQUAL "rapidjson")
     target_link_libraries(${program} PRIVATE microdot::rapidjson microdot::json)
+    # RapidJSON 1.1 adds to the null that its stack begins with, and compares.
+    target_compile_options(${program} PRIVATE -fno-sanitize=pointer-overflow)
   endif()
 
   set(dictionary "")

@@ -47,18 +47,35 @@ TEST_F(RapidJson, ReadsAndWrites) {
     EXPECT_EQ(res.text, std::string_view(text) == "1e300" ? "1e300" : text);
     EXPECT_EQ(res.headers["Content-Type"], "application/json; charset=UTF-8");
   }
+  EXPECT_EQ(echo("\"\\uD83D\\uDE00\\\\ude00\"").text, "\"\xF0\x9F\x98\x80\\\\ude00\"");
   EXPECT_EQ(echo(" [ 1 , \"\\u00e4\\/\" ] ").text, "[1,\"ä/\"]");
   EXPECT_EQ(echo("{}", "Application/Problem+JSON; charset=utf-8").status_code, 201);
 }
 
 TEST_F(RapidJson, RefusesWhatIsNotJson) {
-  for (const std::string_view text :
-       {std::string_view(""), std::string_view(" "), std::string_view("["), std::string_view("{\"a\"}"),
-        std::string_view("[1,]"), std::string_view("nul"), std::string_view("1 2"), std::string_view("\"a"),
-        std::string_view("[1]\0", 4), std::string_view("[1]\0]", 5), std::string_view("\0", 1),
-        std::string_view("\"\xff\""), std::string_view("\"\xc3\""), std::string_view("\"\\ud800\""),
-        std::string_view("'a'"), std::string_view("[NaN]"), std::string_view("01"), std::string_view("1e999"),
-        std::string_view("\"\n\"")}) {
+  for (const std::string_view text : {std::string_view(""),
+                                      std::string_view(" "),
+                                      std::string_view("["),
+                                      std::string_view("{\"a\"}"),
+                                      std::string_view("[1,]"),
+                                      std::string_view("nul"),
+                                      std::string_view("1 2"),
+                                      std::string_view("\"a"),
+                                      std::string_view("[1]\0", 4),
+                                      std::string_view("[1]\0]", 5),
+                                      std::string_view("\0", 1),
+                                      std::string_view("\"\xff\""),
+                                      std::string_view("\"\xc3\""),
+                                      std::string_view("\"\\ud800\""),
+                                      std::string_view("\"\\ude00\""),
+                                      std::string_view("\"\\ud83d\\ude00\\ude00\""),
+                                      std::string_view("'a'"),
+                                      std::string_view("[NaN]"),
+                                      std::string_view("01"),
+                                      std::string_view("1e999"),
+                                      std::string_view("3.1e309"),
+                                      std::string_view("\"\xef", 2),
+                                      std::string_view("\"\n\"")}) {
     const TestResponse res = echo(text);
     EXPECT_EQ(res.status_code, 400) << text;
     EXPECT_THAT(res.text, testing::Not(testing::HasSubstr("not this")));

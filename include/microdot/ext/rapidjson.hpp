@@ -26,6 +26,7 @@
 #include <utility>
 
 #include <rapidjson/document.h>
+#include <rapidjson/reader.h>
 #include <rapidjson/writer.h>
 
 #include <microdot/ext/json_text.hpp>
@@ -75,6 +76,53 @@ inline std::size_t json_values_at_most(std::string_view text) noexcept {
   return count;
 }
 
+/// Whether the second half of a surrogate pair stands alone in an escape, which RapidJSON lets pass: it is no
+/// character (RFC 8259 8.2). Of texts that are not JSON the answer means nothing.
+inline bool json_has_lone_surrogate(std::string_view text) noexcept {
+  std::size_t first_half_ends = 0;
+  for (std::size_t i = 0; i + 5 < text.size(); ++i) {
+    if (text[i] != '\\') continue;
+    if (text[i + 1] != 'u') {
+      ++i;
+      continue;
+    }
+    const char second = to_lower(text[i + 3]);
+    if (to_lower(text[i + 2]) == 'd' && second >= 'c' && second <= 'f' && (i == 0 || first_half_ends != i))
+      return true;
+    if (to_lower(text[i + 2]) == 'd' && (second == '8' || second == '9' || second == 'a' || second == 'b')) {
+      first_half_ends = i + 6;
+    }
+    i += 5;
+  }
+  return false;
+}
+
+/// What RapidJSON reads, on its way to a document; ends at numbers that have become infinite, 3.1e309.
+template <typename Document>
+class FiniteNumbers {
+ public:
+  explicit FiniteNumbers(Document& document) noexcept : document_(document) {}
+  bool Null() { return document_.Null(); }
+  bool Bool(bool value) { return document_.Bool(value); }
+  bool Int(int value) { return document_.Int(value); }
+  bool Uint(unsigned value) { return document_.Uint(value); }
+  bool Int64(std::int64_t value) { return document_.Int64(value); }
+  bool Uint64(std::uint64_t value) { return document_.Uint64(value); }
+  bool Double(double value) { return std::isfinite(value) && document_.Double(value); }
+  bool RawNumber(const char*, rapidjson::SizeType, bool) { return false; }
+  bool String(const char* text, rapidjson::SizeType size, bool copy) {
+    return document_.String(text, size, copy);
+  }
+  bool Key(const char* text, rapidjson::SizeType size, bool copy) { return document_.Key(text, size, copy); }
+  bool StartObject() { return document_.StartObject(); }
+  bool EndObject(rapidjson::SizeType members) { return document_.EndObject(members); }
+  bool StartArray() { return document_.StartArray(); }
+  bool EndArray(rapidjson::SizeType elements) { return document_.EndArray(elements); }
+
+ private:
+  Document& document_;
+};
+
 /// The free end of an arena as RapidJSON's output. What finds no room is counted only.
 class JsonOutput {
  public:
@@ -113,8 +161,13 @@ inline const JsonValue* read_json(Request& request) noexcept {
   const std::string_view body = request.body();
   if (!request.body_kept()) return refuse(413);
   // A zero would end the text for RapidJSON.
-  if (!detail::json_depth_is_bounded(body) || body.find('\0') != body.npos) return refuse(400);
+  if (!detail::json_depth_is_bounded(body) || body.find('\0') != body.npos ||
+      detail::json_has_lone_surrogate(body)) {
+    return refuse(400);
+  }
 
+  // RapidJSON takes all bytes of a character before it looks at them, so one that is cut short reads on.
+  constexpr std::size_t kZeros = 4;
   // What can be needed at most: the values while they are read, and once more where they stay. Texts stay in
   // the copy of the body.
   const std::size_t values = detail::json_values_at_most(body) * sizeof(JsonValue);
@@ -125,19 +178,29 @@ inline const JsonValue* read_json(Request& request) noexcept {
   };
   if (body.size() > std::numeric_limits<std::size_t>::max() / (4 * sizeof(JsonValue))) return refuse(503);
   auto* const memory =
-      static_cast<std::byte*>(request.arena().allocate(sizeof(Block) + 2 * values + body.size() + 1));
+      static_cast<std::byte*>(request.arena().allocate(sizeof(Block) + 2 * values + body.size() + kZeros));
   if (memory == nullptr) return refuse(503);
   std::byte* const room = memory + sizeof(Block);
   auto* const block = ::new (static_cast<void*>(memory))
       Block{detail::JsonMemory(room, values), detail::JsonMemory(room + values, values), {}};
   char* const text = reinterpret_cast<char*>(room + 2 * values);
   if (!body.empty()) std::memcpy(text, body.data(), body.size());
-  text[body.size()] = '\0';
+  std::memset(text + body.size(), 0, kZeros);
   auto* const document =
       ::new (static_cast<void*>(block->document)) Document(&block->kept, values, &block->stack);
-  document->ParseInsitu<rapidjson::kParseValidateEncodingFlag>(text);
-  if (document->HasParseError()) return refuse(400);
-  return document;
+  bool parsed = false;
+  auto parse = [&](Document& to) {
+    rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, detail::JsonMemory> reader(&block->stack,
+                                                                                              0);
+    rapidjson::InsituStringStream stream(text);
+    detail::FiniteNumbers<Document> values_of(to);
+    parsed =
+        !reader.Parse<rapidjson::kParseInsituFlag | rapidjson::kParseValidateEncodingFlag>(stream, values_of)
+             .IsError();
+    return parsed;
+  };
+  document->Populate(parse);
+  return parsed ? document : refuse(400);
 }
 
 /// Writes JSON into the request's memory: RapidJSON's Writer (StartObject, Key, String, Int, …), and
