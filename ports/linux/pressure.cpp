@@ -57,20 +57,26 @@ struct GroupFiles {
   std::string_view mount;
   std::string_view most;
   std::string_view current;
-  std::string_view cache;  // of files, that the system takes back when it needs it: its key in memory.stat
+  std::string_view cache[3];  // what the system takes back when it needs it: keys in memory.stat
 };
-constexpr GroupFiles kGroupFiles2{"", "/memory.max", "/memory.current", "inactive_file"};
-constexpr GroupFiles kGroupFiles1{"/memory", "/memory.limit_in_bytes", "/memory.usage_in_bytes",
-                                  "total_inactive_file"};
+constexpr GroupFiles kGroupFiles2{
+    "", "/memory.max", "/memory.current", {"inactive_file", "active_file", "slab_reclaimable"}};
+constexpr GroupFiles kGroupFiles1{"/memory",
+                                  "/memory.limit_in_bytes",
+                                  "/memory.usage_in_bytes",
+                                  {"total_inactive_file", "total_active_file"}};
 
 Pressure group_memory(const GroupFiles& files, std::string_view folder) noexcept {
   std::uint64_t most = 0;
   std::uint64_t current = 0;
-  std::uint64_t cache = 0;
   if (!SmallFile(folder, files.most).number("", most) || most == 0) return Pressure::none;  // "max"
   if (!SmallFile(folder, files.current).number("", current)) return Pressure::none;
-  SmallFile(folder, "/memory.stat").number(files.cache, cache);
-  const std::uint64_t used = current > cache ? current - cache : 0;
+  const SmallFile stat(folder, "/memory.stat");
+  std::uint64_t used = current;
+  for (const std::string_view key : files.cache) {
+    std::uint64_t cache = 0;
+    if (!key.empty() && stat.number(key, cache)) used -= std::min(used, cache);
+  }
   return LinuxPressure::of_memory(most > used ? most - used : 0, most);
 }
 

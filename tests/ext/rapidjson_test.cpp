@@ -134,6 +134,56 @@ TEST_F(RapidJson, WhatCannotBeSaidIsA500) {
   }
 }
 
+// RapidJSON itself would go on from a state of its own, or end the program.
+TEST_F(RapidJson, WhatComesBehindSomethingRefusedIsRefusedToo) {
+  using Write = void (*)(JsonWriter&);
+  constexpr std::pair<const char*, Write> kCases[] = {
+      {"/nan", [](JsonWriter& json) { json.Double(NAN), json.Key("b"), json.Int(1), json.EndObject(); }},
+      {"/deep",
+       [](JsonWriter& json) {
+         for (std::size_t i = 0; i < kMaxJsonDepth; ++i) json.StartArray();
+         json.EndObject();
+       }},
+      {"/array-end", [](JsonWriter& json) { json.Int(1), json.EndArray(); }},
+      {"/no-value", [](JsonWriter& json) { json.EndObject(); }},
+      {"/no-name", [](JsonWriter& json) { json.Int(1), json.Int(2), json.EndObject(); }},
+      {"/two-values", [](JsonWriter& json) { json.Int(1), json.EndObject(), json.Int(2); }},
+      {"/name-in-array", [](JsonWriter& json) { json.StartArray(), json.Key("b"), json.EndArray(); }},
+      {"/cut", [](JsonWriter& json) { json.String(std::string_view("caf\xC3\xA9", 4)), json.EndObject(); }},
+  };
+  for (const auto& [url, write] : kCases) {
+    app.get(runtime(url), [write = write](Request& req) {
+      JsonWriter json(req);
+      json.StartObject();
+      json.Key("a");
+      write(json);
+      return json.response();
+    });
+    EXPECT_EQ(client.get(url).status_code, 500) << url;
+  }
+}
+
+TEST_F(RapidJson, ABodyAsDeepAsItMayBeIsNoDangerToTheAnswerItGoesInto) {
+  app.post("/wrapped", [](Request& req) -> Response {
+    const JsonValue* body = read_json(req);
+    if (body == nullptr) return {};
+    JsonWriter json(req);
+    json.StartObject();
+    json.Key("you_sent");
+    body->Accept(json);
+    json.EndObject();
+    return json.response();
+  });
+  const auto post = [this](std::size_t depth) {
+    return client
+        .post("/wrapped", std::string(depth, '[') + std::string(depth, ']'),
+              {{"Content-Type", "application/json"}})
+        .status_code;
+  };
+  EXPECT_EQ(post(kMaxJsonDepth - 1), 200);
+  EXPECT_EQ(post(kMaxJsonDepth), 500);
+}
+
 TEST_F(RapidJson, AsksForNoHeap) {
   std::size_t asked = 0;
   app.post("/counted", [&asked](Request& req) -> Response {

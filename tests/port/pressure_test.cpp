@@ -79,7 +79,12 @@ TEST_F(SystemFiles, OfAControlGroupCount) {
   EXPECT_EQ(pressure(), Pressure::none);
   write("memory.max", "1000000\n");
   EXPECT_EQ(pressure(), Pressure::high);
-  write("memory.stat", "anon 5\nfile 600000\ninactive_file 500000\n");  // which can be taken back
+  write(
+      "memory.stat",
+      "anon 5\nfile 600000\ninactive_file 200000\nactive_file 200000\nslab_reclaimable 100000\n");  // which
+                                                                                                    // can be
+                                                                                                    // taken
+                                                                                                    // back
   EXPECT_EQ(pressure(), Pressure::none);
   write("memory.current", "1450000\n");
   EXPECT_EQ(pressure(), Pressure::some);

@@ -216,31 +216,29 @@ class JsonWriter {
   JsonWriter(const JsonWriter&) = delete;
   JsonWriter& operator=(const JsonWriter&) = delete;
 
-  bool Null() noexcept { return note(writer_.Null()); }
-  bool Bool(bool value) noexcept { return note(writer_.Bool(value)); }
-  bool Int(int value) noexcept { return note(writer_.Int(value)); }
-  bool Uint(unsigned value) noexcept { return note(writer_.Uint(value)); }
-  bool Int64(std::int64_t value) noexcept { return note(writer_.Int64(value)); }
-  bool Uint64(std::uint64_t value) noexcept { return note(writer_.Uint64(value)); }
+  // Each is refused, and the answer is a 500, where JSON can't have it: RapidJSON would only assert.
+  bool Null() noexcept { return note(value() && writer_.Null()); }
+  bool Bool(bool b) noexcept { return note(value() && writer_.Bool(b)); }
+  bool Int(int n) noexcept { return note(value() && writer_.Int(n)); }
+  bool Uint(unsigned n) noexcept { return note(value() && writer_.Uint(n)); }
+  bool Int64(std::int64_t n) noexcept { return note(value() && writer_.Int64(n)); }
+  bool Uint64(std::uint64_t n) noexcept { return note(value() && writer_.Uint64(n)); }
   /// JSON has neither infinity nor NaN: these make the answer a 500.
-  bool Double(double value) noexcept { return note(std::isfinite(value) && writer_.Double(value)); }
+  bool Double(double n) noexcept { return note(std::isfinite(n) && value() && writer_.Double(n)); }
   /// Bytes that are not UTF-8 make the answer a 500.
-  bool String(std::string_view text) noexcept {
-    return note(
-        writer_.String(text.data() != nullptr ? text.data() : "", static_cast<unsigned>(text.size())));
-  }
-  bool Key(std::string_view text) noexcept { return String(text); }
-  bool StartObject() noexcept { return note(enter() && writer_.StartObject()); }
+  bool String(std::string_view text) noexcept { return note(value() && write(text)); }
+  bool Key(std::string_view text) noexcept { return note(name() && write(text)); }
+  bool StartObject() noexcept { return note(enter(true) && writer_.StartObject()); }
   bool EndObject(rapidjson::SizeType members = 0) noexcept {
-    return note(leave() && writer_.EndObject(members));
+    return note(leave(true) && writer_.EndObject(members));
   }
-  bool StartArray() noexcept { return note(enter() && writer_.StartArray()); }
+  bool StartArray() noexcept { return note(enter(false) && writer_.StartArray()); }
   bool EndArray(rapidjson::SizeType elements = 0) noexcept {
-    return note(leave() && writer_.EndArray(elements));
+    return note(leave(false) && writer_.EndArray(elements));
   }
   // So that a JsonValue can be written: `value.Accept(json)`.
   bool String(const char* text, rapidjson::SizeType size, bool) noexcept { return String({text, size}); }
-  bool Key(const char* text, rapidjson::SizeType size, bool) noexcept { return String({text, size}); }
+  bool Key(const char* text, rapidjson::SizeType size, bool) noexcept { return Key({text, size}); }
   bool RawNumber(const char*, rapidjson::SizeType, bool) noexcept { return note(false); }
 
   /// What was written, as application/json; once, at the end. 503 if there was no room for it; 500 if it is
@@ -260,8 +258,43 @@ class JsonWriter {
     failed_ = failed_ || !written;
     return written;
   }
-  bool enter() noexcept { return depth_ < kMaxJsonDepth && ++depth_ != 0; }
-  bool leave() noexcept { return depth_ != 0 && depth_-- != 0; }
+
+  // What may come next: a bit for each level.
+  static_assert(kMaxJsonDepth <= 64);
+  std::uint64_t level() const noexcept { return depth_ != 0 ? std::uint64_t{1} << (depth_ - 1) : 0; }
+  bool in_object() const noexcept { return (objects_ & level()) != 0; }
+  bool named() const noexcept { return (named_ & level()) != 0; }
+  bool name() noexcept {
+    if (failed_ || !in_object() || named()) return false;
+    named_ |= level();
+    return true;
+  }
+  bool value() noexcept {
+    if (failed_ || (depth_ == 0 && begun_) || (in_object() && !named())) return false;
+    begun_ = true;
+    named_ &= ~level();
+    return true;
+  }
+  bool enter(bool object) noexcept {
+    if (depth_ == kMaxJsonDepth || !value()) return false;
+    ++depth_;
+    objects_ = object ? objects_ | level() : objects_ & ~level();
+    return true;
+  }
+  bool leave(bool object) noexcept {
+    if (failed_ || depth_ == 0 || in_object() != object || named()) return false;
+    --depth_;
+    return true;
+  }
+
+  // RapidJSON takes all bytes of a character before it looks at them: those must be there.
+  bool write(std::string_view text) noexcept {
+    for (std::size_t left = 1; left <= 3 && left <= text.size(); ++left) {
+      const auto byte = static_cast<unsigned char>(text[text.size() - left]);
+      if (byte >= (left == 1 ? 0xc0 : left == 2 ? 0xe0 : 0xf0)) return false;
+    }
+    return writer_.String(text.data() != nullptr ? text.data() : "", static_cast<unsigned>(text.size()));
+  }
 
   Request* request_;
   detail::JsonOutput output_;
@@ -270,6 +303,9 @@ class JsonWriter {
   detail::JsonMemory memory_;
   Writer writer_;
   std::size_t depth_ = 0;
+  std::uint64_t objects_ = 0;  // levels that are objects
+  std::uint64_t named_ = 0;    // and have a name whose value is due
+  bool begun_ = false;
   bool failed_ = false;
 };
 
