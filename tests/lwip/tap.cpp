@@ -29,7 +29,7 @@ constexpr int kFramesPerPoll = 64;
 bool bring_up(const char* name, const char* address) {
   const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   ifreq request{};
-  std::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  std::snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
   auto& in = reinterpret_cast<sockaddr_in&>(request.ifr_addr);
   in.sin_family = AF_INET;
   bool done = true;
