@@ -135,5 +135,6 @@ int main(int argc, char** argv) {
   std::printf("on a device's budget: %u connections, %u exchanges; the whole App is %zu bytes\n",
               static_cast<unsigned>(kDevice.connections), static_cast<unsigned>(kDevice.exchanges),
               sizeof app);
+  std::fflush(stdout);
   return serve(app, options);
 }
