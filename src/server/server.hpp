@@ -118,6 +118,7 @@ class Server final : private ExitListener, private Timer {
   void on_exit_requested() noexcept override { shutdown(); }
   void on_timer() noexcept override;
   void check_ended() noexcept;
+  /// Reads the clock, and makes what says the time: the date line and the usual head.
   void make_usual_head() noexcept;
 
   bool over_client_cap(const Endpoint& client) const noexcept;

@@ -32,9 +32,9 @@ class Tree {
     require(mkdtemp(name) != nullptr);
     base_ = name;
     namespace fs = std::filesystem;
-    fs::create_directories(base_ + "/root/a/b/c");
-    fs::create_directories(base_ + "/root/empty");
-    for (const char* file : {"secret", "root/f", "root/a/f", "root/a/b/f", "root/a/b/c/f"}) {
+    fs::create_directories(base_ + "/tree/a/b/c");
+    fs::create_directories(base_ + "/tree/empty");
+    for (const char* file : {"secret", "tree/f", "tree/a/f", "tree/a/b/f", "tree/a/b/c/f"}) {
       if (std::FILE* made = std::fopen((base_ + "/" + file).c_str(), "w")) std::fclose(made);
     }
     constexpr const char* kLinks[][2] = {{"f", "l"},
@@ -48,12 +48,12 @@ class Tree {
                                          {"d/b/../../f", "x"},
                                          {".", "dot"},
                                          {"missing", "dangling"},
-                                         {"a/b/../../../root/f", "over"}};
-    for (const auto& [target, link] : kLinks) fs::create_symlink(target, base_ + "/root/" + link);
-    fs::create_symlink("../../f", base_ + "/root/a/b/l");
-    fs::create_symlink("../..", base_ + "/root/a/b/u");
-    fs::create_symlink("../../../f", base_ + "/root/a/b/o");
-    root_ = open((base_ + "/root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+                                         {"a/b/../../../tree/f", "over"}};
+    for (const auto& [target, link] : kLinks) fs::create_symlink(target, base_ + "/tree/" + link);
+    fs::create_symlink("../../f", base_ + "/tree/a/b/l");
+    fs::create_symlink("../..", base_ + "/tree/a/b/u");
+    fs::create_symlink("../../../f", base_ + "/tree/a/b/o");
+    root_ = open((base_ + "/tree").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
     require(root_ >= 0);
   }
   ~Tree() {
