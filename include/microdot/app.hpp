@@ -85,7 +85,7 @@ class App : public Router {
   const char* check() const noexcept;
 
   /// For answers that don't say what they are; `charset=UTF-8` is added where the text names none. Static
-  /// text: another may be set at any time, but what it views must not change while the server runs.
+  /// text.
   std::string_view default_content_type = "text/plain";
 
  protected:

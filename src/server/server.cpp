@@ -144,10 +144,15 @@ void Server::make_usual_head() noexcept {
   date_due_ = loop_->now() + std::chrono::milliseconds(50);
   const std::int64_t seconds = loop_->port().clock().unix_seconds();
   date_line_ = seconds != 0 ? date_.at(seconds) : std::string_view{};
-  usual_head_type_ = app_->default_content_type;
+  constexpr std::string_view kName = "Content-Type: ";
+  const std::string_view type = app_->default_content_type;
   ResponseHead head(usual_head_);
-  head.status(200).raw(date_line_).text_type(usual_head_type_).raw("Content-Length: ");
-  usual_head_size_ = head.error() == Error::none ? static_cast<std::uint8_t>(head.size()) : 0;
+  head.status(200).raw(date_line_);
+  usual_head_type_at_ = static_cast<std::uint8_t>(head.size() + kName.size());
+  head.text_type(type).raw("Content-Length: ");
+  const bool fits = head.error() == Error::none;
+  usual_head_type_size_ = fits ? static_cast<std::uint8_t>(type.size()) : 0;
+  usual_head_size_ = fits ? static_cast<std::uint8_t>(head.size()) : 0;
 }
 
 Stats Server::stats() const noexcept {

@@ -55,9 +55,10 @@ class Server final : private ExitListener, private Timer {
   /// Writes the head of a plain 200 up to "Content-Length: ", whose value and end are missing. `out` has
   /// `kUsualHeadBytes`. Returns the bytes written; 0 where the App's default content type is too long.
   std::size_t write_usual_head(char* out) noexcept {
-    const std::string_view type = app_->default_content_type;
-    if (loop_->now() >= date_due_ || type.data() != usual_head_type_.data() ||
-        type.size() != usual_head_type_.size()) {
+    // The type's bytes are compared with those that were written: the App's may have changed where they are.
+    if (loop_->now() >= date_due_ ||
+        app_->default_content_type !=
+            std::string_view(usual_head_ + usual_head_type_at_, usual_head_type_size_)) {
       make_usual_head();
     }
     std::memcpy(out, usual_head_, kUsualHeadBytes);  // all of it: a constant size is a few moves
@@ -166,9 +167,10 @@ class Server final : private ExitListener, private Timer {
   DateField date_;
   std::string_view date_line_;
   TimePoint date_due_ = TimePoint::min();  // when to read the clock again
-  std::string_view usual_head_type_;
   char usual_head_[kUsualHeadBytes] = {};
   std::uint8_t usual_head_size_ = 0;
+  std::uint8_t usual_head_type_at_ = 0;  // the content type in it
+  std::uint8_t usual_head_type_size_ = 0;
   std::uint32_t queued_ = 0;
   std::uint32_t busy_ = 0;    // exchanges that are not free
   std::uint32_t open_ = 0;    // connections that are not free

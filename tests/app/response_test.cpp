@@ -53,6 +53,11 @@ TEST(ResponseHead, TheDefaultContentTypeCanBeAnother) {
   EXPECT_EQ(client.get("/missing").headers["Content-Type"], "text/html; charset=UTF-8");
   app.default_content_type = "text/html; charset=ISO-8859-1";
   EXPECT_EQ(client.get("/").headers["Content-Type"], "text/html; charset=ISO-8859-1");
+  std::string own = "text/css";  // whose bytes change where they are
+  app.default_content_type = own;
+  EXPECT_EQ(client.get("/").headers["Content-Type"], "text/css; charset=UTF-8");
+  own = "text/csv";
+  EXPECT_EQ(client.get("/").headers["Content-Type"], "text/csv; charset=UTF-8");
   const std::string parts = "text/x-" + std::string(200, 'x');  // longer than what is kept
   app.default_content_type = parts;
   EXPECT_EQ(client.get("/").headers["Content-Type"], parts + "; charset=UTF-8");
