@@ -33,10 +33,16 @@ inline std::uint32_t* stack_pointer() noexcept {
 /// Says why and where the core took the trap that it is in, and restarts.
 extern "C" [[noreturn]] void report_trap() noexcept;
 
-/// Restarts the chip: QEMU's "test device" does.
-[[noreturn]] inline void reset_system() noexcept {
-  reg(0x100000) = 0x7777;
+/// What QEMU's machine has for its end and for tests ("SiFive test").
+[[noreturn]] inline void write_test_device(std::uint32_t command) noexcept {
+  reg(0x100000) = command;
   for (;;) asm volatile("");
+}
+/// Restarts the chip.
+[[noreturn]] inline void reset_system() noexcept { write_test_device(0x7777); }
+/// Ends QEMU, with 0 or 1.
+[[noreturn]] inline void exit_emulator(bool success) noexcept {
+  write_test_device(success ? 0x5555 : 1U << 16 | 0x3333);
 }
 
 }  // namespace firmware
