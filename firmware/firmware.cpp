@@ -88,7 +88,7 @@ class Board final : public microdot::LwipBoard {
 
   void wake() noexcept override { awake_ = true; }
 
-  // Not fit for keys: neither board has a source of noise (docs/design/firmware.md).
+  // Not fit for keys: no board has a source of noise (docs/design/firmware.md).
   void fill_random(std::span<unsigned char> bytes) noexcept override {
     for (unsigned char& byte : bytes) {
       random_ += 0x9E3779B97F4A7C15 + network_noise() + static_cast<std::uint32_t>(SystemClock::cycles());

@@ -14,7 +14,7 @@ class TickWatchdog {
     feed();
   }
   static void feed() noexcept { left_ = limit_; }
-  /// One millisecond has passed.
+  /// The timer has interrupted.
   static void tick() noexcept {
     if (limit_ == 0) return;
     if (left_ == 0) report_trap();

@@ -14,6 +14,7 @@
 #include <microdot/testing/test_client.hpp>
 
 #include "assets.hpp"  // made of the gallery's page
+#include "board_config.hpp"
 #include "core.hpp"
 
 using namespace microdot;
@@ -276,6 +277,8 @@ void check_json(TestClient& client) {
 }  // namespace
 
 int main() {
+  // It never comes to the board's own loop, which feeds the watchdog.
+  firmware::board::Watchdog::start(firmware::board::kClockHertz, 50);
   check_parser();
   check_tasks();
   add_routes();
