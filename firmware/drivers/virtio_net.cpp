@@ -1,6 +1,7 @@
 #include "drivers/virtio_net.hpp"
 
 #include <lwip/pbuf.h>
+#include <atomic>
 #include <cstddef>
 
 #include "core.hpp"
@@ -39,7 +40,7 @@ constexpr std::uint32_t kHeaderBytes = 12;  // before each frame: all zero, sinc
 constexpr std::uint32_t kBufferBytes = kHeaderBytes + 1516;
 
 /// What was written before is there first.
-void barrier() noexcept { asm volatile("fence" ::: "memory"); }
+void barrier() noexcept { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
 std::uint32_t address_of(const void* memory) noexcept {
   return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(memory));

@@ -6,7 +6,7 @@
 namespace firmware {
 namespace {
 
-// The core's timer (CLINT), of 64 bits.
+// The core's timer (CLINT), of 64 bits, where QEMU's machine has it.
 constexpr std::uintptr_t kCompare = 0x02004000;
 constexpr std::uintptr_t kTime = 0x0200BFF8;
 

@@ -13,8 +13,8 @@ inline void enable_interrupts() noexcept { asm volatile("csrsi mstatus, 8" ::: "
 /// Returns when an interrupt is pending, also while they are disabled.
 inline void wait_for_interrupt() noexcept { asm volatile("fence\n\twfi" ::: "memory"); }
 
-/// The lines of the interrupt controller (PLIC). One that is disabled by its priority, 0, can still be
-/// completed.
+/// The lines of the interrupt controller (PLIC), where QEMU's machine has it. One that is disabled by its
+/// priority, 0, can still be completed.
 inline constexpr std::uintptr_t kPlic = 0x0C000000;
 inline void enable_irq(unsigned irq) noexcept {
   reg(kPlic + irq * 4) = 1;

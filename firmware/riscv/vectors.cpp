@@ -38,8 +38,7 @@ extern "C" [[gnu::naked, gnu::aligned(256), gnu::used]] void trap_vectors() noex
   asm volatile(
       ".option push\n\t"
       ".option norvc\n\t"
-      "j fault_vector\n\t"
-      ".rept 6\n\t"
+      ".rept 7\n\t"
       "j fault_vector\n\t"
       ".endr\n\t"
       "j timer_handler\n\t"
