@@ -79,12 +79,13 @@ inline const char* skip_field_bytes([[maybe_unused]] const char* base, const cha
   return p;
 }
 
-// Letters, digits, '-' and '.', where 16 bytes can be looked at together: the first other byte in [p, end),
-// or one before it.
-inline const char* skip_usual([[maybe_unused]] const char* base, const char* p,
-                              [[maybe_unused]] const char* end) noexcept {
+// Letters, digits, '-' and '.' (and other unreserved ones, where bytes are looked at one by one): the first
+// other byte in [p, end), or one before it.
+inline const char* skip_usual([[maybe_unused]] const char* base, const char* p, const char* end) noexcept {
 #if defined(__SSE2__)
   p = skip_by_16<find_unusual>(base, p, end);
+#else
+  while (p < end && is_char(*p, kCharUnreserved)) ++p;
 #endif
   return p;
 }
@@ -429,15 +430,17 @@ inline ParseStatus RequestParser::finish() noexcept {
 inline void RequestParser::parse_usual_host(const char* end) noexcept {
   constexpr std::string_view kName = "Host";
   constexpr std::string_view kStart = "Host: ";
-  constexpr int kDigits = 4;  // which are in the range of a port
+  constexpr int kMaxDigits = 5;
   const char* const line = base_ + line_;
   if (end - line < 8 || std::memcmp(line, kStart.data(), kStart.size()) != 0) return;
   if (has(kHost) || form_ != TargetForm::origin) return;
   const char* const value = line + kStart.size();
   const char* p = skip_usual(base_, value, end);
-  if (p != value && end - p > kDigits + 2 && *p == ':') {
-    const char* const last = ++p + kDigits;
-    while (p != last && is_char(*p, kCharDigit)) ++p;
+  if (p != value && end - p > kMaxDigits + 2 && *p == ':') {
+    const char* const last = ++p + kMaxDigits;
+    unsigned port = 0;
+    for (; p != last && is_char(*p, kCharDigit); ++p) port = port * 10 + static_cast<unsigned>(*p - '0');
+    if (port > 65535) return;
   }
   if (end - p < 2 || p[0] != '\r' || p[1] != '\n' || !line_fits(p + 1)) return;
   const Slice name_slice = slice(line, line + kName.size());
