@@ -22,7 +22,8 @@ Request::Request(App& its_app, const RequestParser& parser, detail::BodyReader& 
       headers(parser.headers()),
       content_type(headers["Content-Type"]),
       content_length(parser.content_length().value_or(0)),
-      client_addr(client),
+      // By its members, as it was just written: wider reads would wait until all of them are stored.
+      client_addr{.address = client.address, .port = client.port, .family = client.family},
       app(its_app),
       arena_(&arena),
       body_(&body) {

@@ -13,21 +13,50 @@ namespace {
 
 constexpr unsigned kMaxEmptyLines = 4;
 
-// The first byte in [p, end) that may not stand in a field value, or end. Never reads past end.
-inline const char* skip_field_bytes(const char* p, const char* end) noexcept {
 #if defined(__SSE2__)
-  const __m128i control = _mm_set1_epi8(0x1f);
-  const __m128i del = _mm_set1_epi8(0x7f);
-  const __m128i tab = _mm_set1_epi8('\t');
+
+// Which of the 16 bytes may not stand in a field value.
+inline unsigned find_no_field_bytes(const char* p) noexcept {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  __m128i bad = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+  bad = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')), bad);
+  bad = _mm_or_si128(bad, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
+  return static_cast<unsigned>(_mm_movemask_epi8(bad));
+}
+
+// Which of the 16 bytes are no letters, digits, '-' or '.'.
+inline unsigned find_unusual(const char* p) noexcept {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const __m128i letter = _mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+  const __m128i digit = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
+  __m128i good = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter);
+  good = _mm_or_si128(good, _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit));
+  const __m128i mark = _mm_sub_epi8(bytes, _mm_set1_epi8('-'));
+  good = _mm_or_si128(good, _mm_cmpeq_epi8(_mm_min_epu8(mark, _mm_set1_epi8(1)), mark));
+  return static_cast<unsigned>(_mm_movemask_epi8(good)) ^ 0xffffU;
+}
+
+// The first byte in [p, end) that `Find` finds, or end. The last few are looked at together with what is
+// before them, as far as `base`: nothing past end is read.
+template <unsigned (&Find)(const char*) noexcept>
+inline const char* skip_by_16(const char* base, const char* p, const char* end) noexcept {
   while (end - p >= 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    __m128i bad = _mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes);
-    bad = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), bad);
-    bad = _mm_or_si128(bad, _mm_cmpeq_epi8(bytes, del));
-    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(bad));
-    if (mask != 0) return p + std::countr_zero(mask);
+    if (const unsigned found = Find(p); found != 0) return p + std::countr_zero(found);
     p += 16;
   }
+  if (p == end || end - base < 16) return p;
+  const unsigned found = Find(end - 16) >> (16 - (end - p));
+  return found != 0 ? p + std::countr_zero(found) : end;
+}
+
+#endif
+
+// The first byte in [p, end) that may not stand in a field value, or end. Reads nothing before base or past
+// end.
+inline const char* skip_field_bytes([[maybe_unused]] const char* base, const char* p,
+                                    const char* end) noexcept {
+#if defined(__SSE2__)
+  p = skip_by_16<find_no_field_bytes>(base, p, end);
 #else
   using Word = std::size_t;
   constexpr Word kOnes = static_cast<Word>(-1) / 0xff;
@@ -50,30 +79,20 @@ inline const char* skip_field_bytes(const char* p, const char* end) noexcept {
   return p;
 }
 
-// Letters, digits, '-' and '.', 16 bytes at once: the first other byte in [p, end), or one of the last 15.
-inline const char* skip_usual(const char* p, const char* end) noexcept {
+// Letters, digits, '-' and '.' (and other unreserved ones, where bytes are looked at one by one): the first
+// other byte in [p, end), or one before it.
+inline const char* skip_usual([[maybe_unused]] const char* base, const char* p, const char* end) noexcept {
 #if defined(__SSE2__)
-  while (end - p >= 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    const __m128i letter = _mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
-    const __m128i digit = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
-    __m128i good = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter);
-    good = _mm_or_si128(good, _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit));
-    const __m128i mark = _mm_sub_epi8(bytes, _mm_set1_epi8('-'));
-    good = _mm_or_si128(good, _mm_cmpeq_epi8(_mm_min_epu8(mark, _mm_set1_epi8(1)), mark));
-    const auto stops = static_cast<unsigned>(_mm_movemask_epi8(good)) ^ 0xffffU;
-    if (stops != 0) return p + std::countr_zero(stops);
-    p += 16;
-  }
+  p = skip_by_16<find_unusual>(base, p, end);
 #else
-  static_cast<void>(end);
+  while (p < end && is_char(*p, kCharUnreserved)) ++p;
 #endif
   return p;
 }
 
 // The first byte in [p, end) that may not stand in a field name, or end.
-inline const char* skip_token(const char* p, const char* end) noexcept {
-  p = skip_usual(p, end);  // nearly every name
+inline const char* skip_token(const char* base, const char* p, const char* end) noexcept {
+  p = skip_usual(base, p, end);  // nearly every name
   while (p < end && is_char(*p, kCharToken)) ++p;
   return p;
 }
@@ -411,15 +430,17 @@ inline ParseStatus RequestParser::finish() noexcept {
 inline void RequestParser::parse_usual_host(const char* end) noexcept {
   constexpr std::string_view kName = "Host";
   constexpr std::string_view kStart = "Host: ";
-  constexpr int kDigits = 4;  // which are in the range of a port
+  constexpr int kMaxDigits = 5;
   const char* const line = base_ + line_;
   if (end - line < 8 || std::memcmp(line, kStart.data(), kStart.size()) != 0) return;
   if (has(kHost) || form_ != TargetForm::origin) return;
   const char* const value = line + kStart.size();
-  const char* p = skip_usual(value, end);
-  if (p != value && end - p > kDigits + 2 && *p == ':') {
-    const char* const last = ++p + kDigits;
-    while (p != last && is_char(*p, kCharDigit)) ++p;
+  const char* p = skip_usual(base_, value, end);
+  if (p != value && end - p > kMaxDigits + 2 && *p == ':') {
+    const char* const last = ++p + kMaxDigits;
+    unsigned port = 0;
+    for (; p != last && is_char(*p, kCharDigit); ++p) port = port * 10 + static_cast<unsigned>(*p - '0');
+    if (port > 65535) return;
   }
   if (end - p < 2 || p[0] != '\r' || p[1] != '\n' || !line_fits(p + 1)) return;
   const Slice name_slice = slice(line, line + kName.size());
@@ -441,7 +462,7 @@ inline ParseStatus RequestParser::parse_fields(const char* end) noexcept {
       line_ += 2;
       return finish();
     }
-    const char* p = skip_token(line, end);
+    const char* p = skip_token(base_, line, end);
     if (p == end) return incomplete(end);
     if (*p != ':' || p == line) {
       if (p == line && (*p == ' ' || *p == '\t')) return bad_line(end, "obsolete line folding");
@@ -451,7 +472,7 @@ inline ParseStatus RequestParser::parse_fields(const char* end) noexcept {
     const char* name_end = p++;
     while (p < end && (*p == ' ' || *p == '\t')) ++p;
     const char* value = p;
-    p = skip_field_bytes(p, end);
+    p = skip_field_bytes(base_, p, end);
     if (end - p < 2) {
       if (p < end && *p != '\r')
         return bad_line(end, *p == '\n' ? "bare LF" : "control byte in a field value");

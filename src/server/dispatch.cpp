@@ -26,7 +26,7 @@ void Dispatch::route() noexcept {
   if (match_.out_of_memory) return fail(503, {});
   if (match_.entry == nullptr) return no_route();
   request_->route = match_.entry->pattern;
-  request_->url_prefix = match_.prefix;
+  if (!match_.prefix.empty()) request_->url_prefix = match_.prefix;
   if (match_.entry->max_active != 0) {
     if (match_.entry->active == match_.entry->max_active) return fail(503, {});
     active_ = true;
@@ -256,8 +256,7 @@ void Dispatch::settle(Response&& response) noexcept {
   check_response();
 }
 
-// A response that lacks a field, or has one that would break the message, is not sent.
-void Dispatch::check_response() noexcept {
+void Dispatch::mend_response() noexcept {
   const int status = response_.status_code;
   if (status < 200 || status > 999) {
     // An interim status would be taken for one, and what follows for the answer to this request.

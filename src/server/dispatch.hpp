@@ -68,7 +68,12 @@ class Dispatch {
 
   void fail(int status, std::string_view reason, bool thrown = false) noexcept;
   void settle(Response&& response) noexcept;
-  void check_response() noexcept;
+  /// A response that lacks a field, or has one that would break the message, is not sent.
+  void check_response() noexcept {
+    const int status = response_.status_code;
+    if (status < 200 || status > 999 || status == 205 || response_.error() != Error::none) mend_response();
+  }
+  void mend_response() noexcept;
   void add_allow() noexcept;
   void log(std::string_view what) noexcept;
   void no_route() noexcept;

@@ -57,7 +57,8 @@ void Exchange::assign(Connection& connection) noexcept {
   filled_ = start_ = consumed_ = 0;
   out_size_ = out_sent_ = 0;
   tail_sent_ = kNothingOfOurs;
-  pending_ = suffix_ = {};
+  pending_ = {};  // not in one: the compiler would read what it has just written in another width
+  suffix_ = {};
   may_read_ = true;
   gone_ = false;
   linger_ = true;

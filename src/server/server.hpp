@@ -10,6 +10,7 @@
 #include <microdot/app.hpp>
 #include <microdot/async/event.hpp>
 #include <microdot/async/loop.hpp>
+#include <microdot/base/text.hpp>
 #include <microdot/http/date.hpp>
 
 #include "connection.hpp"
@@ -56,9 +57,9 @@ class Server final : private ExitListener, private Timer {
   /// `kUsualHeadBytes`. Returns the bytes written; 0 where the App's default content type is too long.
   std::size_t write_usual_head(char* out) noexcept {
     // The type's bytes are compared with those that were written: the App's may have changed where they are.
-    if (loop_->now() >= date_due_ ||
-        app_->default_content_type !=
-            std::string_view(usual_head_ + usual_head_type_at_, usual_head_type_size_)) {
+    const std::string_view type = app_->default_content_type;
+    if (loop_->now() >= date_due_ || type.size() != usual_head_type_size_ ||
+        !same_bytes(type.data(), usual_head_ + usual_head_type_at_, type.size())) {
       make_usual_head();
     }
     std::memcpy(out, usual_head_, kUsualHeadBytes);  // all of it: a constant size is a few moves

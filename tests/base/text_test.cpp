@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace {
 
@@ -22,6 +24,19 @@ TEST(FixedText, CutsTextAndLeavesOutNumbersThatDoNotFit) {
   EXPECT_EQ(line.view(), "abcdef");
   line.append("ghijk").append("more").append('x').append(1);
   EXPECT_EQ(line.view(), "abcdefgh");
+}
+
+TEST(SameBytes, SeesADifferenceAtAnyPlaceOfAnyLength) {
+  const std::string text = "0123456789abcdefghijklmnop";
+  for (std::size_t size = 0; size <= text.size(); ++size) {
+    std::string other = text.substr(0, size) + "behind";
+    EXPECT_TRUE(same_bytes(text.data(), other.data(), size)) << size;
+    for (std::size_t at = 0; at < size; ++at) {
+      other[at] ^= 1;
+      EXPECT_FALSE(same_bytes(text.data(), other.data(), size)) << size << ", " << at;
+      other[at] ^= 1;
+    }
+  }
 }
 
 }  // namespace

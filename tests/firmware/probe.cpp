@@ -1,8 +1,10 @@
-// What tests ask of an image beyond hello: bodies of several segments both ways, and what happens when a
-// handler fails.
+// What tests ask of an image beyond hello: bodies of several segments both ways, a file, and what happens when
+// a handler fails.
 #include <stdexcept>
 
 #include <microdot/microdot.hpp>
+
+#include "files.hpp"
 
 using namespace microdot;
 
@@ -23,6 +25,7 @@ StaticApp<Limits::device()> app;
 int main(int argc, char** argv) {
   app.get("/arguments", [argc, argv](Request& req) { return req.format("{} {}", argc, argv[argc - 1]); });
   app.get("/large", [](Request&) { return std::string_view(kLarge.data(), kLarge.size()); });
+  app.static_files("/files", files);
   app.post("/length", [](Request& req) { return req.format("{}", req.body().size()); });
   app.get("/sleep", [](Request&) -> Task<std::string_view> {
     co_await sleep_for(50ms);

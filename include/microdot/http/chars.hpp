@@ -114,8 +114,9 @@ inline std::size_t write_decimal(char* out, std::uint64_t value) noexcept {
     return 1;
   }
   if (value < 100) {
-    out[0] = static_cast<char>('0' + value / 10);
-    out[1] = static_cast<char>('0' + value % 10);
+    const unsigned tens = static_cast<unsigned>(value) * 205 >> 11;  // a tenth, without a division
+    out[0] = static_cast<char>('0' + tens);
+    out[1] = static_cast<char>('0' + (static_cast<unsigned>(value) - tens * 10));
     return 2;
   }
   std::size_t size = 3;
