@@ -5,6 +5,8 @@
 #include <microdot/http/chars.hpp>
 #include <microdot/http/url.hpp>
 
+#include "../base/packed_texts.hpp"
+
 namespace microdot::inline MICRODOT_ABI {
 namespace {
 
@@ -71,6 +73,8 @@ constexpr Type kTypes[] = {
 };
 static_assert(std::is_sorted(std::begin(kTypes), std::end(kTypes),
                              [](const Type& a, const Type& b) { return a.extension < b.extension; }));
+constexpr auto kExtensions = detail::pack_texts<kTypes, &Type::extension>();
+constexpr auto kMediaTypes = detail::pack_texts<kTypes, &Type::media_type>();
 
 }  // namespace
 
@@ -82,9 +86,16 @@ std::string_view mime_type(std::string_view path) noexcept {
   char lower[kLongest];
   std::transform(extension.begin(), extension.end(), lower, to_lower);
   const std::string_view key(lower, extension.size());
-  const Type* type = std::lower_bound(std::begin(kTypes), std::end(kTypes), key,
-                                      [](const Type& a, std::string_view b) { return a.extension < b; });
-  return type != std::end(kTypes) && type->extension == key ? type->media_type : kUnknown;
+  std::size_t begin = 0;
+  for (std::size_t end = kExtensions.size(); begin != end;) {
+    const std::size_t middle = (begin + end) / 2;
+    if (kExtensions[middle] < key) {
+      begin = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return begin != kExtensions.size() && kExtensions[begin] == key ? kMediaTypes[begin] : kUnknown;
 }
 
 bool is_compressible(std::string_view media_type) noexcept {

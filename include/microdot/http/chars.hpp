@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <microdot/base/config.hpp>
+#include <microdot/base/text.hpp>
 
 /// Classes of bytes in HTTP and small text helpers on them. No locale.
 namespace microdot::inline MICRODOT_ABI {
@@ -102,36 +103,6 @@ constexpr DecimalStatus parse_decimal(std::string_view text, std::uint64_t& valu
   }
   value = sum;
   return DecimalStatus::ok;
-}
-
-/// Room for any `write_decimal`.
-inline constexpr std::size_t kMaxDecimal = 20;
-
-/// Writes `value` in decimal at `out`, which has room for `kMaxDecimal` bytes. Returns the bytes written.
-inline std::size_t write_decimal(char* out, std::uint64_t value) noexcept {
-  if (value < 10) {
-    *out = static_cast<char>('0' + value);
-    return 1;
-  }
-  if (value < 100) {
-    out[0] = static_cast<char>('0' + value / 10);
-    out[1] = static_cast<char>('0' + value % 10);
-    return 2;
-  }
-  std::size_t size = 3;
-  for (std::uint64_t bound = 1000; size < kMaxDecimal && value >= bound; bound *= 10) ++size;
-  char* p = out + size;
-  // 32-bit division is several times faster on small processors, and most numbers are small.
-  while (value > UINT32_MAX) {
-    *--p = static_cast<char>('0' + value % 10);
-    value /= 10;
-  }
-  auto small = static_cast<std::uint32_t>(value);
-  do {
-    *--p = static_cast<char>('0' + small % 10);
-    small /= 10;
-  } while (small != 0);
-  return size;
 }
 
 /// Room for any `write_hex`.

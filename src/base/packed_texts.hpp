@@ -1,0 +1,54 @@
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <string_view>
+
+#include <microdot/base/config.hpp>
+
+namespace microdot::inline MICRODOT_ABI::detail {
+
+/// Constant texts one behind the other, each with a NUL at its end, found by their place. Takes 2 bytes for each
+/// beside its own, where a std::string_view takes 8, and 16 on 64 bits.
+template <std::size_t kCount, std::size_t kBytes>
+struct PackedTexts {
+  std::array<std::uint16_t, kCount + 1> begins{};
+  std::array<char, kBytes> bytes{};
+
+  constexpr std::string_view operator[](std::size_t place) const noexcept {
+    return {bytes.data() + begins[place], static_cast<std::size_t>(begins[place + 1] - begins[place] - 1)};
+  }
+  static constexpr std::size_t size() noexcept { return kCount; }
+  /// The first place of a text, or `size()`.
+  constexpr std::size_t find(std::string_view text) const noexcept {
+    std::size_t place = 0;
+    while (place != kCount && (*this)[place] != text) ++place;
+    return place;
+  }
+};
+
+/// Packs the texts of a constant array; of an array of structures those that `kText` (a pointer to member) says.
+template <const auto& kList, auto kText = std::identity{}>
+consteval auto pack_texts() {
+  constexpr std::size_t kBytes = [] {
+    std::size_t sum = 0;
+    for (const auto& each : kList) sum += std::string_view(std::invoke(kText, each)).size() + 1;
+    return sum;
+  }();
+  static_assert(kBytes <= UINT16_MAX);
+  PackedTexts<std::size(kList), kBytes> packed;
+  std::size_t size = 0;
+  std::size_t place = 0;
+  for (const auto& each : kList) {
+    const std::string_view text = std::invoke(kText, each);
+    packed.begins[place++] = static_cast<std::uint16_t>(size);
+    for (const char c : text) packed.bytes[size++] = c;
+    ++size;
+  }
+  packed.begins[place] = static_cast<std::uint16_t>(size);
+  return packed;
+}
+
+}  // namespace microdot::inline MICRODOT_ABI::detail
