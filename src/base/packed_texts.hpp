@@ -2,9 +2,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <iterator>
 #include <string_view>
+#include <type_traits>
 
 #include <microdot/base/config.hpp>
 
@@ -30,11 +30,18 @@ struct PackedTexts {
 };
 
 /// Packs the texts of a constant array; of an array of structures those that `kText` (a pointer to member) says.
-template <const auto& kList, auto kText = std::identity{}>
+template <const auto& kList, auto kText = nullptr>
 consteval auto pack_texts() {
-  constexpr std::size_t kBytes = [] {
+  constexpr auto text_of = [](const auto& each) -> std::string_view {
+    if constexpr (std::is_null_pointer_v<decltype(kText)>) {
+      return each;
+    } else {
+      return each.*kText;
+    }
+  };
+  constexpr std::size_t kBytes = [text_of] {
     std::size_t sum = 0;
-    for (const auto& each : kList) sum += std::string_view(std::invoke(kText, each)).size() + 1;
+    for (const auto& each : kList) sum += text_of(each).size() + 1;
     return sum;
   }();
   static_assert(kBytes <= UINT16_MAX);
@@ -42,9 +49,8 @@ consteval auto pack_texts() {
   std::size_t size = 0;
   std::size_t place = 0;
   for (const auto& each : kList) {
-    const std::string_view text = std::invoke(kText, each);
     packed.begins[place++] = static_cast<std::uint16_t>(size);
-    for (const char c : text) packed.bytes[size++] = c;
+    for (const char c : text_of(each)) packed.bytes[size++] = c;
     ++size;
   }
   packed.begins[place] = static_cast<std::uint16_t>(size);

@@ -235,7 +235,7 @@ void Dispatch::take(CallResult& result) noexcept {
 }
 
 void Dispatch::settle(Response&& response) noexcept {
-  if (response.body_kind() == Response::BodyKind::file_request) response = open_file(response, *request_);
+  if (response.body_kind() == Response::BodyKind::file_request) open_file(response, *request_);
   if (response.aborted()) return fail(response.status_code, response.body());
   response_ = std::move(response);
   switch (stage_) {

@@ -38,6 +38,26 @@ inline std::size_t write_decimal(char* out, std::uint64_t value) noexcept {
   return size;
 }
 
+/// Room for any `write_hex`.
+inline constexpr std::size_t kMaxHex = 16;
+
+/// Writes `value` in lower-case hexadecimal without leading zeros at `out`, which has room for `kMaxHex`
+/// bytes. Returns the bytes written.
+inline std::size_t write_hex(char* out, std::uint64_t value) noexcept {
+  std::size_t size = 1;
+  for (std::uint64_t rest = value >> 4; rest != 0; rest >>= 4) ++size;
+  for (std::size_t i = size; i-- > 0; value >>= 4) out[i] = "0123456789abcdef"[value & 15];
+  return size;
+}
+
+/// The value of a hexadecimal digit, or -1.
+constexpr int hex_value(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
 /// A line of text built in place, cut at the end of its room: for logs. A number that does not fit is left out.
 class TextBuilder {
  public:

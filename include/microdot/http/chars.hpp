@@ -81,14 +81,6 @@ constexpr std::string_view trim_ows(std::string_view text) noexcept {
   return text;
 }
 
-/// The value of a hexadecimal digit, or -1.
-constexpr int hex_value(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 /// How `parse_decimal` ended.
 enum class DecimalStatus : std::uint8_t { ok, invalid, overflow };
 
@@ -103,18 +95,6 @@ constexpr DecimalStatus parse_decimal(std::string_view text, std::uint64_t& valu
   }
   value = sum;
   return DecimalStatus::ok;
-}
-
-/// Room for any `write_hex`.
-inline constexpr std::size_t kMaxHex = 16;
-
-/// Writes `value` in lower-case hexadecimal without leading zeros at `out`, which has room for `kMaxHex`
-/// bytes. Returns the bytes written.
-inline std::size_t write_hex(char* out, std::uint64_t value) noexcept {
-  std::size_t size = 1;
-  for (std::uint64_t rest = value >> 4; rest != 0; rest >>= 4) ++size;
-  for (std::size_t i = size; i-- > 0; value >>= 4) out[i] = "0123456789abcdef"[value & 15];
-  return size;
 }
 
 /// Calls `f(element)` for each element of a comma-separated list, without the whitespace around it and
