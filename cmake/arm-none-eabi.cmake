@@ -8,10 +8,11 @@ set(CMAKE_C_COMPILER arm-none-eabi-gcc)
 set(CMAKE_CXX_COMPILER arm-none-eabi-g++)
 set(MICRODOT_CPU "-mcpu=cortex-m3" CACHE STRING "Flags for the processor")
 
+# Debugging information is not loaded onto the board: scripts/image_sizes reads it.
 # Sections, so that the linker leaves out what nobody calls. Objects of static storage are never destroyed, and
 # one thread initialises them. Off are a note about an ABI from before C++20, and a warning that GCC 12 gives at -O2
 # since it does not see that the error of a Result is never `none`.
-set(CMAKE_C_FLAGS_INIT "-mthumb ${MICRODOT_CPU} -ffunction-sections -fdata-sections")
+set(CMAKE_C_FLAGS_INIT "-mthumb ${MICRODOT_CPU} -g -ffunction-sections -fdata-sections")
 set(CMAKE_CXX_FLAGS_INIT "${CMAKE_C_FLAGS_INIT} -fno-threadsafe-statics -fno-use-cxa-atexit -Wno-psabi -Wno-maybe-uninitialized")
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-nostartfiles -Wl,--gc-sections")
 foreach(language C CXX)

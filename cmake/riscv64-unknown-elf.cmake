@@ -17,7 +17,7 @@ list(GET folders -1 headers)
 set(cxx_library "-nostdinc++ -D_GLIBCXX_EXTERN_TEMPLATE=0 -isystem ${headers} -isystem ${headers}/arm-none-eabi/thumb/v7-m/nofp")
 
 # As in arm-none-eabi.cmake.
-set(CMAKE_C_FLAGS_INIT "${MICRODOT_CPU} --specs=picolibc.specs -ffunction-sections -fdata-sections")
+set(CMAKE_C_FLAGS_INIT "${MICRODOT_CPU} --specs=picolibc.specs -g -ffunction-sections -fdata-sections")
 set(CMAKE_CXX_FLAGS_INIT "${CMAKE_C_FLAGS_INIT} ${cxx_library} -fno-threadsafe-statics -fno-use-cxa-atexit -Wno-maybe-uninitialized")
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-nostartfiles -nodefaultlibs -Wl,--gc-sections")
 set(CMAKE_CXX_STANDARD_LIBRARIES_INIT "-Wl,--start-group -lgcc -lc -Wl,--end-group")

@@ -168,7 +168,7 @@ Response send_file(std::string_view path, const SendFileOptions& options) noexce
     response.headers().fail(Error::no_memory);
     return response;
   }
-  auto* request = ::new (memory) detail::FileRequest{path, options};
+  auto* request = ::new (memory) detail::FileRequest{path, options, detail::open_file};
   char* at = reinterpret_cast<char*>(request + 1);
   const auto copy = [&at](std::string_view text) noexcept {
     if (!text.empty()) std::memcpy(at, text.data(), text.size());

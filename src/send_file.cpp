@@ -465,7 +465,8 @@ Response serve_directory(const StaticDirectory& directory, std::string_view rest
                     .options = {.root = directory.root,
                                 .max_age = directory.options.max_age,
                                 .immutable = directory.options.immutable,
-                                .precompressed = directory.options.precompressed}};
+                                .precompressed = directory.options.precompressed},
+                    .open = open_file};
   Response response;
   const Error failure = answer(response, asked, request);
   if (failure == Error::is_directory && !names_directory && !index.empty()) {

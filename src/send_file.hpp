@@ -9,10 +9,12 @@
 
 namespace microdot::inline MICRODOT_ABI::detail {
 
-/// What `send_file` was called with; its texts are copies in the arena it lies in.
+/// What `send_file` was called with; its texts are copies in the arena it lies in. Whoever answers calls `open`: so
+/// programs that send no files have no part of it.
 struct FileRequest {
   std::string_view path;
   SendFileOptions options;
+  void (*open)(Response& response, Request& request) noexcept;
 };
 
 /// Opens what `response` (of kind `file_request`) asks for and makes it the one for this request: the whole file or

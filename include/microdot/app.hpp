@@ -15,6 +15,7 @@ namespace microdot::inline MICRODOT_ABI {
 namespace detail {
 class Listening;
 class Server;
+void run_server_hooks(Listening& listening) noexcept;
 }
 
 /// Where and how to serve.
@@ -103,6 +104,7 @@ class App : public Router {
     detail::ServerHook** last = &first;
     while (*last != nullptr) last = &(*last)->next;
     *last = node;
+    run_server_hooks_ = detail::run_server_hooks;
   }
 
   Limits limits_;
@@ -114,6 +116,7 @@ class App : public Router {
   detail::Server* server_ = nullptr;
   detail::ServerHook* network_lost_ = nullptr;
   detail::ServerHook* network_up_ = nullptr;
+  void (*run_server_hooks_)(detail::Listening& listening) noexcept = nullptr;  // of a program that has some
 };
 
 namespace detail {
