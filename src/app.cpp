@@ -35,7 +35,8 @@ App::App(const Limits& limits) noexcept
         if (!app.block_.empty()) return {};
         const std::size_t size = app.limits_.server_memory();
         auto* block = static_cast<std::byte*>(std::malloc(size));
-        if (block == nullptr) return refuse("no memory for the server: see Limits::memory()", Error::no_memory);
+        if (block == nullptr)
+          return refuse("no memory for the server: see Limits::memory()", Error::no_memory);
         app.block_ = {block, size};
         return {};
       }) {}

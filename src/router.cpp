@@ -108,8 +108,8 @@ void Router::static_files(RoutePrefix prefix, FileRoot root, const StaticFilesOp
   auto* entry = ::new (entry_memory) RouteEntry;
   entry->pattern = prefix.is_runtime() ? keep(prefix.text()) : prefix.text();
   entry->methods = Method::get;
-  entry->directory =
-      ::new (directory_memory) detail::StaticDirectory{root.with_path(keep(root.path())), options, detail::serve_directory};
+  entry->directory = ::new (directory_memory)
+      detail::StaticDirectory{root.with_path(keep(root.path())), options, detail::serve_directory};
   *last_route_ = entry;
   last_route_ = &entry->next;
 }

@@ -10,7 +10,8 @@
 
 namespace microdot::inline MICRODOT_ABI::detail {
 
-/// A directory that `static_files` serves: `serve` is `serve_directory`, which programs without one have no part of.
+/// A directory that `static_files` serves: `serve` is `serve_directory`, which programs without one have no
+/// part of.
 struct StaticDirectory {
   FileRoot root;
   StaticFilesOptions options;

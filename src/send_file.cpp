@@ -258,8 +258,8 @@ static_assert(alignof(MultipartRanges) >= alignof(ByteRange));
 
 // ---- The answer ----
 
-// The functions below make the answer of `response`, which asks for the file. That ends with its body: nothing of the
-// FileRequest is there afterwards.
+// The functions below make the answer of `response`, which asks for the file. That ends with its body:
+// nothing of the FileRequest is there afterwards.
 
 void partial(Response& response, File&& file, std::span<const ByteRange> ranges, Request& request) noexcept {
   const std::uint64_t size = file.info().size;

@@ -110,8 +110,8 @@ class App : public Router {
   Limits limits_;
   std::span<std::byte> block_;
   void (*release_)(std::byte* block) noexcept = nullptr;
-  // Checks the limits and takes the block. None for a `StaticApp`, whose limits the compiler has checked: so neither
-  // the heap nor what can be wrong with limits, in words, is a part of a device's program.
+  // Checks the limits and takes the block. None for a `StaticApp`, whose limits the compiler has checked: so
+  // neither the heap nor what can be wrong with limits, in words, is a part of a device's program.
   Result<void> (*acquire_)(App& app) noexcept = nullptr;
   detail::Server* server_ = nullptr;
   detail::ServerHook* network_lost_ = nullptr;

@@ -216,7 +216,8 @@ class RoutePattern {
   }
   constexpr RoutePattern(RuntimePattern pattern) noexcept  // NOLINT: implicit
       : text_(pattern.text),
-        error_(pattern_error_text(check_pattern(text_, HandlerTraits<F>::kArgTypes, HandlerTraits<F>::kArgs))),
+        error_(
+            pattern_error_text(check_pattern(text_, HandlerTraits<F>::kArgTypes, HandlerTraits<F>::kArgs))),
         runtime_(true) {}
 
   constexpr std::string_view text() const noexcept { return text_; }

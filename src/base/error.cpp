@@ -6,7 +6,7 @@ namespace microdot::inline MICRODOT_ABI {
 namespace {
 
 // In the order of the enumeration.
-constexpr std::string_view kTexts[] = {
+constexpr std::string_view kErrors[] = {
     "no error",
     "would block",
     "peer closed the connection",
@@ -26,14 +26,14 @@ constexpr std::string_view kTexts[] = {
     "not supported",
     "input/output error",
 };
-constexpr auto kPacked = detail::pack_texts<kTexts>();
-static_assert(kPacked.size() == static_cast<std::size_t>(Error::io) + 1);
+constexpr auto kErrorTexts = detail::pack_texts<kErrors>();
+static_assert(kErrorTexts.size() == static_cast<std::size_t>(Error::io) + 1);
 
 }  // namespace
 
 std::string_view to_string(Error error) noexcept {
   const auto place = static_cast<std::size_t>(error);
-  return place < kPacked.size() ? kPacked[place] : "unknown error";
+  return place < kErrorTexts.size() ? kErrorTexts[place] : "unknown error";
 }
 
 }  // namespace microdot::inline MICRODOT_ABI

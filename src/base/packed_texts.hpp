@@ -10,8 +10,8 @@
 
 namespace microdot::inline MICRODOT_ABI::detail {
 
-/// Constant texts one behind the other, each with a NUL at its end, found by their place. Takes 2 bytes for each
-/// beside its own, where a std::string_view takes 8, and 16 on 64 bits.
+/// Constant texts one behind the other, each with a NUL at its end, found by their place. Takes 2 bytes for
+/// each beside its own, where a std::string_view takes 8, and 16 on 64 bits.
 template <std::size_t kCount, std::size_t kBytes>
 struct PackedTexts {
   std::array<std::uint16_t, kCount + 1> begins{};
@@ -29,7 +29,8 @@ struct PackedTexts {
   }
 };
 
-/// Packs the texts of a constant array; of an array of structures those that `kText` (a pointer to member) says.
+/// Packs the texts of a constant array; of an array of structures those that `kText` (a pointer to member)
+/// says.
 template <const auto& kList, auto kText = nullptr>
 consteval auto pack_texts() {
   constexpr auto text_of = [](const auto& each) -> std::string_view {

@@ -26,8 +26,8 @@ struct Civil {
   int day;    // 1–31
 };
 
-// Days since 1970-01-01 in the proleptic Gregorian calendar, of the years 0 to 10000. Years begin in March, so that
-// the leap day is last; 400 are added, so that none is before 0.
+// Days since 1970-01-01 in the proleptic Gregorian calendar, of the years 0 to 10000. Years begin in March,
+// so that the leap day is last; 400 are added, so that none is before 0.
 constexpr int days_from_civil(Civil date) {
   const int year = date.year + 400 - (date.month <= 2 ? 1 : 0);
   const int month = (date.month + 9) % 12;
@@ -68,8 +68,9 @@ struct Fields {
   int second = 0;
 };
 
-// Reads a text that is as a form says: y a year of four digits, t one of two; m a month's name; d a day of two
-// digits, e one where a space may be the first; h, n and s are hours, minutes and seconds. All else stands for itself.
+// Reads a text that is as a form says: y a year of four digits, t one of two; m a month's name; d a day of
+// two digits, e one where a space may be the first; h, n and s are hours, minutes and seconds. All else
+// stands for itself.
 bool read(std::string_view text, const char* form, Fields& fields) {
   for (; *form != '\0'; ++form) {
     int* field = nullptr;

@@ -74,6 +74,9 @@ constexpr Type kTypes[] = {
 static_assert(std::is_sorted(std::begin(kTypes), std::end(kTypes),
                              [](const Type& a, const Type& b) { return a.extension < b.extension; }));
 constexpr auto kExtensions = detail::pack_texts<kTypes, &Type::extension>();
+constexpr std::string_view kCompressibleEnds[] = {"json", "xml",     "/wasm", "/yaml", "javascript",
+                                                  "/bmp", "/x-icon", "/ttf",  "/otf"};
+constexpr auto kEnds = detail::pack_texts<kCompressibleEnds>();
 constexpr auto kMediaTypes = detail::pack_texts<kTypes, &Type::media_type>();
 
 }  // namespace
@@ -100,15 +103,13 @@ std::string_view mime_type(std::string_view path) noexcept {
 
 bool is_compressible(std::string_view media_type) noexcept {
   media_type = trim_ows(media_type.substr(0, media_type.find(';')));
-  auto starts = [media_type](std::string_view prefix) {
-    return equals_ignore_case(media_type.substr(0, prefix.size()), prefix);
-  };
-  auto ends = [media_type](std::string_view suffix) {
-    return media_type.size() >= suffix.size() &&
-           equals_ignore_case(media_type.substr(media_type.size() - suffix.size()), suffix);
-  };
-  return starts("text/") || ends("json") || ends("xml") || ends("/wasm") || ends("/yaml") ||
-         ends("javascript") || ends("/bmp") || ends("/x-icon") || ends("/ttf") || ends("/otf");
+  bool found = equals_ignore_case(media_type.substr(0, 5), "text/");
+  for (std::size_t i = 0; i != kEnds.size() && !found; ++i) {
+    const std::string_view end = kEnds[i];
+    found = media_type.size() >= end.size() &&
+            equals_ignore_case(media_type.substr(media_type.size() - end.size()), end);
+  }
+  return found;
 }
 
 }  // namespace microdot::inline MICRODOT_ABI

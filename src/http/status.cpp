@@ -95,7 +95,8 @@ constexpr auto kClassNames = detail::pack_texts<kClasses>();
 
 std::string_view reason_phrase(int status) noexcept {
   const auto found = std::lower_bound(kCodes.begin(), kCodes.end(), status);
-  if (found != kCodes.end() && *found == status) return kReasons[static_cast<std::size_t>(found - kCodes.begin())];
+  if (found != kCodes.end() && *found == status)
+    return kReasons[static_cast<std::size_t>(found - kCodes.begin())];
   return kClassNames[status >= 100 && status <= 599 ? static_cast<std::size_t>(status / 100) : 0];
 }
 

@@ -58,7 +58,8 @@ constexpr int hex_value(char c) noexcept {
   return -1;
 }
 
-/// A line of text built in place, cut at the end of its room: for logs. A number that does not fit is left out.
+/// A line of text built in place, cut at the end of its room: for logs. A number that does not fit is left
+/// out.
 class TextBuilder {
  public:
   TextBuilder(const TextBuilder&) = delete;
