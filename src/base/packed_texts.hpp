@@ -29,32 +29,33 @@ struct PackedTexts {
   }
 };
 
+template <auto kText, typename Element>
+constexpr std::string_view text_of(const Element& element) {
+  if constexpr (std::is_null_pointer_v<decltype(kText)>) {
+    return element;
+  } else {
+    return element.*kText;
+  }
+}
+
 /// Packs the texts of a constant array; of an array of structures those that `kText` (a pointer to member)
 /// says.
 template <const auto& kList, auto kText = nullptr>
 consteval auto pack_texts() {
-  constexpr auto text_of = [](const auto& each) -> std::string_view {
-    if constexpr (std::is_null_pointer_v<decltype(kText)>) {
-      return each;
-    } else {
-      return each.*kText;
-    }
-  };
-  constexpr std::size_t kBytes = [text_of] {
+  constexpr std::size_t kBytes = [] {
     std::size_t sum = 0;
-    for (const auto& each : kList) sum += text_of(each).size() + 1;
+    for (std::size_t i = 0; i != std::size(kList); ++i) sum += text_of<kText>(kList[i]).size() + 1;
     return sum;
   }();
   static_assert(kBytes <= UINT16_MAX);
   PackedTexts<std::size(kList), kBytes> packed;
   std::size_t size = 0;
-  std::size_t place = 0;
-  for (const auto& each : kList) {
-    packed.begins[place++] = static_cast<std::uint16_t>(size);
-    for (const char c : text_of(each)) packed.bytes[size++] = c;
+  for (std::size_t i = 0; i != std::size(kList); ++i) {
+    packed.begins[i] = static_cast<std::uint16_t>(size);
+    for (const char c : text_of<kText>(kList[i])) packed.bytes[size++] = c;
     ++size;
   }
-  packed.begins[place] = static_cast<std::uint16_t>(size);
+  packed.begins[std::size(kList)] = static_cast<std::uint16_t>(size);
   return packed;
 }
 
