@@ -30,7 +30,16 @@ Result<void> refuse(std::string_view reason, Error error) noexcept {
 App::App(const Limits& limits) noexcept
     : limits_(limits),
       release_([](std::byte* block) noexcept { std::free(block); }),
-      acquire_([](std::size_t size) noexcept { return static_cast<std::byte*>(std::malloc(size)); }) {}
+      acquire_([](App& app) noexcept -> Result<void> {
+        if (const char* reason = app.limits_.check()) return refuse(reason, Error::invalid);
+        if (!app.block_.empty()) return {};
+        const std::size_t size = app.limits_.server_memory();
+        auto* block = static_cast<std::byte*>(std::malloc(size));
+        if (block == nullptr)
+          return refuse("no memory for the server: see Limits::memory()", Error::no_memory);
+        app.block_ = {block, size};
+        return {};
+      }) {}
 
 App::App(const Limits& limits, std::span<std::byte> block, std::span<std::byte> registry) noexcept
     : Router(registry), limits_(limits), block_(block) {}
@@ -42,13 +51,9 @@ App::~App() {
 
 Task<Result<void>> App::start_server(ServerOptions options) {
   if (server_ != nullptr) co_return refuse("the server of this App runs already", Error::invalid);
-  if (const char* reason = limits_.check()) co_return refuse(reason, Error::invalid);
-  if (block_.empty()) {
-    std::byte* block = acquire_(limits_.server_memory());
-    if (block == nullptr) {
-      co_return refuse("no memory for the server: see Limits::memory()", Error::no_memory);
-    }
-    block_ = {block, limits_.server_memory()};
+  if (acquire_ != nullptr) {
+    const Result<void> acquired = acquire_(*this);
+    if (!acquired) co_return acquired;
   }
   server_ = detail::Server::create(*this, block_);
   const ServerScope scope(server_);

@@ -1,11 +1,11 @@
 #include <microdot/response.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <new>
 
 #include <microdot/async/loop.hpp>
+#include <microdot/base/text.hpp>
 #include <microdot/http/chars.hpp>
 #include <microdot/http/response_writer.hpp>
 
@@ -123,9 +123,8 @@ void Response::set_file(File&& file, std::uint64_t offset, std::uint64_t size, B
 }
 
 void Response::set_number(std::string_view name, std::int64_t value) noexcept {
-  char text[20];
-  const std::to_chars_result end = std::to_chars(text, text + sizeof text, value);
-  headers_.set(name, {text, static_cast<std::size_t>(end.ptr - text)});
+  FixedText<1 + kMaxDecimal> text;
+  headers_.set(name, text.append(value).view());
 }
 
 Response& Response::set_cookie(std::string_view name, std::string_view value,
@@ -169,7 +168,7 @@ Response send_file(std::string_view path, const SendFileOptions& options) noexce
     response.headers().fail(Error::no_memory);
     return response;
   }
-  auto* request = ::new (memory) detail::FileRequest{path, options};
+  auto* request = ::new (memory) detail::FileRequest{path, options, detail::open_file};
   char* at = reinterpret_cast<char*>(request + 1);
   const auto copy = [&at](std::string_view text) noexcept {
     if (!text.empty()) std::memcpy(at, text.data(), text.size());

@@ -7,6 +7,8 @@
 #include <microdot/http/url.hpp>
 #include <microdot/limits.hpp>
 
+#include "send_file.hpp"
+
 namespace microdot::inline MICRODOT_ABI {
 
 namespace detail {
@@ -106,8 +108,8 @@ void Router::static_files(RoutePrefix prefix, FileRoot root, const StaticFilesOp
   auto* entry = ::new (entry_memory) RouteEntry;
   entry->pattern = prefix.is_runtime() ? keep(prefix.text()) : prefix.text();
   entry->methods = Method::get;
-  entry->directory =
-      ::new (directory_memory) detail::StaticDirectory{root.with_path(keep(root.path())), options};
+  entry->directory = ::new (directory_memory)
+      detail::StaticDirectory{root.with_path(keep(root.path())), options, detail::serve_directory};
   *last_route_ = entry;
   last_route_ = &entry->next;
 }

@@ -10,10 +10,12 @@
 
 namespace microdot::inline MICRODOT_ABI::detail {
 
-/// A directory that `static_files` serves.
+/// A directory that `static_files` serves: `serve` is `serve_directory`, which programs without one have no
+/// part of.
 struct StaticDirectory {
   FileRoot root;
   StaticFilesOptions options;
+  Response (*serve)(const StaticDirectory& directory, std::string_view rest, Request& request) noexcept;
 };
 
 /// One of: a handler, a mounted router, a directory.

@@ -71,7 +71,7 @@ int status_of(Error error) noexcept {
   }
 }
 
-Response refuse(const FileRequest& asked, Error error) noexcept {
+Abort refuse(const FileRequest& asked, Error error) noexcept {
   const int status = status_of(error);
   if (status != 404) {
     FixedText<256> line;
@@ -83,15 +83,13 @@ Response refuse(const FileRequest& asked, Error error) noexcept {
   return abort(status);
 }
 
-// A response with the fields of `wanted`, but without what described the file.
-Response without_file(Response& wanted, int status, std::string_view body) noexcept {
-  Response response(std::move(wanted));
+// An answer without the file, and without what described it; other fields stay.
+void without_file(Response& response, int status, std::string_view body) noexcept {
   response.set_body(body);
   response.status_code = status;
   for (const std::string_view name : {"Content-Type", "Content-Encoding", "Content-Length"}) {
     response.headers().remove(name);
   }
-  return response;
 }
 
 void add_unless_set(Response& response, std::string_view name, std::string_view value) noexcept {
@@ -260,73 +258,73 @@ static_assert(alignof(MultipartRanges) >= alignof(ByteRange));
 
 // ---- The answer ----
 
-Response partial(Response response, File&& file, std::span<const ByteRange> ranges,
-                 Request& request) noexcept {
+// The functions below make the answer of `response`, which asks for the file. That ends with its body:
+// nothing of the FileRequest is there afterwards.
+
+void partial(Response& response, File&& file, std::span<const ByteRange> ranges, Request& request) noexcept {
   const std::uint64_t size = file.info().size;
   response.status_code = 206;
   if (ranges.size() == 1) {
     char text[kMaxContentRange];
     response.header("Content-Range", write_content_range(ranges[0], size, text));
-    response.set_file(std::move(file), ranges[0].first, ranges[0].size());
-    return response;
+    return response.set_file(std::move(file), ranges[0].first, ranges[0].size());
   }
   auto* source = MultipartRanges::make(request.arena(), ranges, size, response.headers()["Content-Type"]);
-  if (source == nullptr) return abort(503);
+  if (source == nullptr) {
+    response = abort(503);
+    return;
+  }
   FixedText<64> type;
   response.header("Content-Type",
                   type.append("multipart/byteranges; boundary=").append(source->boundary()).view());
   response.set_file(std::move(file), 0, source->size(), source);
-  return response;
 }
 
-Response unsatisfiable(Response& wanted, std::uint64_t size) noexcept {
+void unsatisfiable(Response& response, std::uint64_t size) noexcept {
   char text[kMaxContentRange];
-  Response response = without_file(wanted, 416, "Range not satisfiable");
+  without_file(response, 416, "Range not satisfiable");
   for (const std::string_view name : {"Cache-Control", "ETag", "Last-Modified"})
     response.headers().remove(name);
   response.header("Content-Range", write_unsatisfied_range(size, text));
-  return response;
 }
 
 // The answer to GET and HEAD that may be conditional, or ask for parts.
-Response current_version(Response& wanted, const FileRequest& asked, File&& file, Encoding encoding,
-                         Request& request) noexcept {
+void current_version(Response& response, const FileRequest& asked, File&& file, Encoding encoding,
+                     Request& request) noexcept {
   const std::uint64_t size = file.info().size;
   const std::int64_t now = Loop::current().port().clock().unix_seconds();
   const Method method = parse_method(request.method);
-  FileVersion version(file, encoding, wanted.headers(), now);
+  FileVersion version(file, encoding, response.headers(), now);
   Validators& validators = version.validators();
 
   const Precondition outcome = evaluate_preconditions(method, request.headers, validators, now);
   if (outcome == Precondition::failed) {
-    Response response = without_file(wanted, 412, "Precondition failed");
-    response.headers().remove("Cache-Control");
-    return response;
+    without_file(response, 412, "Precondition failed");
+    return response.headers().remove("Cache-Control");
   }
-  add_unless_set(wanted, "ETag", version.etag());
+  add_unless_set(response, "ETag", version.etag());
   if (outcome == Precondition::not_modified) {
     // The date only where it is the one validator (RFC 9110 15.4.5).
-    if (validators.etag.empty()) add_unless_set(wanted, "Last-Modified", version.date());
-    add_cache_control(wanted, asked.options);
-    return without_file(wanted, 304, {});
+    if (validators.etag.empty()) add_unless_set(response, "Last-Modified", version.date());
+    add_cache_control(response, asked.options);
+    return without_file(response, 304, {});
   }
-  add_unless_set(wanted, "Last-Modified", version.date());
-  add_unless_set(wanted, "Accept-Ranges", "bytes");
+  add_unless_set(response, "Last-Modified", version.date());
+  add_unless_set(response, "Accept-Ranges", "bytes");
 
   std::array<ByteRange, kMaxRanges> ranges;
   RangeResult asked_for{RangeOutcome::whole, 0};
-  if (request.headers.contains("Range") && wanted.headers()["Accept-Ranges"] == "bytes") {
+  if (request.headers.contains("Range") && response.headers()["Accept-Ranges"] == "bytes") {
     // A file that was changed in this second may change again in it: then the date is a weak validator.
     if (validators.last_modified && *validators.last_modified >= now) validators.last_modified.reset();
     asked_for = parse_range(applicable_range(method, request.headers, validators, now), size, ranges);
   }
-  if (asked_for.outcome == RangeOutcome::unsatisfiable) return unsatisfiable(wanted, size);
-  add_cache_control(wanted, asked.options);
+  if (asked_for.outcome == RangeOutcome::unsatisfiable) return unsatisfiable(response, size);
+  add_cache_control(response, asked.options);
   if (asked_for.outcome == RangeOutcome::partial) {
-    return partial(std::move(wanted), std::move(file), {ranges.data(), asked_for.count}, request);
+    return partial(response, std::move(file), {ranges.data(), asked_for.count}, request);
   }
-  wanted.set_file(std::move(file), 0, size);
-  return std::move(wanted);
+  response.set_file(std::move(file), 0, size);
 }
 
 /// How the file's content is called, and whether precompressed siblings of it are looked for.
@@ -370,33 +368,33 @@ Result<File> open_variant(const FileRequest& asked, bool has_variants, Request& 
   return open(root, asked.path);
 }
 
-// `failure` is for the caller to look at where it can do better than the refusal that is returned.
-Response answer(Response& wanted, const FileRequest& asked, Request& request, Error& failure) noexcept {
-  const Representation representation(asked, wanted.headers());
+// The error is for the caller to look at where it can do better than the refusal that the response is then.
+Error answer(Response& response, const FileRequest& asked, Request& request) noexcept {
+  const Representation representation(asked, response.headers());
   Encoding encoding = Encoding::identity;
   Result<File> file = open_variant(asked, representation.has_variants, request, encoding);
-  failure = file.error();
-  if (!file) return refuse(asked, failure);
+  if (!file) {
+    response = refuse(asked, file.error());
+    return file.error();
+  }
 
-  add_content_type(wanted, representation.type, representation.by_extension);
+  add_content_type(response, representation.type, representation.by_extension);
   std::string_view coding = file->encoding();
   if (coding.empty())
     coding = encoding == Encoding::identity ? asked.options.compressed.name : to_string(encoding);
-  add_unless_set(wanted, "Content-Encoding", coding);
-  if (representation.has_variants) wanted.add_header("Vary", "Accept-Encoding");
+  add_unless_set(response, "Content-Encoding", coding);
+  if (representation.has_variants) response.add_header("Vary", "Accept-Encoding");
 
-  Response response;
-  if (wanted.status_code == 200 && (request.method == "GET" || request.method == "HEAD")) {
-    response = current_version(wanted, asked, std::move(*file), encoding, request);
+  if (response.status_code == 200 && (request.method == "GET" || request.method == "HEAD")) {
+    current_version(response, asked, std::move(*file), encoding, request);
   } else {
     // An error page, or the answer to a POST: no version of the URL's own resource.
-    add_cache_control(wanted, asked.options);
+    add_cache_control(response, asked.options);
     const std::uint64_t size = file->info().size;
-    wanted.set_file(std::move(*file), 0, size);
-    response = std::move(wanted);
+    response.set_file(std::move(*file), 0, size);
   }
-  if (response.error() == Error::no_memory) return abort(503);
-  return response;
+  if (response.error() == Error::no_memory) response = abort(503);
+  return Error::none;
 }
 
 // ---- Directories ----
@@ -433,15 +431,14 @@ Response add_slash(Request& request) noexcept {
 
 }  // namespace
 
-Response open_file(Response& wanted, Request& request) noexcept {
-  if (wanted.error() != Error::none) {
-    wanted.set_body({});
-    return std::move(wanted);
+void open_file(Response& response, Request& request) noexcept {
+  if (response.error() != Error::none) return response.set_body({});
+  const FileRequest& asked = *response.file_request();
+  if (!asked.options.root.empty() && !is_local_path(asked.path)) {
+    response = abort(404);
+  } else {
+    answer(response, asked, request);
   }
-  const FileRequest& asked = *wanted.file_request();
-  if (!asked.options.root.empty() && !is_local_path(asked.path)) return abort(404);
-  Error failure = Error::none;
-  return answer(wanted, asked, request, failure);
 }
 
 Response serve_directory(const StaticDirectory& directory, std::string_view rest, Request& request) noexcept {
@@ -468,10 +465,10 @@ Response serve_directory(const StaticDirectory& directory, std::string_view rest
                     .options = {.root = directory.root,
                                 .max_age = directory.options.max_age,
                                 .immutable = directory.options.immutable,
-                                .precompressed = directory.options.precompressed}};
-  Response wanted;
-  Error failure = Error::none;
-  Response response = answer(wanted, asked, request, failure);
+                                .precompressed = directory.options.precompressed},
+                    .open = open_file};
+  Response response;
+  const Error failure = answer(response, asked, request);
   if (failure == Error::is_directory && !names_directory && !index.empty()) {
     name.append("/").append(index);
     if (open(directory.root, name.view())) return add_slash(request);

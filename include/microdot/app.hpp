@@ -15,6 +15,7 @@ namespace microdot::inline MICRODOT_ABI {
 namespace detail {
 class Listening;
 class Server;
+void run_server_hooks(Listening& listening) noexcept;
 }
 
 /// Where and how to serve.
@@ -103,15 +104,19 @@ class App : public Router {
     detail::ServerHook** last = &first;
     while (*last != nullptr) last = &(*last)->next;
     *last = node;
+    run_server_hooks_ = detail::run_server_hooks;
   }
 
   Limits limits_;
   std::span<std::byte> block_;
   void (*release_)(std::byte* block) noexcept = nullptr;
-  std::byte* (*acquire_)(std::size_t size) noexcept = nullptr;
+  // Checks the limits and takes the block. None for a `StaticApp`, whose limits the compiler has checked: so
+  // neither the heap nor what can be wrong with limits, in words, is a part of a device's program.
+  Result<void> (*acquire_)(App& app) noexcept = nullptr;
   detail::Server* server_ = nullptr;
   detail::ServerHook* network_lost_ = nullptr;
   detail::ServerHook* network_up_ = nullptr;
+  void (*run_server_hooks_)(detail::Listening& listening) noexcept = nullptr;  // of a program that has some
 };
 
 namespace detail {

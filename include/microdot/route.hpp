@@ -216,18 +216,19 @@ class RoutePattern {
   }
   constexpr RoutePattern(RuntimePattern pattern) noexcept  // NOLINT: implicit
       : text_(pattern.text),
-        error_(check_pattern(text_, HandlerTraits<F>::kArgTypes, HandlerTraits<F>::kArgs)),
+        error_(
+            pattern_error_text(check_pattern(text_, HandlerTraits<F>::kArgTypes, HandlerTraits<F>::kArgs))),
         runtime_(true) {}
 
   constexpr std::string_view text() const noexcept { return text_; }
   /// The text may be gone after the registration.
   constexpr bool is_runtime() const noexcept { return runtime_; }
   /// What is wrong with the pattern, in words; null if nothing is.
-  constexpr const char* error() const noexcept { return pattern_error_text(error_); }
+  constexpr const char* error() const noexcept { return error_; }
 
  private:
   std::string_view text_;
-  PatternError error_ = PatternError::none;
+  const char* error_ = nullptr;
   bool runtime_ = false;
 };
 
@@ -240,17 +241,17 @@ class RoutePrefix {
     detail::refuse(check_prefix(text_));
   }
   constexpr RoutePrefix(RuntimePattern prefix) noexcept  // NOLINT: implicit
-      : text_(prefix.text), error_(check_prefix(text_)), runtime_(true) {}
+      : text_(prefix.text), error_(pattern_error_text(check_prefix(text_))), runtime_(true) {}
 
   constexpr std::string_view text() const noexcept { return text_; }
   /// The text may be gone after the registration.
   constexpr bool is_runtime() const noexcept { return runtime_; }
   /// What is wrong with the prefix, in words; null if nothing is.
-  constexpr const char* error() const noexcept { return pattern_error_text(error_); }
+  constexpr const char* error() const noexcept { return error_; }
 
  private:
   std::string_view text_;
-  PatternError error_ = PatternError::none;
+  const char* error_ = nullptr;
   bool runtime_ = false;
 };
 

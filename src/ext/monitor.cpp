@@ -1,22 +1,25 @@
 #include <microdot/ext/monitor.hpp>
 
 #include <algorithm>
+#include <array>
 #include <new>
 #include <type_traits>
 
 #include <microdot/app.hpp>
 #include <microdot/base/text.hpp>
 
+#include "../base/packed_texts.hpp"
+
 namespace microdot::inline MICRODOT_ABI {
 namespace {
 
 /// A metric of one number: a counter if it is called "…_total", else a gauge.
 struct Metric {
+  using Value = std::uint64_t (*)(const Stats& stats, const Limits& limits) noexcept;
+
   std::string_view name;  // after "microdot_"
   std::string_view help;
-  std::uint64_t (*value)(const Stats& stats, const Limits& limits) noexcept;
-
-  constexpr std::string_view type() const noexcept { return name.ends_with("_total") ? "counter" : "gauge"; }
+  Value value;
 };
 
 template <auto kField>
@@ -68,6 +71,15 @@ constexpr Metric kMetrics[] = {
      field<&Stats::tier>},
 };
 
+constexpr auto kNames = detail::pack_texts<kMetrics, &Metric::name>();
+constexpr auto kHelp = detail::pack_texts<kMetrics, &Metric::help>();
+constexpr auto kValues = [] {
+  std::array<Metric::Value, std::size(kMetrics)> values{};
+  std::transform(std::begin(kMetrics), std::end(kMetrics), values.begin(),
+                 [](const Metric& metric) { return metric.value; });
+  return values;
+}();
+
 constexpr std::size_t kTiers = static_cast<std::size_t>(Tier::not_accepting) + 1;
 constexpr std::string_view kTierHead =
     "# HELP microdot_tier_state 1 for the tier that the server is in.\n"
@@ -117,7 +129,7 @@ class Exposition final : public BodySource {
 
   void write_row(std::size_t row) noexcept {
     if (row < kFirstTierRow) {
-      write_metric(kMetrics[row]);
+      write_metric(row);
     } else if (row < kFirstBucketRow) {
       write_tier(static_cast<Tier>(row - kFirstTierRow));
     } else if (row < kLastRow) {
@@ -128,11 +140,12 @@ class Exposition final : public BodySource {
       text_.append("\nmicrodot_request_duration_seconds_count ").append(stats_.latency.total()).append('\n');
     }
   }
-  void write_metric(const Metric& metric) noexcept {
-    text_.append("# HELP microdot_").append(metric.name).append(' ').append(metric.help);
-    text_.append("\n# TYPE microdot_").append(metric.name).append(' ').append(metric.type());
-    text_.append("\nmicrodot_").append(metric.name).append(' ');
-    text_.append(metric.value(stats_, *limits_)).append('\n');
+  void write_metric(std::size_t row) noexcept {
+    const std::string_view name = kNames[row];
+    text_.append("# HELP microdot_").append(name).append(' ').append(kHelp[row]);
+    text_.append("\n# TYPE microdot_").append(name).append(name.ends_with("_total") ? " counter" : " gauge");
+    text_.append("\nmicrodot_").append(name).append(' ');
+    text_.append(kValues[row](stats_, *limits_)).append('\n');
   }
   void write_tier(Tier tier) noexcept {
     if (tier == Tier::normal) text_.append(kTierHead);

@@ -10,29 +10,9 @@ constexpr unsigned kCount = static_cast<unsigned>(Method::other);
 }  // namespace
 
 Method parse_method(std::string_view text) noexcept {
-  switch (text.size()) {
-    case 3:
-      if (text == "GET") return Method::get;
-      if (text == "PUT") return Method::put;
-      break;
-    case 4:
-      if (text == "POST") return Method::post;
-      if (text == "HEAD") return Method::head;
-      break;
-    case 5:
-      if (text == "PATCH") return Method::patch;
-      if (text == "TRACE") return Method::trace;
-      break;
-    case 6:
-      if (text == "DELETE") return Method::delete_;
-      break;
-    case 7:
-      if (text == "OPTIONS") return Method::options;
-      if (text == "CONNECT") return Method::connect;
-      break;
-    default: break;
-  }
-  return Method::other;
+  std::size_t place = 0;
+  while (place != kCount && kNames[place] != text) ++place;
+  return static_cast<Method>(place);  // kCount: other
 }
 
 std::string_view to_string(Method method) noexcept {

@@ -5,6 +5,8 @@
 #include <microdot/http/chars.hpp>
 #include <microdot/http/url.hpp>
 
+#include "../base/packed_texts.hpp"
+
 namespace microdot::inline MICRODOT_ABI {
 namespace {
 
@@ -71,6 +73,11 @@ constexpr Type kTypes[] = {
 };
 static_assert(std::is_sorted(std::begin(kTypes), std::end(kTypes),
                              [](const Type& a, const Type& b) { return a.extension < b.extension; }));
+constexpr auto kExtensions = detail::pack_texts<kTypes, &Type::extension>();
+constexpr std::string_view kCompressibleEnds[] = {"json", "xml",     "/wasm", "/yaml", "javascript",
+                                                  "/bmp", "/x-icon", "/ttf",  "/otf"};
+constexpr auto kEnds = detail::pack_texts<kCompressibleEnds>();
+constexpr auto kMediaTypes = detail::pack_texts<kTypes, &Type::media_type>();
 
 }  // namespace
 
@@ -82,22 +89,27 @@ std::string_view mime_type(std::string_view path) noexcept {
   char lower[kLongest];
   std::transform(extension.begin(), extension.end(), lower, to_lower);
   const std::string_view key(lower, extension.size());
-  const Type* type = std::lower_bound(std::begin(kTypes), std::end(kTypes), key,
-                                      [](const Type& a, std::string_view b) { return a.extension < b; });
-  return type != std::end(kTypes) && type->extension == key ? type->media_type : kUnknown;
+  std::size_t begin = 0;
+  for (std::size_t end = kExtensions.size(); begin != end;) {
+    const std::size_t middle = (begin + end) / 2;
+    if (kExtensions[middle] < key) {
+      begin = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return begin != kExtensions.size() && kExtensions[begin] == key ? kMediaTypes[begin] : kUnknown;
 }
 
 bool is_compressible(std::string_view media_type) noexcept {
   media_type = trim_ows(media_type.substr(0, media_type.find(';')));
-  auto starts = [media_type](std::string_view prefix) {
-    return equals_ignore_case(media_type.substr(0, prefix.size()), prefix);
-  };
-  auto ends = [media_type](std::string_view suffix) {
-    return media_type.size() >= suffix.size() &&
-           equals_ignore_case(media_type.substr(media_type.size() - suffix.size()), suffix);
-  };
-  return starts("text/") || ends("json") || ends("xml") || ends("/wasm") || ends("/yaml") ||
-         ends("javascript") || ends("/bmp") || ends("/x-icon") || ends("/ttf") || ends("/otf");
+  bool found = equals_ignore_case(media_type.substr(0, 5), "text/");
+  for (std::size_t i = 0; i != kEnds.size() && !found; ++i) {
+    const std::string_view end = kEnds[i];
+    found = media_type.size() >= end.size() &&
+            equals_ignore_case(media_type.substr(media_type.size() - end.size()), end);
+  }
+  return found;
 }
 
 }  // namespace microdot::inline MICRODOT_ABI

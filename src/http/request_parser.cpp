@@ -1,5 +1,6 @@
 #include <microdot/http/request_parser.hpp>
 
+#include <array>
 #include <bit>
 #include <cstring>
 #if defined(__SSE2__)
@@ -7,6 +8,8 @@
 #endif
 
 #include <microdot/http/chars.hpp>
+
+#include "../base/address.hpp"
 
 namespace microdot::inline MICRODOT_ABI {
 namespace {
@@ -114,55 +117,14 @@ bool is_valid_port(std::string_view text) noexcept {
   return text.empty() || (parse_decimal(text, port) == DecimalStatus::ok && port <= 65535);
 }
 
-bool is_ipv6(std::string_view text) noexcept {
-  // Groups of up to four hex digits, one "::" for at least one group of zeros, and IPv4 in the last 32 bits.
-  int groups = 0;
-  bool gap = false;
-  std::size_t i = 0;
-  if (text.substr(0, 2) == "::") {
-    gap = true;
-    i = 2;
-    if (i == text.size()) return true;
-  }
-  while (true) {
-    const std::size_t start = i;
-    while (i < text.size() && is_char(text[i], kCharHex)) ++i;
-    if (i < text.size() && text[i] == '.') {
-      std::string_view rest = text.substr(start);
-      for (int part = 0; part < 4; ++part) {
-        const std::size_t dot = rest.find('.');
-        if ((part < 3) == (dot == std::string_view::npos)) return false;
-        const std::string_view number = rest.substr(0, dot);
-        std::uint64_t value = 0;
-        if (number.size() > 3 || parse_decimal(number, value) != DecimalStatus::ok || value > 255)
-          return false;
-        rest = part < 3 ? rest.substr(dot + 1) : std::string_view{};
-      }
-      groups += 2;
-      break;
-    }
-    if (i == start || i - start > 4) return false;
-    ++groups;
-    if (i == text.size()) break;
-    if (text[i] != ':') return false;
-    ++i;
-    if (i < text.size() && text[i] == ':') {
-      if (gap) return false;
-      gap = true;
-      ++i;
-      if (i == text.size()) break;
-    }
-  }
-  return gap ? groups < 8 : groups == 8;
-}
-
 // Splits "host[:port]" into a host and the text after ':'. False when the host is not valid.
 bool split_host(std::string_view text, std::string_view& host, std::string_view& port,
                 bool& has_port) noexcept {
   std::size_t end = 0;
   if (!text.empty() && text.front() == '[') {
     end = text.find(']');
-    if (end == std::string_view::npos || !is_ipv6(text.substr(1, end - 1))) return false;
+    std::array<std::uint8_t, 16> address;
+    if (end == std::string_view::npos || !detail::parse_ipv6(text.substr(1, end - 1), address)) return false;
     ++end;
   } else {
     for (;;) {

@@ -14,11 +14,7 @@ bool is_valid_field_name(std::string_view name) noexcept {
 bool is_valid_field_value(std::string_view value) noexcept { return all_chars(value, kCharField); }
 
 ResponseHead& ResponseHead::status(int code, std::string_view reason) noexcept {
-  if (reason.empty()) {
-    const std::string_view line = status_line(code);
-    if (!line.empty()) return raw(line);
-    reason = reason_phrase(code);
-  }
+  if (reason.empty()) reason = reason_phrase(code);
   if (error_ == Error::none && (code < 100 || code > 999 || !is_valid_field_value(reason)))
     error_ = Error::invalid;
   if (!fits(sizeof("HTTP/1.1 200 ") - 1 + reason.size() + 2)) return *this;
@@ -68,25 +64,6 @@ Result<std::string_view> ResponseHead::finish() noexcept {
   raw("\r\n");
   if (error_ != Error::none) return error_;
   return std::string_view(begin_, size());
-}
-
-std::string_view constant_response(int status) noexcept {
-  switch (status) {
-#define MICRODOT_CONSTANT(code, reason, fields) \
-  case code:                                    \
-    return "HTTP/1.1 " #code " " reason "\r\nContent-Length: 0\r\nConnection: close\r\n" fields "\r\n"
-    MICRODOT_CONSTANT(400, "Bad Request", "");
-    MICRODOT_CONSTANT(408, "Request Timeout", "");
-    MICRODOT_CONSTANT(413, "Content Too Large", "");
-    MICRODOT_CONSTANT(414, "URI Too Long", "");
-    MICRODOT_CONSTANT(417, "Expectation Failed", "");
-    MICRODOT_CONSTANT(431, "Request Header Fields Too Large", "");
-    MICRODOT_CONSTANT(501, "Not Implemented", "");
-    MICRODOT_CONSTANT(503, "Service Unavailable", "Retry-After: 5\r\n");
-    MICRODOT_CONSTANT(505, "HTTP Version Not Supported", "");
-    default: MICRODOT_CONSTANT(500, "Internal Server Error", "");
-#undef MICRODOT_CONSTANT
-  }
 }
 
 }  // namespace microdot::inline MICRODOT_ABI

@@ -1,93 +1,103 @@
 #include <microdot/http/status.hpp>
 
-namespace microdot::inline MICRODOT_ABI {
+#include <algorithm>
+#include <array>
 
-std::string_view status_line(int status) noexcept {
-  switch (status) {
-#define MICRODOT_STATUS(code, reason) \
-  case code: return "HTTP/1.1 " #code " " reason "\r\n"
-    MICRODOT_STATUS(100, "Continue");
-    MICRODOT_STATUS(101, "Switching Protocols");
-    MICRODOT_STATUS(102, "Processing");
-    MICRODOT_STATUS(103, "Early Hints");
-    MICRODOT_STATUS(200, "OK");
-    MICRODOT_STATUS(201, "Created");
-    MICRODOT_STATUS(202, "Accepted");
-    MICRODOT_STATUS(203, "Non-Authoritative Information");
-    MICRODOT_STATUS(204, "No Content");
-    MICRODOT_STATUS(205, "Reset Content");
-    MICRODOT_STATUS(206, "Partial Content");
-    MICRODOT_STATUS(207, "Multi-Status");
-    MICRODOT_STATUS(208, "Already Reported");
-    MICRODOT_STATUS(226, "IM Used");
-    MICRODOT_STATUS(300, "Multiple Choices");
-    MICRODOT_STATUS(301, "Moved Permanently");
-    MICRODOT_STATUS(302, "Found");
-    MICRODOT_STATUS(303, "See Other");
-    MICRODOT_STATUS(304, "Not Modified");
-    MICRODOT_STATUS(305, "Use Proxy");
-    MICRODOT_STATUS(307, "Temporary Redirect");
-    MICRODOT_STATUS(308, "Permanent Redirect");
-    MICRODOT_STATUS(400, "Bad Request");
-    MICRODOT_STATUS(401, "Unauthorized");
-    MICRODOT_STATUS(402, "Payment Required");
-    MICRODOT_STATUS(403, "Forbidden");
-    MICRODOT_STATUS(404, "Not Found");
-    MICRODOT_STATUS(405, "Method Not Allowed");
-    MICRODOT_STATUS(406, "Not Acceptable");
-    MICRODOT_STATUS(407, "Proxy Authentication Required");
-    MICRODOT_STATUS(408, "Request Timeout");
-    MICRODOT_STATUS(409, "Conflict");
-    MICRODOT_STATUS(410, "Gone");
-    MICRODOT_STATUS(411, "Length Required");
-    MICRODOT_STATUS(412, "Precondition Failed");
-    MICRODOT_STATUS(413, "Content Too Large");
-    MICRODOT_STATUS(414, "URI Too Long");
-    MICRODOT_STATUS(415, "Unsupported Media Type");
-    MICRODOT_STATUS(416, "Range Not Satisfiable");
-    MICRODOT_STATUS(417, "Expectation Failed");
-    MICRODOT_STATUS(418, "I'm a teapot");
-    MICRODOT_STATUS(421, "Misdirected Request");
-    MICRODOT_STATUS(422, "Unprocessable Content");
-    MICRODOT_STATUS(423, "Locked");
-    MICRODOT_STATUS(424, "Failed Dependency");
-    MICRODOT_STATUS(425, "Too Early");
-    MICRODOT_STATUS(426, "Upgrade Required");
-    MICRODOT_STATUS(428, "Precondition Required");
-    MICRODOT_STATUS(429, "Too Many Requests");
-    MICRODOT_STATUS(431, "Request Header Fields Too Large");
-    MICRODOT_STATUS(451, "Unavailable For Legal Reasons");
-    MICRODOT_STATUS(500, "Internal Server Error");
-    MICRODOT_STATUS(501, "Not Implemented");
-    MICRODOT_STATUS(502, "Bad Gateway");
-    MICRODOT_STATUS(503, "Service Unavailable");
-    MICRODOT_STATUS(504, "Gateway Timeout");
-    MICRODOT_STATUS(505, "HTTP Version Not Supported");
-    MICRODOT_STATUS(506, "Variant Also Negotiates");
-    MICRODOT_STATUS(507, "Insufficient Storage");
-    MICRODOT_STATUS(508, "Loop Detected");
-    MICRODOT_STATUS(510, "Not Extended");
-    MICRODOT_STATUS(511, "Network Authentication Required");
-#undef MICRODOT_STATUS
-    default: return {};
-  }
-}
+#include "../base/packed_texts.hpp"
+
+namespace microdot::inline MICRODOT_ABI {
+namespace {
+
+struct Status {
+  std::uint16_t code;
+  std::string_view reason;
+};
+
+// Sorted by code.
+constexpr Status kStatuses[] = {
+    {100, "Continue"},
+    {101, "Switching Protocols"},
+    {102, "Processing"},
+    {103, "Early Hints"},
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {203, "Non-Authoritative Information"},
+    {204, "No Content"},
+    {205, "Reset Content"},
+    {206, "Partial Content"},
+    {207, "Multi-Status"},
+    {208, "Already Reported"},
+    {226, "IM Used"},
+    {300, "Multiple Choices"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {305, "Use Proxy"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {402, "Payment Required"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {407, "Proxy Authentication Required"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"},
+    {417, "Expectation Failed"},
+    {418, "I'm a teapot"},
+    {421, "Misdirected Request"},
+    {422, "Unprocessable Content"},
+    {423, "Locked"},
+    {424, "Failed Dependency"},
+    {425, "Too Early"},
+    {426, "Upgrade Required"},
+    {428, "Precondition Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {451, "Unavailable For Legal Reasons"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+    {506, "Variant Also Negotiates"},
+    {507, "Insufficient Storage"},
+    {508, "Loop Detected"},
+    {510, "Not Extended"},
+    {511, "Network Authentication Required"},
+};
+constexpr auto kReasons = detail::pack_texts<kStatuses, &Status::reason>();
+constexpr auto kCodes = [] {
+  std::array<std::uint16_t, std::size(kStatuses)> codes{};
+  std::transform(std::begin(kStatuses), std::end(kStatuses), codes.begin(),
+                 [](const Status& status) { return status.code; });
+  return codes;
+}();
+static_assert(std::is_sorted(kCodes.begin(), kCodes.end()));
+
+constexpr std::string_view kClasses[] = {"Unknown",     "Informational", "Success",
+                                         "Redirection", "Client Error",  "Server Error"};
+constexpr auto kClassNames = detail::pack_texts<kClasses>();
+
+}  // namespace
 
 std::string_view reason_phrase(int status) noexcept {
-  std::string_view line = status_line(status);
-  if (!line.empty()) {
-    line.remove_prefix(sizeof("HTTP/1.1 200 ") - 1);
-    line.remove_suffix(2);
-    return line;
-  }
-  switch (status / 100) {
-    case 1: return "Informational";
-    case 2: return "Success";
-    case 3: return "Redirection";
-    case 4: return "Client Error";
-    case 5: return "Server Error";
-    default: return "Unknown";
-  }
+  const auto found = std::lower_bound(kCodes.begin(), kCodes.end(), status);
+  if (found != kCodes.end() && *found == status)
+    return kReasons[static_cast<std::size_t>(found - kCodes.begin())];
+  return kClassNames[status >= 100 && status <= 599 ? static_cast<std::size_t>(status / 100) : 0];
 }
 
 }  // namespace microdot::inline MICRODOT_ABI

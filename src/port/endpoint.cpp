@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include <microdot/base/text.hpp>
+
+#include "../base/address.hpp"
+
 namespace microdot::inline MICRODOT_ABI {
 namespace {
 
@@ -9,19 +13,8 @@ struct TextWriter {
   char* at;
 
   void put(char c) noexcept { *at++ = c; }
-  void decimal(unsigned value) noexcept {
-    if (value >= 100) put(static_cast<char>('0' + value / 100));
-    if (value >= 10) put(static_cast<char>('0' + value / 10 % 10));
-    put(static_cast<char>('0' + value % 10));
-  }
-  void hexadecimal(unsigned value) noexcept {  // without leading zeros (RFC 5952 section 4.1)
-    bool started = false;
-    for (int shift = 12; shift >= 0; shift -= 4) {
-      const unsigned digit = (value >> shift) & 15;
-      started = started || digit != 0 || shift == 0;
-      if (started) put("0123456789abcdef"[digit]);
-    }
-  }
+  void decimal(unsigned value) noexcept { at += write_decimal(at, value); }
+  void hexadecimal(unsigned value) noexcept { at += write_hex(at, value); }  // RFC 5952 section 4.1
   void dotted(const std::uint8_t* bytes) noexcept {
     for (int i = 0; i < 4; ++i) {
       if (i != 0) put('.');
@@ -34,75 +27,6 @@ struct Run {
   int start = -1;
   int length = 0;
 };
-
-bool parse_ipv4(std::string_view text, std::uint8_t* bytes) noexcept {
-  for (int i = 0; i < 4; ++i) {
-    const std::size_t size = i < 3 ? text.find('.') : text.size();
-    if (size == 0 || size > 3) return false;  // also where there is no dot
-    unsigned value = 0;
-    for (const char c : text.substr(0, size)) {
-      if (c < '0' || c > '9') return false;
-      value = value * 10 + static_cast<unsigned>(c - '0');
-    }
-    if (value > 255 || (size > 1 && text.front() == '0')) return false;
-    bytes[i] = static_cast<std::uint8_t>(value);
-    text.remove_prefix(i < 3 ? size + 1 : size);
-  }
-  return true;
-}
-
-int hex_digit(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-// Groups of up to four hexadecimal digits, one "::" for groups of zeros, and IPv4 in the last 32 bits (RFC
-// 4291 section 2.2).
-bool parse_ipv6(std::string_view text, std::array<std::uint8_t, 16>& address) noexcept {
-  std::uint8_t bytes[16] = {};
-  std::size_t size = 0;
-  std::size_t gap = 17;  // where "::" is
-  if (text.starts_with("::")) {
-    gap = 0;
-    text.remove_prefix(2);
-  } else if (text.empty()) {
-    return false;
-  }
-  while (!text.empty()) {
-    const std::size_t end = text.find(':');
-    const std::string_view group = text.substr(0, end);
-    if (group.find('.') != std::string_view::npos) {
-      if (end != std::string_view::npos || size > 12 || !parse_ipv4(group, bytes + size)) return false;
-      size += 4;
-      break;
-    }
-    if (group.empty() || group.size() > 4 || size > 14) return false;
-    unsigned value = 0;
-    for (const char c : group) {
-      const int digit = hex_digit(c);
-      if (digit < 0) return false;
-      value = value * 16 + static_cast<unsigned>(digit);
-    }
-    bytes[size++] = static_cast<std::uint8_t>(value >> 8);
-    bytes[size++] = static_cast<std::uint8_t>(value);
-    if (end == std::string_view::npos) break;
-    text.remove_prefix(end + 1);
-    if (text.starts_with(':')) {
-      if (gap != 17) return false;
-      gap = size;
-      text.remove_prefix(1);
-    } else if (text.empty()) {
-      return false;
-    }
-  }
-  if (gap == 17 ? size != 16 : size > 14) return false;
-  address = {};
-  const std::size_t front = gap == 17 ? size : gap;
-  for (std::size_t i = 0; i < front; ++i) address[i] = bytes[i];
-  for (std::size_t i = front; i < size; ++i) address[16 - size + i] = bytes[i];
-  return true;
-}
 
 // Takes the next of a list of networks: its address, and how many of its bits count.
 bool take_network(std::string_view& list, Endpoint& network, unsigned& bits) noexcept {
@@ -162,11 +86,11 @@ Run longest_zero_run(const unsigned (&groups)[8]) noexcept {
 
 Endpoint Endpoint::from_address(std::string_view text) noexcept {
   Endpoint endpoint;
-  if (parse_ipv4(text, endpoint.address.data())) {
+  if (detail::parse_ipv4(text, endpoint.address.data())) {
     endpoint.family = Family::ipv4;
   } else {
     endpoint.address = {};
-    if (parse_ipv6(text, endpoint.address)) endpoint.family = Family::ipv6;
+    if (detail::parse_ipv6(text, endpoint.address)) endpoint.family = Family::ipv6;
   }
   return endpoint;
 }

@@ -238,7 +238,7 @@ void Server::refuse(Connection& connection) noexcept {
 void Server::refuse_its_own(Connection& connection) noexcept {
   ++stats_.refused;
   connection.unlink();
-  const std::string_view answer = constant_response(503);
+  const std::string_view answer = kServiceUnavailable;
   const ConstBuffer piece{answer.data(), answer.size()};
   const Result<std::size_t> sent = connection.transport().write({&piece, 1}, false);
   if (!sent || *sent != answer.size()) return connection.close(true);

@@ -128,7 +128,10 @@ Callable* Dispatch::advance() noexcept {
         break;
       case Stage::handler:
         if (match_.entry->handler != nullptr) return match_.entry->handler;
-        settle(serve_directory(*match_.entry->directory, match_.rest, *request_));
+        {
+          const StaticDirectory& directory = *match_.entry->directory;
+          settle(directory.serve(directory, match_.rest, *request_));
+        }
         break;
       case Stage::after:
         context_.response = &response_;
@@ -235,7 +238,8 @@ void Dispatch::take(CallResult& result) noexcept {
 }
 
 void Dispatch::settle(Response&& response) noexcept {
-  if (response.body_kind() == Response::BodyKind::file_request) response = open_file(response, *request_);
+  if (response.body_kind() == Response::BodyKind::file_request)
+    response.file_request()->open(response, *request_);
   if (response.aborted()) return fail(response.status_code, response.body());
   response_ = std::move(response);
   switch (stage_) {

@@ -277,10 +277,13 @@ void Exchange::refuse_head(Error error) noexcept {
     if (error != Error::closed && error != Error::timeout) lose_client();
     return;
   }
-  const std::string_view answer = constant_response(status);
-  if (answer.size() > out_room().size()) return lose_client();
+  char text[128];
+  ResponseHead head(text);
+  head.status(status).raw("Content-Length: 0\r\nConnection: close\r\n");
+  const Result<std::string_view> answer = head.finish();
+  if (!answer || answer->size() > out_room().size()) return lose_client();
   connection_->pace().restart();  // how slowly the head came says nothing about how the answer is taken
-  put(answer);
+  put(*answer);
   server_->count_answer(status);
   if (server_->debug()) {
     FixedText<160> line;

@@ -174,7 +174,11 @@ void Listening::check_network(Error reason) noexcept {
   } else {
     say(LogLevel::info, "the network is back", Error::none);
   }
-  run_hooks();
+  if (server_->app().run_server_hooks_ != nullptr) {
+    server_->app().run_server_hooks_(*this);
+  } else {
+    told_lost_ = lost_;  // there is nobody to be told
+  }
 }
 
 void Listening::say(LogLevel level, std::string_view what, Error error) noexcept {
@@ -220,5 +224,7 @@ void Listening::run_hooks() noexcept {
     hook_task_ = start_task(hook_node_, told_lost_ ? "on_network_lost" : "on_network_up");
   }
 }
+
+void run_server_hooks(Listening& listening) noexcept { listening.run_hooks(); }
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

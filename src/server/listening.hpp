@@ -65,6 +65,7 @@ class Listening final : private ListenerEvents, private NetworkEvents, private T
   void try_later() noexcept;
   void check_network(Error reason) noexcept;
   void run_hooks() noexcept;
+  friend void run_server_hooks(Listening& listening) noexcept;
   void say(LogLevel level, std::string_view what, Error error) noexcept;
 
   Server* server_;

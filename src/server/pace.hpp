@@ -14,35 +14,32 @@ class Pace {
   /// Something else begins: a head, a body, an answer.
   void restart() noexcept { *this = {}; }
   void begin_wait(TimePoint now) noexcept {
-    if (!waiting_) toggle(now);
+    if (!waiting()) toggle(now);
   }
   void end_wait(TimePoint now) noexcept {
-    if (waiting_) toggle(now);
+    if (waiting()) toggle(now);
   }
-  bool waiting() const noexcept { return waiting_; }
-  void move(std::size_t bytes) noexcept { moved_ = (moved_ + bytes) & kMost; }
+  bool waiting() const noexcept { return (moved_ & 1) != 0; }
+  void move(std::size_t bytes) noexcept { moved_ += std::uint64_t{bytes} << 1; }
 
   /// After `grace` of waiting, whether there were fewer bytes than `rate` a second (0: any pace will do).
   bool too_slow(TimePoint now, Milliseconds grace, std::uint32_t rate) const noexcept {
-    const Duration waited = waiting_ ? now.time_since_epoch() - time_ : time_;
+    const Duration waited = waiting() ? now.time_since_epoch() - time_ : time_;
     const auto ms = std::chrono::floor<std::chrono::milliseconds>(waited).count();
     // Products of 64 bits: that is 49 days at the highest rate.
-    return ms > grace.count && moved_ * std::uint64_t{1000} < static_cast<std::uint64_t>(ms) * rate;
+    return ms > grace.count && (moved_ >> 1) * std::uint64_t{1000} < static_cast<std::uint64_t>(ms) * rate;
   }
 
  private:
   void toggle(TimePoint now) noexcept {
     time_ = now.time_since_epoch() - time_;
-    waiting_ = !waiting_;
+    moved_ ^= 1;
   }
-
-  static constexpr std::uint64_t kMost = UINT64_MAX >> 1;
 
   // How long it was waited for; while it is, the moment at which that would have begun without a break. In
   // the clock's ticks, so that many short waits add up.
   Duration time_{};
-  std::uint64_t waiting_ : 1 = false;
-  std::uint64_t moved_ : 63 = 0;  // bytes
+  std::uint64_t moved_ = 0;  // bytes, times two; the lowest bit says whether it is waited for now
 };
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

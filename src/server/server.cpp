@@ -68,10 +68,6 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
     port.log().write(LogLevel::error, line.view());
     return Result<void>::logged(error);
   };
-  if (const char* reason = limits().check()) {
-    line.append(reason);
-    return refuse(Error::invalid);
-  }
   if (!is_network_list(trusted_proxies_)) {
     line.append("ServerOptions::trusted_proxies: \"").append(trusted_proxies_.substr(0, 128));
     line.append("\" is no list of addresses and networks");

@@ -21,8 +21,8 @@ TEST(Status, Phrases) {  // RFC 9110 15
   EXPECT_EQ(reason_phrase(499), "Client Error");
   EXPECT_EQ(reason_phrase(999), "Unknown");
   EXPECT_EQ(reason_phrase(-1), "Unknown");
-  EXPECT_EQ(status_line(204), "HTTP/1.1 204 No Content\r\n");
-  EXPECT_EQ(status_line(299), "");
+  EXPECT_EQ(reason_phrase(100), "Continue");
+  EXPECT_EQ(reason_phrase(511), "Network Authentication Required");
   EXPECT_TRUE(has_no_content(101) && has_no_content(204) && has_no_content(304));
   EXPECT_FALSE(has_no_content(200) || has_no_content(205) || has_no_content(404));
 }
@@ -106,16 +106,10 @@ TEST(ResponseHead, TheFirstProblemStays) {
   EXPECT_EQ(head.finish().error(), Error::too_large);
 }
 
-TEST(ConstantResponse, IsComplete) {
-  for (const int status : {400, 408, 413, 414, 417, 431, 500, 501, 503, 505}) {
-    const std::string text(constant_response(status));
-    EXPECT_EQ(text.substr(0, status_line(status).size()), status_line(status));
-    EXPECT_NE(text.find("Content-Length: 0\r\n"), text.npos);
-    EXPECT_NE(text.find("Connection: close\r\n"), text.npos);
-    EXPECT_EQ(text.find("\r\n\r\n"), text.size() - 4);
-  }
-  EXPECT_NE(constant_response(503).find("Retry-After: "), std::string_view::npos);
-  EXPECT_EQ(constant_response(499), constant_response(500));
+TEST(ServiceUnavailable, IsComplete) {
+  EXPECT_EQ(kServiceUnavailable,
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n"
+            "Retry-After: 5\r\n\r\n");
 }
 
 TEST(Decimal, WritesAndReads) {

@@ -123,7 +123,7 @@ std::string Judge::judge_head(const corpus::Message& message, const Circumstance
 
   bool allowed = expected.allows(status);
   if (circumstances.lenient && (status == 408 || status == 503 || status == 400)) allowed = true;
-  if (status == 503 && microdot::constant_response(503).starts_with(head_)) {
+  if (status == 503 && microdot::kServiceUnavailable.starts_with(head_)) {
     ++refused_;
     allowed = may_be_refused(circumstances);
     if (!allowed) return "refused for no reason, before its time in the queue was over";
@@ -200,7 +200,7 @@ std::string Judge::end(bool in_order, std::size_t sent, std::size_t unread,
   // A refusal gets one attempt to be written.
   const Plan& plan = circumstances.plan;
   if (may_be_refused(circumstances) && (plan.rates.short_write != 0 || plan.rates.blocked_write != 0) &&
-      phase_ == Phase::head && microdot::constant_response(503).starts_with(head_))
+      phase_ == Phase::head && microdot::kServiceUnavailable.starts_with(head_))
     return {};
   if (!between_answers()) return expected.may_end_early ? std::string() : "an answer was cut short";
   if (says_close_) return {};

@@ -152,7 +152,7 @@ const char* World::why_refused(const Endpoint& client, bool newcomer) noexcept {
 void World::server_writes(unsigned connection, std::size_t size) noexcept {
   leaves_line(connection);  // who is written to unread was refused
   doomed_.erase(connection);
-  if (size > constant_response(503).size()) return;
+  if (size > kServiceUnavailable.size()) return;
   const std::optional<Endpoint> client = address_of(connection);
   if (!client) return;  // it has left
   const char* reason = why_refused(*client, newcomer_ == connection);

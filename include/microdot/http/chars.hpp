@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <microdot/base/config.hpp>
+#include <microdot/base/text.hpp>
 
 /// Classes of bytes in HTTP and small text helpers on them. No locale.
 namespace microdot::inline MICRODOT_ABI {
@@ -80,14 +81,6 @@ constexpr std::string_view trim_ows(std::string_view text) noexcept {
   return text;
 }
 
-/// The value of a hexadecimal digit, or -1.
-constexpr int hex_value(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 /// How `parse_decimal` ended.
 enum class DecimalStatus : std::uint8_t { ok, invalid, overflow };
 
@@ -102,49 +95,6 @@ constexpr DecimalStatus parse_decimal(std::string_view text, std::uint64_t& valu
   }
   value = sum;
   return DecimalStatus::ok;
-}
-
-/// Room for any `write_decimal`.
-inline constexpr std::size_t kMaxDecimal = 20;
-
-/// Writes `value` in decimal at `out`, which has room for `kMaxDecimal` bytes. Returns the bytes written.
-inline std::size_t write_decimal(char* out, std::uint64_t value) noexcept {
-  if (value < 10) {
-    *out = static_cast<char>('0' + value);
-    return 1;
-  }
-  if (value < 100) {
-    const unsigned tens = static_cast<unsigned>(value) * 205 >> 11;  // a tenth, without a division
-    out[0] = static_cast<char>('0' + tens);
-    out[1] = static_cast<char>('0' + (static_cast<unsigned>(value) - tens * 10));
-    return 2;
-  }
-  std::size_t size = 3;
-  for (std::uint64_t bound = 1000; size < kMaxDecimal && value >= bound; bound *= 10) ++size;
-  char* p = out + size;
-  // 32-bit division is several times faster on small processors, and most numbers are small.
-  while (value > UINT32_MAX) {
-    *--p = static_cast<char>('0' + value % 10);
-    value /= 10;
-  }
-  auto small = static_cast<std::uint32_t>(value);
-  do {
-    *--p = static_cast<char>('0' + small % 10);
-    small /= 10;
-  } while (small != 0);
-  return size;
-}
-
-/// Room for any `write_hex`.
-inline constexpr std::size_t kMaxHex = 16;
-
-/// Writes `value` in lower-case hexadecimal without leading zeros at `out`, which has room for `kMaxHex`
-/// bytes. Returns the bytes written.
-inline std::size_t write_hex(char* out, std::uint64_t value) noexcept {
-  std::size_t size = 1;
-  for (std::uint64_t rest = value >> 4; rest != 0; rest >>= 4) ++size;
-  for (std::size_t i = size; i-- > 0; value >>= 4) out[i] = "0123456789abcdef"[value & 15];
-  return size;
 }
 
 /// Calls `f(element)` for each element of a comma-separated list, without the whitespace around it and

@@ -88,7 +88,7 @@ class ChunkedDecoder {
   bool step_trailer(char c) noexcept;
   bool end_of_size(char c) noexcept;
   bool is_forbidden_trailer() const noexcept;
-  bool fail(int status, const char* reason) noexcept;
+  [[gnu::cold, gnu::noinline]] bool fail(int status, const char* reason) noexcept;
 
   std::uint64_t left_ = 0;   // of this chunk's size or data
   std::uint64_t total_ = 0;  // content so far

@@ -128,7 +128,7 @@ class RequestParser {
     return {static_cast<std::uint16_t>(from - base_), static_cast<std::uint16_t>(to - from)};
   }
 
-  ParseStatus fail(int status, const char* reason) noexcept;
+  [[gnu::cold, gnu::noinline]] ParseStatus fail(int status, const char* reason) noexcept;
   ParseStatus bad_line(const char* end, const char* reason) noexcept;
   ParseStatus incomplete(const char* end) noexcept;
   ParseStatus too_long() noexcept;

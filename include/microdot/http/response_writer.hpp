@@ -79,10 +79,9 @@ class ResponseHead {
   Error error_ = Error::none;
 };
 
-/// Answers that need no memory and no formatting: complete responses with an empty body and "Connection:
-/// close", for parse errors and overload. 503 carries "Retry-After: 5". Codes without one get the 500. Static
-/// storage.
-std::string_view constant_response(int status) noexcept;
+/// The answer to those for whom there is no exchange: whole, with an empty body.
+inline constexpr std::string_view kServiceUnavailable =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 5\r\n\r\n";
 
 /// "HTTP/1.1 100 Continue\r\n\r\n"
 inline constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";

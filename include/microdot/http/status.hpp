@@ -11,10 +11,6 @@ namespace microdot::inline MICRODOT_ABI {
 /// "Unknown". Static storage.
 std::string_view reason_phrase(int status) noexcept;
 
-/// The status line with the registered reason, e.g. "HTTP/1.1 200 OK\r\n"; "" where the code is unregistered.
-/// Static storage.
-std::string_view status_line(int status) noexcept;
-
 /// Whether an answer with this status never has content (1xx, 204, 304; RFC 9110 6.4.1).
 constexpr bool has_no_content(int status) noexcept { return status < 200 || status == 204 || status == 304; }
 
