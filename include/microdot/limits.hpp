@@ -238,12 +238,12 @@ constexpr Size align_up(Size size) noexcept {
 constexpr std::size_t object_bytes(std::size_t on_64_bits, std::size_t on_32_bits) noexcept {
   return align_up(sizeof(void*) == 8 ? on_64_bits : on_32_bits);
 }
-inline constexpr std::size_t kAppBytes = object_bytes(424, 304);
-inline constexpr std::size_t kServerBytes = object_bytes(1312, 1072);
-inline constexpr std::size_t kConnectionBytes = object_bytes(256, 208);
-inline constexpr std::size_t kExchangeBytes = object_bytes(1728, 1136);
+inline constexpr std::size_t kAppBytes = object_bytes(416, 296);
+inline constexpr std::size_t kServerBytes = object_bytes(1248, 888);
+inline constexpr std::size_t kConnectionBytes = object_bytes(240, MICRODOT_HOSTED ? 156 : 144);
+inline constexpr std::size_t kExchangeBytes = object_bytes(1664, 1040);
 inline constexpr std::size_t kStreamBytes = object_bytes(192, 96);
-inline constexpr std::size_t kRouteBytes = object_bytes(80, 48);
+inline constexpr std::size_t kRouteBytes = object_bytes(80, 40);
 inline constexpr std::size_t kHeaderFieldBytes = 8;
 /// One more than there are, to tell newcomers that there are no more.
 constexpr std::size_t connection_slots(const Limits& limits) noexcept {
