@@ -129,7 +129,7 @@ if(NOT DEFINED MICRODOT_EMBED_LIST)
 endif()
 
 # ---- As a script, while the program is built: writes <name>.cpp and <name>.hpp beside the list --------------------
-cmake_minimum_required(VERSION 3.25)
+cmake_minimum_required(VERSION 3.20...3.25)  # ESP-IDF may bring 3.22
 include("${MICRODOT_EMBED_LIST}")
 cmake_path(REMOVE_EXTENSION MICRODOT_EMBED_LIST LAST_ONLY OUTPUT_VARIABLE output)
 

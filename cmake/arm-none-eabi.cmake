@@ -1,24 +1,10 @@
 # Toolchain file: bare metal on ARM Cortex-M. MICRODOT_CPU names another core, with its flags.
-set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR arm)
-set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)  # nothing links without a board's memory map
-set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES MICRODOT_CPU)
-
 set(CMAKE_C_COMPILER arm-none-eabi-gcc)
 set(CMAKE_CXX_COMPILER arm-none-eabi-g++)
 set(MICRODOT_CPU "-mcpu=cortex-m3" CACHE STRING "Flags for the processor")
 
-# Sections, so that the linker leaves out what nobody calls. Objects of static storage are never destroyed, and
-# one thread initialises them. Off are a note about an ABI from before C++20, and a warning that GCC 12 gives at -O2
-# since it does not see that the error of a Result is never `none`.
-set(CMAKE_C_FLAGS_INIT "-mthumb ${MICRODOT_CPU} -ffunction-sections -fdata-sections")
-set(CMAKE_CXX_FLAGS_INIT "${CMAKE_C_FLAGS_INIT} -fno-threadsafe-statics -fno-use-cxa-atexit -Wno-psabi -Wno-maybe-uninitialized")
-set(CMAKE_EXE_LINKER_FLAGS_INIT "-nostartfiles -Wl,--gc-sections")
-foreach(language C CXX)
-  set(CMAKE_${language}_FLAGS_RELEASE "-O2 -DNDEBUG" CACHE STRING "Flags for speed")
-endforeach()
-
-set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
-set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
-set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
-set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(CMAKE_C_FLAGS_INIT -mthumb)
+set(CMAKE_CXX_FLAGS_INIT -Wno-psabi)  # a note about an ABI from before C++20
+set(CMAKE_EXE_LINKER_FLAGS_INIT "")
+include("${CMAKE_CURRENT_LIST_DIR}/bare-metal.cmake")

@@ -7,18 +7,16 @@
 #include <microdot/base/format.hpp>
 #include <ports/lwip/port.hpp>
 
-#include "cortex_m/clock.hpp"
-#include "cortex_m/core.hpp"
-#include "cortex_m/stack.hpp"
-#include "drivers/watchdog.hpp"
+#include "clock.hpp"
+#include "core.hpp"
 #include "network.hpp"
+#include "stack.hpp"
 
 #include "board_config.hpp"
 
 namespace firmware {
 namespace {
 
-using BoardWatchdog = Watchdog<board::kWatchdogBase>;
 constexpr std::uint32_t kWatchdogSeconds = 4;
 constexpr std::uint64_t kStackReportMilliseconds = 1000;
 
@@ -52,7 +50,7 @@ void report_stack() noexcept {
 /// What has to be done now and then, whether the program is busy or sleeps. One that never comes here hangs:
 /// the watchdog restarts the board.
 void look_after_board() noexcept {
-  BoardWatchdog::feed();
+  board::Watchdog::feed();
   report_stack();
   report_status();
 }
@@ -90,7 +88,7 @@ class Board final : public microdot::LwipBoard {
 
   void wake() noexcept override { awake_ = true; }
 
-  // Not fit for keys: neither board has a source of noise (docs/design/firmware.md).
+  // Not fit for keys: no board has a source of noise (docs/design/firmware.md).
   void fill_random(std::span<unsigned char> bytes) noexcept override {
     for (unsigned char& byte : bytes) {
       random_ += 0x9E3779B97F4A7C15 + network_noise() + static_cast<std::uint32_t>(SystemClock::cycles());
@@ -120,7 +118,7 @@ void start() noexcept {
   enable_interrupts();
   (void)microdot::system_port();  // lwIP is ready
   start_network();
-  BoardWatchdog::start(board::kClockHertz, kWatchdogSeconds);
+  board::Watchdog::start(board::kClockHertz, kWatchdogSeconds);
   if constexpr (board::kWatchdogIrq) enable_irq(*board::kWatchdogIrq);
 }
 

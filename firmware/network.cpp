@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "cortex_m/clock.hpp"
-#include "cortex_m/core.hpp"
+#include "clock.hpp"
+#include "core.hpp"
 #include "firmware.hpp"
 
 #include "board_config.hpp"

@@ -153,3 +153,8 @@ int setvbuf(std::FILE*, char*, int, std::size_t) { return 0; }
 }  // extern "C"
 
 }  // namespace firmware
+
+#if defined(PICOLIBC_STDIO_GLOBALS)  // picolibc leaves them to the program
+std::FILE* const stdout = nullptr;
+std::FILE* const stderr = nullptr;
+#endif

@@ -52,6 +52,8 @@ void __throw_out_of_range_fmt(const char* what, ...) { firmware::stop(what); }
 void __throw_out_of_range(const char* what) { firmware::stop(what); }
 void __throw_length_error(const char* what) { firmware::stop(what); }
 void __throw_logic_error(const char* what) { firmware::stop(what); }
+void __throw_bad_alloc() { firmware::stop("no memory"); }
+void __throw_bad_array_new_length() { firmware::stop("no memory"); }
 
 }  // namespace std
 #endif

@@ -1,6 +1,6 @@
-#include "cortex_m/clock.hpp"
+#include "clock.hpp"
 
-#include "cortex_m/core.hpp"
+#include "core.hpp"
 
 namespace firmware {
 namespace {

@@ -21,6 +21,12 @@ inline void disable_irq(unsigned irq) noexcept {
 }
 inline void clear_pending_irq(unsigned irq) noexcept { reg(0xE000E280 + irq / 32 * 4) = 1U << irq % 32; }
 
+inline std::uint32_t* stack_pointer() noexcept {
+  std::uint32_t* top;
+  asm volatile("mov %0, sp" : "=r"(top));
+  return top;
+}
+
 /// Restarts the chip.
 [[noreturn]] inline void reset_system() noexcept {
   asm volatile("dsb" ::: "memory");

@@ -2,7 +2,7 @@
 
 #include <lwip/pbuf.h>
 
-#include "cortex_m/core.hpp"
+#include "core.hpp"
 #include "drivers/frames.hpp"
 
 namespace firmware {

@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "cortex_m/core.hpp"
+#include "core.hpp"
 
 namespace firmware {
 
@@ -41,6 +41,28 @@ struct Pl011 {
     if ((reg(kBase + 0x18) & 0x10) != 0) return false;
     [[maybe_unused]] const std::uint32_t byte = reg(kBase);
     return true;
+  }
+};
+
+/// The 16550 and its like, as it is after a reset in QEMU.
+template <std::uintptr_t kBase>
+struct Uart16550 {
+  static void start() noexcept {}
+  static void write(std::string_view text) noexcept {
+    for (const char letter : text) {
+      while ((at(5) & 0x20) == 0) continue;  // the transmit FIFO is full
+      at(0) = static_cast<unsigned char>(letter);
+    }
+  }
+  static bool skip_input() noexcept {
+    if ((at(5) & 1) == 0) return false;
+    [[maybe_unused]] const std::uint8_t byte = at(0);
+    return true;
+  }
+
+ private:
+  static volatile std::uint8_t& at(unsigned offset) noexcept {
+    return *reinterpret_cast<volatile std::uint8_t*>(kBase + offset);
   }
 };
 

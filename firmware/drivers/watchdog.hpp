@@ -1,7 +1,7 @@
 #pragma once
 #include <cstdint>
 
-#include "cortex_m/core.hpp"
+#include "core.hpp"
 
 namespace firmware {
 
@@ -9,7 +9,7 @@ namespace firmware {
 /// which nobody expects: the image says where it hangs and restarts. After as long again it restarts the chip
 /// itself.
 template <std::uintptr_t kBase>
-struct Watchdog {
+struct Sp805 {
   static void start(std::uint32_t hertz, std::uint32_t seconds) noexcept {
     reg(kBase + 0xC00) = 0x1ACCE551;  // unlocks the registers
     reg(kBase) = hertz * seconds;

@@ -1,5 +1,9 @@
 #pragma once
+#if defined(ESP_PLATFORM)
+#include <sys/poll.h>  // there is no other
+#else
 #include <poll.h>
+#endif
 
 #include <atomic>
 #include <cstdint>

@@ -17,6 +17,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def command(folder, image, port, *options):
+    """Starts an image in QEMU; see firmware/qemu. Without a port it is alone."""
+    path = ROOT / "build/firmware" / folder / "firmware" / f"{image}.elf"
+    return [ROOT / "firmware/qemu", folder, path, str(port or "none"), *options]
+
+
 class Board:
     """`with Board("mps2-an385", "hello") as board:` runs the image, once it has an address, which is `board.address`;
     `board.port` leads to its port 80, `board.lines` are those of its UART so far. `alone`: nobody else is on its network.
@@ -26,10 +32,8 @@ class Board:
         self.port = None if alone else free_port()
         self.lines = []
         self._new = queue.Queue()
-        path = ROOT / "build/firmware" / folder / "firmware" / f"{image}.elf"
-        self._qemu = subprocess.Popen([ROOT / "firmware/qemu", folder, path, str(self.port or "none"), *options], text=True,
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                      errors="replace")
+        self._qemu = subprocess.Popen(command(folder, image, self.port, *options), text=True, stdin=subprocess.PIPE,
+                                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, errors="replace")
         threading.Thread(target=self._read, daemon=True).start()
         try:
             self.address = self.expect("address: ")

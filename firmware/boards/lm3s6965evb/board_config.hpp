@@ -4,6 +4,7 @@
 
 #include "drivers/stellaris_ethernet.hpp"
 #include "drivers/uart.hpp"
+#include "drivers/watchdog.hpp"
 
 namespace firmware::board {
 
@@ -17,7 +18,7 @@ using Ethernet = StellarisEthernet;
 inline constexpr std::uintptr_t kEthernetBase = 0x40048000;
 inline constexpr unsigned kEthernetIrq = 42;
 
-inline constexpr std::uintptr_t kWatchdogBase = 0x40000000;
+using Watchdog = Sp805<0x40000000>;
 inline constexpr std::optional<unsigned> kWatchdogIrq = 18;
 
 }  // namespace firmware::board

@@ -4,6 +4,7 @@
 
 #include "drivers/lan9118.hpp"
 #include "drivers/uart.hpp"
+#include "drivers/watchdog.hpp"
 
 namespace firmware::board {
 
@@ -17,7 +18,7 @@ using Ethernet = Lan9118;
 inline constexpr std::uintptr_t kEthernetBase = 0x40200000;
 inline constexpr unsigned kEthernetIrq = 13;
 
-inline constexpr std::uintptr_t kWatchdogBase = 0x40008000;
+using Watchdog = Sp805<0x40008000>;
 inline constexpr std::optional<unsigned> kWatchdogIrq;  // it is the NMI
 
 }  // namespace firmware::board

@@ -22,25 +22,25 @@ std::string_view to_string(Method method) noexcept;
 class MethodSet {
  public:
   constexpr MethodSet() noexcept = default;
-  constexpr MethodSet(Method method) noexcept : bits_(bit(method)) {}
+  constexpr MethodSet(Method method) noexcept : bits_(mask(method)) {}
   constexpr MethodSet(std::initializer_list<Method> methods) noexcept {
     for (const Method method : methods) add(method);
   }
 
   constexpr MethodSet& add(Method method) noexcept {
-    bits_ = static_cast<std::uint16_t>(bits_ | bit(method));
+    bits_ = static_cast<std::uint16_t>(bits_ | mask(method));
     return *this;
   }
   constexpr MethodSet& add(MethodSet others) noexcept {
     bits_ = static_cast<std::uint16_t>(bits_ | others.bits_);
     return *this;
   }
-  constexpr bool contains(Method method) const noexcept { return (bits_ & bit(method)) != 0; }
+  constexpr bool contains(Method method) const noexcept { return (bits_ & mask(method)) != 0; }
   constexpr bool empty() const noexcept { return bits_ == 0; }
   friend constexpr bool operator==(MethodSet a, MethodSet b) noexcept { return a.bits_ == b.bits_; }
 
  private:
-  static constexpr std::uint16_t bit(Method method) noexcept {
+  static constexpr std::uint16_t mask(Method method) noexcept {
     return static_cast<std::uint16_t>(1U << static_cast<unsigned>(method));
   }
 

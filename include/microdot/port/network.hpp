@@ -160,8 +160,8 @@ class Listener {
   ~Listener() = default;
 };
 
-/// Bytes that any port's listener fits in, aligned as a pointer.
-inline constexpr std::size_t kListenerBytes = 8 * sizeof(void*);
+/// Bytes that any port's listener fits in, aligned as a pointer; an address is a part of some.
+inline constexpr std::size_t kListenerBytes = 5 * sizeof(void*) + 24;
 
 /// Where to listen.
 struct ListenOptions {
