@@ -28,4 +28,5 @@ int main() {
   print("Limits::host()", Limits::host());
   print("Limits{}", Limits{});
   print("12 connections, 3 at work", Limits{.connections = 12, .exchanges = 3});
+  print("Limits::device()", Limits::device());
 }

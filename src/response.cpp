@@ -80,10 +80,13 @@ Response::Response(detail::FileRequest* request) noexcept : Response() {
 
 void Response::move_body(Response& other) noexcept {
   kind_ = other.kind_;
-  ops_ = other.ops_;
   switch (kind_) {
     case BodyKind::view: view_ = other.view_; break;
-    case BodyKind::owned: ops_->move(owned_, other.owned_); break;
+    case BodyKind::owned: {
+      const detail::OwnedBodyOps* ops = owned_.ops = other.owned_.ops;
+      ops->move(owned_.text, other.owned_.text);
+      break;
+    }
     case BodyKind::generator: generator_ = other.generator_; break;
     case BodyKind::file:
     case BodyKind::source:
@@ -99,7 +102,7 @@ void Response::move_body(Response& other) noexcept {
 void Response::destroy_body() noexcept {
   switch (kind_) {
     case BodyKind::view: return;
-    case BodyKind::owned: ops_->destroy(owned_); break;
+    case BodyKind::owned: owned_.ops->destroy(owned_.text); break;
     case BodyKind::generator:
       if (generator_) generator_.destroy();
       break;
@@ -116,7 +119,8 @@ void Response::set_body(std::string_view body) noexcept {
   view_ = body;
 }
 
-void Response::set_file(File&& file, std::uint64_t offset, std::uint64_t size, BodySource* source) noexcept {
+void Response::set_file(FileReader&& file, std::uint64_t offset, std::uint64_t size,
+                        BodySource* source) noexcept {
   destroy_body();
   ::new (static_cast<void*>(&file_)) FileBody{std::move(file), offset, size, source};
   kind_ = source != nullptr ? BodyKind::source : BodyKind::file;

@@ -23,13 +23,13 @@ struct RouteEntry {
   RouteEntry* next = nullptr;
   std::string_view pattern;  // a mount's or directory's prefix
   MethodSet methods;
+  std::uint16_t max_active = 0;  // see RouteOptions
+  std::uint16_t active = 0;
+  bool literal = false;  // the pattern has neither components nor percent-encoding
   Callable* handler = nullptr;
   bool (*accepts)(std::string_view pattern, const PathArgs& args) noexcept = nullptr;
   Router* mounted = nullptr;
   StaticDirectory* directory = nullptr;
-  std::uint16_t max_active = 0;  // see RouteOptions
-  std::uint16_t active = 0;
-  bool literal = false;  // the pattern has neither components nor percent-encoding
   RouteRegex regex;
 };
 

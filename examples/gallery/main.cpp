@@ -29,7 +29,7 @@ constexpr Limits quick_to_end(Limits limits) {
   return limits;
 }
 constexpr Limits kDevice = quick_to_end(Limits::device());
-static_assert(kDevice.memory() <= 48 * 1024);
+static_assert(kDevice.memory() <= 32 * 1024);
 
 // What the sensor task writes and requests read. Both hold the lock meanwhile, so that nobody sees half a
 // reading.

@@ -80,7 +80,7 @@ constexpr std::uint64_t memory_bytes(const Limits& limits) noexcept;
 /// Where a cost is named it is that of a 64-bit host; `scripts/sizes` prints what each thing costs.
 struct Limits {
   // ---- What is there at once ----
-  std::uint32_t connections = 1024;  ///< Accepted sockets, idle ones included. About 256 bytes each.
+  std::uint32_t connections = 1024;  ///< Accepted sockets, idle ones included. About 240 bytes each.
   std::uint32_t connections_per_client =
       0;                              ///< Of one client address; 0: three quarters of `connections`.
                                       ///< As many as `connections`: no cap. A newcomer beyond gets 503.
@@ -137,23 +137,24 @@ struct Limits {
 
   /// For servers: the default values.
   static constexpr Limits host() noexcept { return {}; }
-  /// For microcontrollers: an App under 48 KB. Newcomers wait rather than see an error, and a client's
-  /// address says little (all may come through one), so it has no cap.
+  /// For microcontrollers: an App of 24 KB (on 32 bits). Newcomers wait rather than see an error, and a
+  /// client's address says little (all may come through one), so it has no cap. No streams as long as nothing
+  /// opens one; a kilobyte each.
   static constexpr Limits device() noexcept {
     Limits limits;
     limits.connections = limits.connections_per_client = limits.queue_length = 12;
     limits.exchanges = 3;
-    limits.streams = 4;
+    limits.streams = 0;
     limits.stream_bytes = 1024;
     limits.background_tasks = 8;
     limits.when_full = WhenFull::wait;
-    limits.head_bytes = 1536;
+    limits.head_bytes = 1024;
     limits.header_count = 32;
-    limits.response_bytes = 1460;
-    limits.arena_bytes = 2048;
+    limits.response_bytes = 1440;
+    limits.arena_bytes = 1600;
     limits.routes = 24;
-    limits.handler_bytes = 2048;
-    limits.max_body_length = 2048;
+    limits.handler_bytes = 1024;
+    limits.max_body_length = 1024;
     limits.max_readline = 1024;
     limits.first_timeout = limits.keep_alive_timeout = std::chrono::seconds(5);
     limits.queue_timeout = std::chrono::seconds(15);
@@ -238,12 +239,12 @@ constexpr Size align_up(Size size) noexcept {
 constexpr std::size_t object_bytes(std::size_t on_64_bits, std::size_t on_32_bits) noexcept {
   return align_up(sizeof(void*) == 8 ? on_64_bits : on_32_bits);
 }
-inline constexpr std::size_t kAppBytes = object_bytes(424, 304);
-inline constexpr std::size_t kServerBytes = object_bytes(1312, 1072);
-inline constexpr std::size_t kConnectionBytes = object_bytes(256, 208);
-inline constexpr std::size_t kExchangeBytes = object_bytes(1728, 1136);
+inline constexpr std::size_t kAppBytes = object_bytes(416, 296);
+inline constexpr std::size_t kServerBytes = object_bytes(1248, 896);
+inline constexpr std::size_t kConnectionBytes = object_bytes(240, MICRODOT_HOSTED ? 156 : 144);
+inline constexpr std::size_t kExchangeBytes = object_bytes(1664, 1040);
 inline constexpr std::size_t kStreamBytes = object_bytes(192, 96);
-inline constexpr std::size_t kRouteBytes = object_bytes(80, 48);
+inline constexpr std::size_t kRouteBytes = object_bytes(80, 40);
 inline constexpr std::size_t kHeaderFieldBytes = 8;
 /// One more than there are, to tell newcomers that there are no more.
 constexpr std::size_t connection_slots(const Limits& limits) noexcept {

@@ -151,10 +151,10 @@ class Response {
       String&& body, int status = 200, std::initializer_list<Header> headers = {})
       : Response(Prepared{}, status, headers) {
     using Owned = std::remove_cvref_t<String>;
-    static_assert(sizeof(Owned) <= sizeof(owned_) && alignof(Owned) <= alignof(void*));
-    ::new (static_cast<void*>(owned_)) Owned(std::forward<String>(body));
+    static_assert(sizeof(Owned) <= sizeof(OwnedBody::text) && alignof(Owned) <= alignof(void*));
+    ::new (static_cast<void*>(owned_.text)) Owned(std::forward<String>(body));
     kind_ = BodyKind::owned;
-    ops_ = &kOwnedOps<Owned>;
+    owned_.ops = &kOwnedOps<Owned>;
   }
   /// Streamed as it comes.
   Response(Generator<std::string_view> body, int status = 200,
@@ -226,7 +226,7 @@ class Response {
   /// The body where it is text; "" for streams and files.
   std::string_view body() const noexcept {
     if (kind_ == BodyKind::view) return view_;
-    return kind_ == BodyKind::owned ? ops_->view(owned_) : std::string_view{};
+    return kind_ == BodyKind::owned ? owned_.ops->view(owned_.text) : std::string_view{};
   }
   /// Replaces the body; see the constructor for lifetimes.
   void set_body(std::string_view body) noexcept;
@@ -247,8 +247,9 @@ class Response {
     return generator_;
   }
   /// Part of an open file, or the pieces of `source` (then `size` is the whole body's).
-  void set_file(File&& file, std::uint64_t offset, std::uint64_t size, BodySource* source = nullptr) noexcept;
-  File& file() noexcept { return file_.file; }
+  void set_file(FileReader&& file, std::uint64_t offset, std::uint64_t size,
+                BodySource* source = nullptr) noexcept;
+  FileReader& file() noexcept { return file_.file; }
   std::uint64_t file_offset() const noexcept { return file_.offset; }
   std::uint64_t file_size() const noexcept { return file_.size; }
   BodySource* source() const noexcept { return file_.source; }
@@ -258,10 +259,14 @@ class Response {
  private:
   struct Prepared {};
   struct FileBody {
-    File file;
+    FileReader file;
     std::uint64_t offset;
     std::uint64_t size;
     BodySource* source;
+  };
+  struct OwnedBody {
+    alignas(void*) std::byte text[4 * sizeof(void*) > 24 ? 4 * sizeof(void*) : 24];
+    const detail::OwnedBodyOps* ops;
   };
 
   Response(Prepared, int status, std::initializer_list<Header> headers) noexcept
@@ -295,10 +300,9 @@ class Response {
   BodyKind kind_;
   bool aborted_ = false;
   ResponseHeaders headers_;
-  const detail::OwnedBodyOps* ops_ = nullptr;
   union {
     std::string_view view_;
-    alignas(void*) std::byte owned_[4 * sizeof(void*) > 24 ? 4 * sizeof(void*) : 24];
+    OwnedBody owned_;
     std::coroutine_handle<detail::GeneratorPromise<std::string_view>> generator_;
     FileBody file_;
     detail::FileRequest* file_request_;

@@ -22,7 +22,8 @@ enum class Tier : std::uint8_t {
 /// "normal", "queueing", "no keep-alive", "refusing" or "not accepting". Static storage.
 std::string_view to_string(Tier tier) noexcept;
 
-/// How long things took, counted by powers of two; no memory beside itself.
+/// How long things took, counted by powers of two; no memory beside itself. On systems of 32 bits the counts
+/// begin anew after 2^32.
 class LatencyHistogram {
  public:
   static constexpr std::size_t kBuckets = 24;
@@ -41,7 +42,7 @@ class LatencyHistogram {
   }
   std::uint64_t total() const noexcept {
     std::uint64_t total = 0;
-    for (const std::uint64_t count : counts_) total += count;
+    for (const std::size_t count : counts_) total += count;
     return total;
   }
   /// Of all that was added.
@@ -58,7 +59,7 @@ class LatencyHistogram {
   }
 
  private:
-  std::array<std::uint64_t, kBuckets> counts_{};
+  std::array<std::size_t, kBuckets> counts_{};
   std::uint64_t sum_ = 0;  // microseconds
 };
 

@@ -29,7 +29,7 @@ std::int64_t coarse_seconds() noexcept {
 
 }  // namespace
 
-bool LinuxFiles::owns(const File& file) noexcept { return file.files() == &system_port().files(); }
+bool LinuxFiles::owns(const FileReader& file) noexcept { return file.files() == &system_port().files(); }
 
 int LinuxFiles::open_root(std::string_view root, bool fresh) noexcept {
   const std::int64_t now = coarse_seconds();

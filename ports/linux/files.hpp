@@ -17,7 +17,7 @@ class LinuxFiles final : public Files {
   void close(Handle handle) noexcept override;
 
   /// Whether the file's handle is a descriptor that a `LinuxFiles` of any thread opened.
-  static bool owns(const File& file) noexcept;
+  static bool owns(const FileReader& file) noexcept;
   /// Closes the root's descriptor that is kept, at the end of the thread.
   void close_root() noexcept;
 

@@ -62,7 +62,7 @@ Result<std::size_t> LinuxTransport::write(std::span<const ConstBuffer> pieces, b
   }
 }
 
-Result<std::size_t> LinuxTransport::write_file(const File& file, std::uint64_t offset,
+Result<std::size_t> LinuxTransport::write_file(const FileReader& file, std::uint64_t offset,
                                                std::size_t size) noexcept {
   if (!LinuxFiles::owns(file)) return Error::unsupported;  // its handle is no descriptor
   if (size == 0) return std::size_t{0};

@@ -16,7 +16,8 @@ class LinuxTransport final : public Transport {
 
   Result<std::size_t> read(std::span<char> buffer) noexcept override;
   Result<std::size_t> write(std::span<const ConstBuffer> pieces, bool more) noexcept override;
-  Result<std::size_t> write_file(const File& file, std::uint64_t offset, std::size_t size) noexcept override;
+  Result<std::size_t> write_file(const FileReader& file, std::uint64_t offset,
+                                 std::size_t size) noexcept override;
   void set_interest(bool read, bool write) noexcept override;
   void shutdown_write() noexcept override;
   bool close(bool abort) noexcept override;

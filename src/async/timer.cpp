@@ -10,9 +10,13 @@ TimerHeap::~TimerHeap() {
   while (root_ != nullptr) disarm(*root_);
 }
 
+bool TimerHeap::before(Timer::Sequence a, Timer::Sequence b) noexcept {
+  return static_cast<Timer::Sequence>(a - b) > static_cast<Timer::Sequence>(-1) / 2;
+}
+
 bool TimerHeap::earlier(const Timer& a, const Timer& b) noexcept {
   if (a.deadline_ != b.deadline_) return a.deadline_ < b.deadline_;
-  return a.sequence_ < b.sequence_;
+  return before(a.sequence_, b.sequence_);
 }
 
 Timer* TimerHeap::meld(Timer* a, Timer* b) noexcept {
@@ -80,9 +84,12 @@ void TimerHeap::disarm(Timer& timer) noexcept {
 }
 
 void TimerHeap::fire(TimePoint now) noexcept {
-  const std::uint64_t limit = sequence_;
+  const Timer::Sequence limit = sequence_;
   fired_ = now;
-  while (root_ != nullptr && root_->deadline_ <= now && root_->sequence_ < limit) {
+  const auto is_due = [&](const Timer& timer) {
+    return timer.deadline_ < now || (timer.deadline_ == now && before(timer.sequence_, limit));
+  };
+  while (root_ != nullptr && is_due(*root_)) {
     Timer& timer = *root_;
     disarm(timer);
     timer.on_timer();

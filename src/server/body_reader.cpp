@@ -36,7 +36,7 @@ void BodyReader::begin_some(const RequestParser& head, std::uint64_t max_content
 
 Error BodyReader::fail(int status, std::string_view reason, Error error) noexcept {
   state_ = State::failed;
-  error_status_ = status;
+  error_status_ = static_cast<std::uint16_t>(status);
   error_reason_ = reason;
   error_ = error;
   return error;

@@ -98,6 +98,7 @@ class BodyReader {
 
   Exchange* exchange_;
   std::span<char> window_;
+  Strand* waiting_ = nullptr;
   ChunkedDecoder decoder_;
   std::uint64_t remaining_ = 0;  // of a body with Content-Length
   std::size_t collected_ = 0;    // bytes of the window that hold the body's start
@@ -105,11 +106,10 @@ class BodyReader {
   std::string_view whole_;
   std::string_view unread_;  // collected, to be given by `next` first
   std::string_view leftover_;
-  Strand* waiting_ = nullptr;
   Result<std::string_view> result_ = Error::would_block;
   std::string_view error_reason_;
-  int error_status_ = 0;
   std::uint32_t burst_ = 0;  // bytes given since a handler last waited
+  std::uint16_t error_status_ = 0;
   State state_ = State::complete;
   Error error_ = Error::none;
   bool chunked_ = false;

@@ -20,7 +20,7 @@ class Server;
 /// What remains to be sent of a body when its exchange is needed no more: static bytes, or a part of a file.
 struct Tail {
   std::string_view bytes;
-  File file;
+  FileReader file;
   std::uint64_t file_offset = 0;
   std::uint64_t file_size = 0;
 
@@ -32,7 +32,7 @@ struct Tail {
   }
 };
 
-class Connection final : public ListHook, public TransportEvents, private Timer {
+class Connection final : private Timer, public TransportEvents, public ListHook {
  public:
   enum class State : std::uint8_t {
     free,      // no socket

@@ -154,7 +154,6 @@ class Exchange final : public ListHook, private Strand::Owner {
   std::span<char> head_;
   std::span<char> out_;
   Arena arena_;
-  Task<> serving_;
   Strand strand_;          // runs serve()
   Strand handler_strand_;  // runs handlers, hooks and generators that are coroutines
   RequestParser parser_;
@@ -162,6 +161,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   std::optional<Request> request_;
   std::optional<Dispatch> dispatch_;
   std::optional<CallResult> result_;
+  Task<> serving_;
   Stop stop_;                     // why the handler's strand was stopped
   std::string_view pending_;      // a part of the body that is sent from where it lies, behind out_
   std::string_view suffix_;       // and what comes behind that

@@ -231,7 +231,7 @@ void Exchange::append_piece() noexcept {
 
 void Exchange::begin_file_part(std::uint64_t offset, std::uint64_t size) noexcept {
   body_bytes_ += size;
-  const File& file = dispatch_->response().file();
+  const FileReader& file = dispatch_->response().file();
   if (pending_.empty() && size <= out_room().size()) {
     // Small enough to go with the head, in one write; not past bytes that wait beside the buffer.
     const std::span<char> room = out_room().first(static_cast<std::size_t>(size));

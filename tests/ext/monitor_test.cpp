@@ -429,8 +429,8 @@ void expect_to_work_on_a_device(App& app) {
     EXPECT_EQ(field_of(both, "X-Device"), "1");
     const Metrics metrics = parse(both.substr(second));
     EXPECT_EQ(metrics["exchanges_limit"], 3);
-    EXPECT_EQ(metrics["arena_limit_bytes"], 2048);
-    EXPECT_LE(metrics["arena_high_water_bytes"], 2048);
+    EXPECT_EQ(metrics["arena_limit_bytes"], Limits::device().arena_bytes);
+    EXPECT_LE(metrics["arena_high_water_bytes"], Limits::device().arena_bytes);
   }
   EXPECT_EQ(server.stats().server_errors, 0U);
   EXPECT_EQ(server.log(), "");

@@ -19,6 +19,7 @@ constexpr auto kLarge = [] {
 }();
 
 StaticApp<Limits::device()> app;
+static_assert(decltype(app)::memory() <= 24 * 1024);
 
 }  // namespace
 
@@ -27,6 +28,16 @@ int main(int argc, char** argv) {
   app.get("/large", [](Request&) { return std::string_view(kLarge.data(), kLarge.size()); });
   app.static_files("/files", files);
   app.post("/length", [](Request& req) { return req.format("{}", req.body().size()); });
+  app.post("/count", [](Request& req) -> Task<std::string_view> {  // more than is kept
+    std::size_t size = 0;
+    for (;;) {
+      const Result<std::string_view> part = co_await req.stream().next();
+      if (!part) co_return "failed";
+      if (part->empty()) break;
+      size += part->size();
+    }
+    co_return req.format("{}", size);
+  });
   app.get("/sleep", [](Request&) -> Task<std::string_view> {
     co_await sleep_for(50ms);
     co_return "slept";

@@ -222,8 +222,9 @@ void check_server(TestClient& client) {
   CHECK(client.get("/numbers/2147483648").text == "no /numbers/2147483648");
   CHECK(client.get("/paths/a/b%20c").text == "a/b c");
   CHECK(client.get("/query?name=a%2Bb+c").text == "a+b c");
-  res = client.post("/echo", std::string(1500, 'x'));
-  CHECK(res.status_code == 201 && res.text == std::string(1500, 'x'));
+  const std::string body(app.limits().max_body_length, 'x');  // not all of it has room behind the head
+  res = client.post("/echo", body);
+  CHECK(res.status_code == 201 && res.text == body);
   CHECK(client.get("/late").text == "late");
   CHECK(client.get("/fail").status_code == 418);
   CHECK(client.get("/stream").text == "one two");

@@ -1,5 +1,6 @@
 #pragma once
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <ratio>
 #include <type_traits>
@@ -42,12 +43,15 @@ class Timer {
  private:
   friend class TimerHeap;
 
+  /// Counts what is armed, so that equal deadlines have an order. It may wrap around.
+  using Sequence = std::size_t;
+
   class TimerHeap* heap_ = nullptr;
   Timer* child_ = nullptr;  // first child
   Timer* next_ = nullptr;   // next sibling
   Timer* prev_ = nullptr;   // previous sibling, or the parent of the first child
+  Sequence sequence_ = 0;
   TimePoint deadline_{};
-  std::uint64_t sequence_ = 0;
 };
 
 /// The armed timers of a loop: an intrusive pairing heap. Arming is O(1), the next deadline is O(1), firing
@@ -70,11 +74,13 @@ class TimerHeap {
 
  private:
   static bool earlier(const Timer& a, const Timer& b) noexcept;
+  static bool before(Timer::Sequence a, Timer::Sequence b) noexcept;
   static Timer* meld(Timer* a, Timer* b) noexcept;
   static Timer* meld_siblings(Timer* first) noexcept;
 
   Timer* root_ = nullptr;
-  std::uint64_t sequence_ = 0;  // 64 bits: a busy server arms 2^32 timers within a day
+  // Begins shortly before it wraps around, so that all tests see it wrap.
+  Timer::Sequence sequence_ = static_cast<Timer::Sequence>(-8);
   TimePoint fired_{TimePoint::min()};
 };
 

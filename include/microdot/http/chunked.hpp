@@ -93,8 +93,8 @@ class ChunkedDecoder {
   std::uint64_t left_ = 0;   // of this chunk's size or data
   std::uint64_t total_ = 0;  // content so far
   std::uint64_t extension_total_ = 0;
-  const char* reason_ = "";
   Limits limits_;
+  const char* reason_ = "";
   std::uint16_t line_bytes_ = 0;  // extension bytes of this chunk, or bytes of the trailer section
   std::uint16_t error_status_ = 0;
   State state_ = State::size_first;

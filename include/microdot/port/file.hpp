@@ -58,29 +58,24 @@ class Files {
   ~Files() = default;
 };
 
-/// An open file; closes itself.
-class File {
+/// Reads an open file; closes it when destroyed.
+class FileReader {
  public:
-  File() noexcept = default;
-  File(Files& files, Files::Handle handle, const FileInfo& info) noexcept
-      : files_(&files), handle_(handle), info_(info) {}
-  File(File&& other) noexcept
-      : files_(std::exchange(other.files_, nullptr)),
-        handle_(std::exchange(other.handle_, Files::kNone)),
-        info_(other.info_) {}
-  File& operator=(File&& other) noexcept {
+  FileReader() noexcept = default;
+  FileReader(Files& files, Files::Handle handle) noexcept : files_(&files), handle_(handle) {}
+  FileReader(FileReader&& other) noexcept
+      : files_(std::exchange(other.files_, nullptr)), handle_(std::exchange(other.handle_, Files::kNone)) {}
+  FileReader& operator=(FileReader&& other) noexcept {
     if (this != &other) {
       close();
       files_ = std::exchange(other.files_, nullptr);
       handle_ = std::exchange(other.handle_, Files::kNone);
-      info_ = other.info_;
     }
     return *this;
   }
-  ~File() { close(); }
+  ~FileReader() { close(); }
 
   explicit operator bool() const noexcept { return files_ != nullptr; }
-  const FileInfo& info() const noexcept { return info_; }
   /// Where the file was opened, null if it is not open: a port's handle means nothing to another port.
   const Files* files() const noexcept { return files_; }
   /// The port's own handle (a descriptor on Linux).
@@ -102,6 +97,18 @@ class File {
  private:
   Files* files_ = nullptr;
   Files::Handle handle_ = Files::kNone;
+};
+
+/// An open file, and what is known of it. Whoever only reads it keeps the `FileReader`.
+class File final : public FileReader {
+ public:
+  File() noexcept = default;
+  File(Files& files, Files::Handle handle, const FileInfo& info) noexcept
+      : FileReader(files, handle), info_(info) {}
+
+  const FileInfo& info() const noexcept { return info_; }
+
+ private:
   FileInfo info_;
 };
 

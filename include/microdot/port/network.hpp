@@ -92,7 +92,8 @@ class Transport {
   /// Sends up to `size` bytes of `file` from `offset` without passing them through the program.
   /// Errors: those of `write`; `io` (also when the file has become shorter); `unsupported` (then the caller
   /// reads and writes).
-  virtual Result<std::size_t> write_file(const File& file, std::uint64_t offset, std::size_t size) noexcept {
+  virtual Result<std::size_t> write_file(const FileReader& file, std::uint64_t offset,
+                                         std::size_t size) noexcept {
     (void)file, (void)offset, (void)size;
     return Error::unsupported;
   }
