@@ -13,17 +13,32 @@
 namespace microdot::inline MICRODOT_ABI {
 
 namespace detail {
+class Exchange;
 class Listening;
 class Server;
 void run_server_hooks(Listening& listening) noexcept;
-}
+void log_outcome(Exchange& exchange, int refused) noexcept;
+
+/// A bool. What writes the lines is a part only of programs that may say `true`.
+class DebugOption {
+ public:
+  constexpr DebugOption(bool on = false) noexcept : log_(on ? log_outcome : nullptr) {}
+  constexpr operator bool() const noexcept { return log_ != nullptr; }
+
+ private:
+  friend class Server;
+
+  void (*log_)(Exchange& exchange, int refused) noexcept;
+};
+
+}  // namespace detail
 
 /// Where and how to serve.
 struct ServerOptions {
   /// An address, "localhost", or "" for every address of IPv4 and IPv6.
   std::string_view host = "0.0.0.0";
   std::uint16_t port = 5000;  ///< 0: the system chooses; see `App::port`.
-  bool debug = false;         ///< One line in the log for each request.
+  detail::DebugOption debug = false;  ///< A bool: one line in the log for each request.
   /// Addresses and networks of reverse proxies, separated by commas: "127.0.0.1, ::1, 10.0.0.0/8". Many
   /// clients come through each, so what one client may have at most is not asked of them. Must stay valid (a
   /// literal).

@@ -74,6 +74,8 @@ class Exchange final : public ListHook, private Strand::Owner {
   void want_body() noexcept;
 
  private:
+  friend void log_outcome(Exchange& exchange, int refused) noexcept;
+
   /// What the serving strand waits for.
   enum class Waiting : std::uint8_t { nothing, connection, head, body, handler, flush, tail };
 
@@ -137,7 +139,6 @@ class Exchange final : public ListHook, private Strand::Owner {
   bool write_usual(const Response& response) noexcept;
   void begin_file_part(std::uint64_t offset, std::uint64_t size) noexcept;
   void lose_client() noexcept { gone_ = true; }
-  void log_request() noexcept;
   std::span<char> out_room() noexcept { return out_.subspan(out_size_); }
 
   // Strand::Owner, for both strands.

@@ -60,7 +60,7 @@ Exchange& Server::exchange(std::size_t i) const noexcept {
 
 Result<void> Server::start(const ServerOptions& options) noexcept {
   loop_ = &Loop::current();
-  debug_ = options.debug;
+  log_ = options.debug.log_;
   trusted_proxies_ = options.trusted_proxies;
   Port& port = loop_->port();
   FixedText<256> line;

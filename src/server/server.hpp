@@ -44,7 +44,11 @@ class Server final : private ExitListener, private Timer {
   Stats stats() const noexcept;
   /// See `App::check`.
   const char* check() noexcept;
-  bool debug() const noexcept { return debug_; }
+  /// One line in the log for a request, if that is wanted. `refused`: the status that a wrong head was
+  /// answered with, else 0.
+  void log(Exchange& exchange, int refused) const noexcept {
+    if (log_ != nullptr) log_(exchange, refused);
+  }
   bool shutting_down() const noexcept { return shutting_down_; }
   /// The line "Date: …\r\n", or "" where the time is not known.
   std::string_view date_line() noexcept {
@@ -153,6 +157,7 @@ class Server final : private ExitListener, private Timer {
   std::byte* connections_ = nullptr;
   std::byte* exchanges_ = nullptr;
   Listening listening_{*this};
+  void (*log_)(Exchange& exchange, int refused) noexcept = nullptr;
   List<Connection> free_;
   List<Connection> fresh_;    // have not sent anything yet
   List<Connection> idle_;     // between requests, longest idle first
@@ -176,7 +181,6 @@ class Server final : private ExitListener, private Timer {
   std::uint32_t busy_ = 0;    // exchanges that are not free
   std::uint32_t open_ = 0;    // connections that are not free
   std::uint32_t usable_ = 0;  // connections that the system has descriptors for
-  bool debug_ = false;
   bool shutting_down_ = false;
   bool running_ = false;
   bool refused_lately_ = false;  // since the last review
