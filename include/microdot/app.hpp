@@ -7,6 +7,7 @@
 #include <microdot/async/run.hpp>
 #include <microdot/async/task.hpp>
 #include <microdot/limits.hpp>
+#include <microdot/port/network.hpp>
 #include <microdot/router.hpp>
 #include <microdot/stats.hpp>
 
@@ -31,6 +32,28 @@ class DebugOption {
   void (*log_)(Exchange& exchange, int refused) noexcept;
 };
 
+/// A text. What reads it is a part only of programs that have one.
+class NetworkListOption {
+ public:
+  constexpr NetworkListOption() noexcept = default;
+  constexpr NetworkListOption(std::string_view text) noexcept
+      : text_(text), is_valid_(is_network_list), has_(is_in_networks) {}
+  constexpr NetworkListOption(const char* text) noexcept : NetworkListOption(std::string_view(text)) {}
+
+  constexpr std::string_view text() const noexcept { return text_; }
+  bool is_valid() const noexcept { return is_valid_ == nullptr || is_valid_(text_); }
+  bool has(const Endpoint& client) const noexcept { return has_ != nullptr && has_(client, text_); }
+
+ private:
+  static bool is_in_networks(const Endpoint& client, std::string_view networks) noexcept {
+    return client.is_in(networks);
+  }
+
+  std::string_view text_;
+  bool (*is_valid_)(std::string_view text) noexcept = nullptr;
+  bool (*has_)(const Endpoint& client, std::string_view networks) noexcept = nullptr;
+};
+
 }  // namespace detail
 
 /// Where and how to serve.
@@ -42,7 +65,7 @@ struct ServerOptions {
   /// Addresses and networks of reverse proxies, separated by commas: "127.0.0.1, ::1, 10.0.0.0/8". Many
   /// clients come through each, so what one client may have at most is not asked of them. Must stay valid (a
   /// literal).
-  std::string_view trusted_proxies = {};
+  detail::NetworkListOption trusted_proxies = {};
 };
 
 /// A web application: routes, hooks, error handlers, and the server for them.

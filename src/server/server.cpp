@@ -68,8 +68,8 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
     port.log().write(LogLevel::error, line.view());
     return Result<void>::logged(error);
   };
-  if (!is_network_list(trusted_proxies_)) {
-    line.append("ServerOptions::trusted_proxies: \"").append(trusted_proxies_.substr(0, 128));
+  if (!trusted_proxies_.is_valid()) {
+    line.append("ServerOptions::trusted_proxies: \"").append(trusted_proxies_.text().substr(0, 128));
     line.append("\" is no list of addresses and networks");
     return refuse(Error::invalid);
   }

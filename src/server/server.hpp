@@ -128,7 +128,7 @@ class Server final : private ExitListener, private Timer {
   void make_usual_head() noexcept;
 
   bool over_client_cap(const Endpoint& client) const noexcept;
-  bool is_proxy(const Endpoint& client) const noexcept { return client.is_in(trusted_proxies_); }
+  bool is_proxy(const Endpoint& client) const noexcept { return trusted_proxies_.has(client); }
   bool may_have_another(const Endpoint& client) const noexcept;
   void serve_queue() noexcept;
   Exchange& lend_exchange(Connection& connection) noexcept;
@@ -168,7 +168,7 @@ class Server final : private ExitListener, private Timer {
   Review review_{*this};
   Tiers tiers_;
   Stats stats_;  // totals; the rest is filled in when it is asked for
-  std::string_view trusted_proxies_;
+  NetworkListOption trusted_proxies_;
   Event ended_;
   DateField date_;
   std::string_view date_line_;
