@@ -41,12 +41,15 @@ class ResponseHeaders {
 
   /// The value of the first field called `name` (any case), "" if there is none.
   std::string_view operator[](std::string_view name) const noexcept;
+  std::string_view operator[](const char* name) const noexcept { return (*this)[std::string_view(name)]; }
   bool contains(std::string_view name) const noexcept;
+  bool contains(const char* name) const noexcept { return contains(std::string_view(name)); }
   /// Replaces all fields called `name` by one.
   void set(std::string_view name, std::string_view value) noexcept;
   /// Adds a field beside others of the same name.
   void add(std::string_view name, std::string_view value) noexcept;
   void remove(std::string_view name) noexcept;
+  void remove(const char* name) noexcept { remove(std::string_view(name)); }
   void clear() noexcept {
     if (first_ != nullptr) free_all();
   }
@@ -202,6 +205,15 @@ class Response {
   Response& header(std::string_view name, std::string_view value) noexcept {
     headers_.set(name, value);
     return *this;
+  }
+  Response& header(const char* name, std::string_view value) noexcept {
+    return header(std::string_view(name), value);
+  }
+  Response& header(const char* name, const char* value) noexcept {
+    return header(std::string_view(name), std::string_view(value));
+  }
+  Response& header(const char* name, std::integral auto value) noexcept {
+    return header(std::string_view(name), value);
   }
   Response& header(std::string_view name, std::integral auto value) noexcept {
     set_number(name, static_cast<std::int64_t>(value));

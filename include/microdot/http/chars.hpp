@@ -74,6 +74,10 @@ constexpr bool equals_ignore_case(std::string_view a, std::string_view b) noexce
   return true;
 }
 
+constexpr bool equals_ignore_case(std::string_view a, const char* b) noexcept {
+  return equals_ignore_case(a, std::string_view(b));
+}
+
 /// `text` without spaces and tabs at both ends (OWS, RFC 9110 5.6.3).
 constexpr std::string_view trim_ows(std::string_view text) noexcept {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
