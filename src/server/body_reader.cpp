@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 
 #include "exchange.hpp"
 
@@ -16,7 +17,7 @@ constexpr std::uint32_t kBurstBytes = 256 * 1024;
 void BodyReader::begin_some(const RequestParser& head, std::uint64_t max_content,
                             std::size_t max_body) noexcept {
   chunked_ = head.chunked();
-  if (chunked_) decoder_ = ChunkedDecoder({.content_bytes = max_content});
+  if (chunked_) std::construct_at(&decoder_, ChunkedLimits{.content_bytes = max_content});
   remaining_ = head.content_length().value_or(0);
   max_body_ = std::min(max_body, window_.size());
   collected_ = 0;
