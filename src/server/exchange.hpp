@@ -75,6 +75,7 @@ class Exchange final : public ListHook, private Strand::Owner {
 
  private:
   friend void log_outcome(Exchange& exchange, int refused) noexcept;
+  friend void append_piece(Exchange& exchange) noexcept;
 
   /// What the serving strand waits for.
   enum class Waiting : std::uint8_t { nothing, connection, head, body, handler, flush, tail };
@@ -120,7 +121,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   bool stream_failed() noexcept;
   bool wants_piece() const noexcept;
   std::coroutine_handle<> next_piece() noexcept;
-  void append_piece() noexcept;
+  void append_chunk(std::string_view piece) noexcept;
   /// Writes what there is room for.
   void put(std::string_view bytes) noexcept {
     if (!bytes.empty()) std::memcpy(out_room().data(), bytes.data(), bytes.size());
