@@ -43,6 +43,7 @@ class ArenaText {
     size_ += text.copy(data_ + size_, capacity_ - size_);
     return *this;
   }
+  ArenaText& append(const char* text) noexcept { return append(std::string_view(text)); }
   void resize(std::size_t size) noexcept { size_ = size; }
   std::span<char> room() noexcept { return {data_, capacity_}; }
   std::string_view view() const noexcept { return {data_, size_}; }
@@ -86,7 +87,7 @@ void refuse(Response& response, const FileRequest& asked, Error error) noexcept 
 }
 
 // An answer without the file, and without what described it; other fields stay.
-void without_file(Response& response, int status, std::string_view body) noexcept {
+void without_file(Response& response, int status, const char* body) noexcept {
   response.set_body(body);
   response.status_code = status;
   for (const char* name : {"Content-Type", "Content-Encoding", "Content-Length"})
@@ -288,10 +289,9 @@ void unsatisfiable(Response& response, std::uint64_t size) noexcept {
 
 // The answer to GET and HEAD that may be conditional, or ask for parts.
 void current_version(Response& response, const FileRequest& asked, File&& file, Encoding encoding,
-                     Request& request) noexcept {
+                     Method method, Request& request) noexcept {
   const std::uint64_t size = file.info().size;
   const std::int64_t now = Loop::current().port().clock().unix_seconds();
-  const Method method = parse_method(request.method);
   FileVersion version(file, encoding, response.headers(), now);
   Validators& validators = version.validators();
 
@@ -305,7 +305,7 @@ void current_version(Response& response, const FileRequest& asked, File&& file, 
     // The date only where it is the one validator (RFC 9110 15.4.5).
     if (validators.etag.empty()) add_unless_set(response, "Last-Modified", version.date());
     add_cache_control(response, asked.options);
-    return without_file(response, 304, {});
+    return without_file(response, 304, "");
   }
   add_unless_set(response, "Last-Modified", version.date());
   add_unless_set(response, "Accept-Ranges", "bytes");
@@ -383,8 +383,9 @@ Error answer(Response& response, const FileRequest& asked, Request& request) noe
   add_unless_set(response, "Content-Encoding", coding);
   if (representation.has_variants) response.add_header("Vary", "Accept-Encoding");
 
-  if (response.status_code == 200 && (request.method == "GET" || request.method == "HEAD")) {
-    current_version(response, asked, std::move(*file), encoding, request);
+  const Method method = parse_method(request.method);
+  if (response.status_code == 200 && (method == Method::get || method == Method::head)) {
+    current_version(response, asked, std::move(*file), encoding, method, request);
   } else {
     // An error page, or the answer to a POST: no version of the URL's own resource.
     add_cache_control(response, asked.options);
