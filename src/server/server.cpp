@@ -99,8 +99,9 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
   }
   loop_->exit_listeners().push_back(*this);
   running_ = true;
-  char url[96];
-  port.log().write(LogLevel::info, {url, format_to(url, "listening on http://{}/", listening_.local())});
+  char address[IntoText<Endpoint>::max_size];
+  line.append("listening on http://").append(IntoText<Endpoint>::make(listening_.local(), address));
+  port.log().write(LogLevel::info, line.append("/").view());
   if (loop_->exit_requested()) shutdown();  // asked before there was a server to tell
   return {};
 }
