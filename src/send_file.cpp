@@ -282,8 +282,7 @@ void partial(Response& response, File&& file, std::span<const ByteRange> ranges,
 void unsatisfiable(Response& response, std::uint64_t size) noexcept {
   char text[kMaxContentRange];
   without_file(response, 416, "Range not satisfiable");
-  for (const char* name : {"Cache-Control", "ETag", "Last-Modified"})
-    response.headers().remove(name);
+  for (const char* name : {"Cache-Control", "ETag", "Last-Modified"}) response.headers().remove(name);
   response.header("Content-Range", write_unsatisfied_range(size, text));
 }
 

@@ -60,7 +60,7 @@ class NetworkListOption {
 struct ServerOptions {
   /// An address, "localhost", or "" for every address of IPv4 and IPv6.
   std::string_view host = "0.0.0.0";
-  std::uint16_t port = 5000;  ///< 0: the system chooses; see `App::port`.
+  std::uint16_t port = 5000;          ///< 0: the system chooses; see `App::port`.
   detail::DebugOption debug = false;  ///< A bool: one line in the log for each request.
   /// Addresses and networks of reverse proxies, separated by commas: "127.0.0.1, ::1, 10.0.0.0/8". Many
   /// clients come through each, so what one client may have at most is not asked of them. Must stay valid (a

@@ -18,8 +18,7 @@ bool any_matches(const HeaderTable& headers, const char* field, const Validators
 }
 
 // The date in a field; none when it is missing, repeated or no date.
-std::optional<std::int64_t> date_of(const HeaderTable& headers, const char* name,
-                                    std::int64_t now) noexcept {
+std::optional<std::int64_t> date_of(const HeaderTable& headers, const char* name, std::int64_t now) noexcept {
   if (headers.count(name) != 1) return std::nullopt;
   return parse_http_date(headers[name], now);
 }

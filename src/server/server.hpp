@@ -156,8 +156,17 @@ class Server final : private ExitListener, private Timer {
   Loop* loop_ = nullptr;
   std::byte* connections_ = nullptr;
   std::byte* exchanges_ = nullptr;
-  Listening listening_{*this};
   void (*log_)(Exchange& exchange, int refused) noexcept = nullptr;
+  // As in an Exchange, what is small comes first.
+  std::uint32_t queued_ = 0;
+  std::uint32_t busy_ = 0;    // exchanges that are not free
+  std::uint32_t open_ = 0;    // connections that are not free
+  std::uint32_t usable_ = 0;  // connections that the system has descriptors for
+  bool shutting_down_ = false;
+  bool running_ = false;
+  bool refused_lately_ = false;  // since the last review
+  bool full_lately_ = false;     // likewise: no connection was left for a newcomer
+  Pressure pressure_ = Pressure::none;
   List<Connection> free_;
   List<Connection> fresh_;    // have not sent anything yet
   List<Connection> idle_;     // between requests, longest idle first
@@ -177,15 +186,7 @@ class Server final : private ExitListener, private Timer {
   std::uint8_t usual_head_size_ = 0;
   std::uint8_t usual_head_type_at_ = 0;  // the content type in it
   std::uint8_t usual_head_type_size_ = 0;
-  std::uint32_t queued_ = 0;
-  std::uint32_t busy_ = 0;    // exchanges that are not free
-  std::uint32_t open_ = 0;    // connections that are not free
-  std::uint32_t usable_ = 0;  // connections that the system has descriptors for
-  bool shutting_down_ = false;
-  bool running_ = false;
-  bool refused_lately_ = false;  // since the last review
-  bool full_lately_ = false;     // likewise: no connection was left for a newcomer
-  Pressure pressure_ = Pressure::none;
+  Listening listening_{*this};
 };
 
 }  // namespace microdot::inline MICRODOT_ABI::detail
