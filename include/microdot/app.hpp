@@ -1,4 +1,5 @@
 #pragma once
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -36,9 +37,9 @@ class DebugOption {
 class NetworkListOption {
  public:
   constexpr NetworkListOption() noexcept = default;
-  constexpr NetworkListOption(std::string_view text) noexcept
+  template <std::convertible_to<std::string_view> Text>
+  constexpr NetworkListOption(const Text& text) noexcept
       : text_(text), is_valid_(is_network_list), has_(is_in_networks) {}
-  constexpr NetworkListOption(const char* text) noexcept : NetworkListOption(std::string_view(text)) {}
 
   constexpr std::string_view text() const noexcept { return text_; }
   bool is_valid() const noexcept { return is_valid_ == nullptr || is_valid_(text_); }
