@@ -42,6 +42,14 @@ err_t on_sent_detached(void*, tcp_pcb* pcb, std::uint16_t) noexcept {
   return ERR_OK;
 }
 
+// The same, when nothing has arrived for long. lwIP itself would try for minutes, and keep the place.
+err_t on_poll_detached(void*, tcp_pcb* pcb) noexcept {
+  if (pcb->unacked == nullptr && pcb->unsent == nullptr) return ERR_OK;
+  tcp_abort(pcb);
+  LwipNetwork::instance().memory_freed();
+  return ERR_ABRT;
+}
+
 }  // namespace
 
 // ---- The end that lwIP knows -----------------------------------------------------------------------
@@ -66,7 +74,7 @@ tcp_pcb* LwipEnd::detach() noexcept {
   tcp_arg(pcb, nullptr);
   tcp_recv(pcb, nullptr);
   tcp_err(pcb, nullptr);
-  tcp_poll(pcb, nullptr, 0);
+  tcp_poll(pcb, on_poll_detached, kClosePatience);
   tcp_sent(pcb, on_sent_detached);
   return pcb;
 }

@@ -227,6 +227,37 @@ TEST_F(Lwip, ACloseGivesUpOnAPeerThatAcknowledgesNothing) {
   EXPECT_EQ(peer.released, 1) << "after ten seconds";
 }
 
+TEST_F(Lwip, AClosedConnectionWhosePeerAcknowledgesNothingKeepsNoPlace) {
+  const std::size_t before = world_.in_use();
+  std::vector<Peer> peers(MEMP_NUM_TCP_PCB);
+  std::vector<SocketClient> clients;
+  for (Peer& peer : peers) clients.push_back(connect(peer));
+  LwipWorld::board().set_faults({.lost = 1000});
+  for (Peer& peer : peers) {
+    EXPECT_TRUE(peer.write("small, so it is copied"));
+    peer.close(false);
+    EXPECT_EQ(peer.transport, nullptr);
+  }
+  for (int i = 0; i < 9 * 4; ++i) skip(250ms);
+  EXPECT_GT(world_.in_use(), before);
+  for (int i = 0; i < 3 * 4; ++i) skip(250ms);
+  EXPECT_EQ(world_.in_use(), before) << "after ten seconds";
+  LwipWorld::board().set_faults({});
+  for (Peer& peer : peers) clients.push_back(connect(peer));
+  for (Peer& peer : peers) peer.close(true);
+}
+
+TEST_F(Lwip, AClosedConnectionWaitsForTheEndOfItsPeer) {
+  Peer peer;
+  SocketClient client = connect(peer);
+  EXPECT_TRUE(peer.write("all"));
+  peer.close(false);
+  EXPECT_TRUE(poll_until(port_, [&] { return client.ended(); }));
+  for (int i = 0; i < 15 * 4; ++i) skip(250ms);  // everything has arrived: there is nothing to give up
+  EXPECT_EQ(client.send("late"), 4u) << "it was reset";
+  EXPECT_EQ(client.received(), "all");
+}
+
 TEST_F(Lwip, HavingNoMemoryIsWaitedOut) {
   Peer peer, other;
   SocketClient client = connect(peer), second = connect(other);
