@@ -17,9 +17,9 @@
 namespace firmware {
 namespace {
 
-constexpr std::uint64_t kDhcpMilliseconds = 5000;  // after that the fixed address
+constexpr std::uint64_t kDhcpMilliseconds = 5000;  // without an address: after that the fixed one
 constexpr std::uint64_t kLinkMilliseconds = 100;   // between looks at the cable
-constexpr int kFramesPerPoll = 16;                 // then others have a turn, whatever comes in
+constexpr int kFramesPerPoll = 4;                  // then others have a turn, whatever comes in
 constexpr MacAddress kMacAddress{0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
 
 struct netif interface;
@@ -54,8 +54,14 @@ void use_fixed_address() noexcept {
 }
 
 void watch_address() noexcept {
+  static std::uint64_t time_without;
   const ip4_addr_t* const address = netif_ip4_addr(&interface);
-  if (ip4_addr_isany_val(*address) && SystemClock::milliseconds() > kDhcpMilliseconds) use_fixed_address();
+  const std::uint64_t now = SystemClock::milliseconds();
+  if (!ip4_addr_isany_val(*address)) {
+    time_without = now;
+  } else if (now - time_without > kDhcpMilliseconds) {
+    use_fixed_address();
+  }
   if (ip4_addr_cmp(address, &address_told)) return;
   address_told = *address;
   char line[32] = "address: ";

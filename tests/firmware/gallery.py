@@ -106,9 +106,9 @@ class Browsers:
                 except (OSError, http.client.HTTPException):
                     self.cut_off[number] += 1
                     connection.close()
+                    connection = connect(self._board)  # its address may be another one
                 except AssertionError as status:
                     self.wrong.append(f"{url}: {status}")
-                    connection.close()
         connection.close()
 
     def __enter__(self):
