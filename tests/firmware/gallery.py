@@ -9,6 +9,15 @@ import threading
 from board import ROOT
 
 GALLERY = ROOT / "examples/gallery"
+# About as much as a browser sends for an image.
+BROWSER = {
+    "Accept-Encoding": "gzip",
+    "Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
+    "Accept-Language": "en-GB,en-US;q=0.9,en;q=0.8",
+    "Cookie": "session=0123456789abcdef0123456789abcdef",
+    "Referer": "http://microdot.local/index.html",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36",
+}
 
 
 def connect(board):
@@ -83,14 +92,14 @@ class Browsers:
 
     COUNT = 6
 
-    def __init__(self, board, files):
-        self.loaded = [0] * self.COUNT
-        self.cut_off = [0] * self.COUNT
+    def __init__(self, board, files, count=COUNT):
+        self.loaded = [0] * count
+        self.cut_off = [0] * count
         self.wrong = []
         self._board = board
         self._files = files
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._load, args=[number]) for number in range(self.COUNT)]
+        self._threads = [threading.Thread(target=self._load, args=[number]) for number in range(count)]
 
     def _load(self, number):
         connection = connect(self._board)
@@ -99,7 +108,7 @@ class Browsers:
                 if self._stop.is_set():
                     break
                 try:
-                    connection.request("GET", url, headers={"Accept-Encoding": "gzip"})
+                    connection.request("GET", url, headers=BROWSER)
                     if decoded(connection.getresponse()) != wanted:
                         self.wrong.append(url)
                     self.loaded[number] += 1

@@ -385,6 +385,58 @@ TEST_F(Lwip, ManyWhoSendWhatNobodyReadsLeaveFramesForOthers) {
   }
 }
 
+TEST_F(Lwip, TheLastFramesAreForAcknowledgmentsAndForThoseInTheMiddleOfARequest) {
+  Peer answered, asking, idle;
+  SocketClient one = connect(answered), two = connect(asking), three = connect(idle);
+  two.send("half of ");
+  ASSERT_TRUE(poll_until(port_, [&] { return asking.readable > 0; }));
+  EXPECT_EQ(asking.read(), "half of ");
+  idle.transport->set_idle();
+  const std::string answer(2000, 'a');
+  EXPECT_EQ(answered.write(answer).value_or(0), answer.size());
+  std::vector<pbuf*> taken;
+  while (free_frames() > 2) taken.push_back(pbuf_alloc(PBUF_RAW, 1, PBUF_POOL));
+  ASSERT_FALSE(taken.empty());
+
+  one.send("next");  // together with the acknowledgment, perhaps
+  three.send("new");
+  two.send("a request");
+  EXPECT_TRUE(poll_until(port_, [&] { return one.received() == answer && answered.transport->drained(); }));
+  EXPECT_TRUE(poll_until(port_, [&] { return asking.readable > 1; }));
+  EXPECT_EQ(asking.read(), "a request");
+  poll_on(port_);
+  EXPECT_EQ(answered.readable, 0);
+  EXPECT_EQ(idle.readable, 0);
+
+  for (pbuf* frame : taken) pbuf_free(frame);
+  EXPECT_TRUE(poll_until(port_, [&] { return answered.readable > 0 && idle.readable > 0; }))
+      << "they come again";
+  EXPECT_EQ(answered.read(), "next");
+  EXPECT_EQ(idle.read(), "new");
+  for (Peer* peer : {&answered, &asking, &idle}) peer->close(true);
+}
+
+// Whoever has sent something that was cut off is not idle: nobody takes its place.
+TEST_F(Lwip, WhoseBytesFoundNoFrameKeepsItsPlace) {
+  std::vector<Peer> peers(MEMP_NUM_TCP_PCB);
+  std::vector<SocketClient> clients;
+  for (Peer& peer : peers) clients.push_back(connect(peer));
+  peers[3].transport->set_idle();
+  std::vector<pbuf*> taken;
+  while (free_frames() > 2) taken.push_back(pbuf_alloc(PBUF_RAW, 1, PBUF_POOL));
+  clients[3].send("x");
+  poll_on(port_, 5);
+  EXPECT_EQ(peers[3].readable, 0);
+  for (pbuf* frame : taken) pbuf_free(frame);
+
+  SocketClient newcomer(kLwipAddress, acceptor_.number(), 0);
+  poll_on(port_);
+  EXPECT_FALSE(newcomer.connected());
+  EXPECT_EQ(peers[3].gone, 0);
+  EXPECT_TRUE(poll_until(port_, [&] { return peers[3].readable > 0; }));
+  for (Peer& peer : peers) peer.close(true);
+}
+
 TEST_F(Lwip, PressureIsThatOfThePools) {
   EXPECT_EQ(port_.pressure(), Pressure::none);
   std::vector<pbuf*> frames;

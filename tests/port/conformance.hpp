@@ -343,6 +343,7 @@ TYPED_TEST(PortConformance, WritingToAClientThatLeftIsClosedAndNeverASignal) {
   peer.when_gone = [&] { error = Error::closed; };
   ASSERT_TRUE(this->poll_until([&] {
     if (error == Error::none) error = peer.write("x").error();
+    if (error == Error::would_block) error = Error::none;  // full, before the client's system has answered
     return error != Error::none;
   }));
   EXPECT_EQ(error, Error::closed);

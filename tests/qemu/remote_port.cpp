@@ -70,7 +70,7 @@ class RemoteTransport final : public Transport {
   }
   Result<std::size_t> read(std::span<char> buffer) noexcept override {
     const auto most = static_cast<std::int64_t>(std::min<std::size_t>(buffer.size(), kMostBytes));
-    const auto size = port_.count({.call = Call::read, .object = number_, .value = most});
+    auto size = port_.count({.call = Call::read, .object = number_, .value = most});
     if (size) std::copy_n(port_.answered().begin(), *size, buffer.begin());
     return size;
   }
