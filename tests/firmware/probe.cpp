@@ -1,5 +1,5 @@
-// What tests ask of an image beyond hello: bodies of several segments both ways, a file, and what happens when
-// a handler fails.
+// What tests ask of an image beyond hello: bodies of several segments both ways, a file, and what happens
+// when a handler fails.
 #include <cstdio>
 #include <stdexcept>
 
