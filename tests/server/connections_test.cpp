@@ -93,6 +93,25 @@ TEST_F(Connections, AHeadThatTakesTooLongIs408HoweverItDribbles) {
   EXPECT_TRUE(client.ended());
 }
 
+TEST_F(Connections, ABadHeadIsAnsweredAsAWholeAndTheConnectionClosed) {
+  const std::string long_line(5000, 'x');
+  const std::pair<std::string, std::string_view> heads[] = {
+      {"GET / HTTP/1.1\r\n\r\n", "400 Bad Request"},
+      {"GET /" + long_line + " HTTP/1.1\r\nHost: a\r\n\r\n", "414 URI Too Long"},
+      {"GET / HTTP/1.1\r\nHost: a\r\nX: " + long_line + "\r\n\r\n", "431 Request Header Fields Too Large"},
+      {"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "501 Not Implemented"},
+      {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", "505 HTTP Version Not Supported"},
+  };
+  SimServer server(app_);
+  for (const auto& [head, status] : heads) {
+    SimClient client = server.send(head);
+    server.run_for(3s);
+    EXPECT_EQ(client.received(),
+              std::string("HTTP/1.1 ").append(status) + "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    EXPECT_TRUE(client.ended()) << status;
+  }
+}
+
 TEST_F(Connections, AHeadThatIsCompleteInTheLastMomentIsServed) {
   SimServer server(app_);
   SimClient client = server.send("GET / HTTP/1.1\r\n");
