@@ -213,7 +213,6 @@ void WebSocketDecoder::step_opcode(std::uint8_t byte) noexcept {
     message_ = opcode_;
     message_rsv_ = rsv;
     message_bytes_ = 0;
-    utf8_.reset();
   }
   state_ = State::length;
 }

@@ -56,6 +56,7 @@ TEST(Utf8Validator, StopsAtTheFirstByteThatCannotBe) {  // RFC 3629 4
                                   {"\xe2\x82(", 2},
                                   {"\xf0\x9f\x98\xff", 3},
                                   {"\xc3\xc3\xa4", 1},
+                                  {std::string(20, ' ') + "\x80" + std::string(20, ' '), 20},
                                   {std::string(40, 'a') + "\xc3\xa4" + std::string(9, 'b') + "\x80", 51}}) {
     EXPECT_EQ(first_bad(text), bad) << testing::PrintToString(text);
     EXPECT_FALSE(is_utf8(text));

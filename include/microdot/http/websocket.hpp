@@ -134,7 +134,8 @@ struct WebSocketDecoderOptions {
 ///     for (;;) {
 ///       const WebSocketResult r = decoder.decode(rest);
 ///       rest = rest.subspan(r.consumed);
-///       if (r.event == WebSocketEvent::need_more) break;   // read again into the same buffer
+///       if (r.event == WebSocketEvent::need_more) break;  // read again into the same buffer
+///       if (r.event == WebSocketEvent::error) return fail(decoder.error_code());
 ///       …
 ///     }
 ///
@@ -186,7 +187,7 @@ class WebSocketDecoder {
   std::uint8_t count_ = 0;         // bytes to come of the length or the mask
   std::uint8_t phase_ = 0;         // where in the mask the payload goes on
   std::uint8_t control_size_ = 0;  // bytes in control_
-  Utf8Validator utf8_;
+  Utf8Validator utf8_;             // between messages as new, for texts end complete
   WebSocketMask mask_ = {};
   char control_[kMaxControlPayload];
 };

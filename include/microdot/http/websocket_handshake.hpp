@@ -37,8 +37,8 @@ std::string_view write_websocket_accept(std::string_view key,
                                         std::span<char, kWebSocketAcceptBytes> out) noexcept;
 
 /// The first of `supported` that the client offers in its Sec-WebSocket-Protocol fields, to answer in that
-/// field;
-/// "" for none of them, which is answered without the field (RFC 6455 4.2.2). The names are case-sensitive.
+/// field; "" for none of them, which is answered without the field (RFC 6455 4.2.2). Names are
+/// case-sensitive.
 std::string_view choose_subprotocol(const HeaderTable& headers,
                                     std::span<const std::string_view> supported) noexcept;
 
