@@ -1,5 +1,7 @@
 #include "firmware.hpp"
 
+#include <lwip/memp.h>
+#include <lwip/stats.h>
 #include <chrono>
 #include <cstddef>
 #include <span>
@@ -27,10 +29,15 @@ void report_status() noexcept {
   bool asked = false;
   while (board::Uart::skip_input()) asked = true;
   if (!asked) return;
-  char line[128];
+  char line[256];
+  const auto used = [](memp_t pool) { return lwip_stats.memp[pool]->used; };
   log_line({line, microdot::format_to(
-                      line, "status: {} cycles, {} idle; stack {} of {} bytes; {} frames dropped",
-                      SystemClock::cycles(), slept, stack_high_water(), stack_size(), frames_dropped())});
+                      line,
+                      "status: {} cycles, {} idle; stack {} of {} bytes; {} frames dropped; {} connections; "
+                      "in use: heap {} bytes, {} frames, {} segments, {} references",
+                      SystemClock::cycles(), slept, stack_high_water(), stack_size(), frames_dropped(),
+                      open_connections(), lwip_stats.mem.used, used(MEMP_PBUF_POOL), used(MEMP_TCP_SEG),
+                      used(MEMP_PBUF))});
 }
 
 /// The stack's high-water mark, when it has risen.

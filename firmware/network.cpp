@@ -3,6 +3,7 @@
 #include <lwip/dhcp.h>
 #include <lwip/etharp.h>
 #include <lwip/netif.h>
+#include <lwip/priv/tcp_priv.h>
 #include <netif/ethernet.h>
 #include <algorithm>
 #include <cstdint>
@@ -16,8 +17,9 @@
 namespace firmware {
 namespace {
 
-constexpr std::uint64_t kDhcpMilliseconds = 5000;  // after that the fixed address
-constexpr int kFramesPerPoll = 16;                 // then others have a turn, whatever comes in
+constexpr std::uint64_t kDhcpMilliseconds = 5000;  // without an address: after that the fixed one
+constexpr std::uint64_t kLinkMilliseconds = 100;   // between looks at the cable
+constexpr int kFramesPerPoll = 4;                  // then others have a turn, whatever comes in
 constexpr MacAddress kMacAddress{0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
 
 struct netif interface;
@@ -52,8 +54,14 @@ void use_fixed_address() noexcept {
 }
 
 void watch_address() noexcept {
+  static std::uint64_t time_without;
   const ip4_addr_t* const address = netif_ip4_addr(&interface);
-  if (ip4_addr_isany_val(*address) && SystemClock::milliseconds() > kDhcpMilliseconds) use_fixed_address();
+  const std::uint64_t now = SystemClock::milliseconds();
+  if (!ip4_addr_isany_val(*address)) {
+    time_without = now;
+  } else if (now - time_without > kDhcpMilliseconds) {
+    use_fixed_address();
+  }
   if (ip4_addr_cmp(address, &address_told)) return;
   address_told = *address;
   char line[32] = "address: ";
@@ -61,6 +69,20 @@ void watch_address() noexcept {
   log_line(line);
   // Whoever asks first has to be answered, and clients come through the gateway: learn where it is.
   if (!ip4_addr_isany_val(*netif_ip4_gw(&interface))) etharp_request(&interface, netif_ip4_gw(&interface));
+}
+
+// Without a link there is no network; with a new one it may be another, so lwIP asks for its address again.
+void watch_link() noexcept {
+  static std::uint64_t next_time;
+  const std::uint64_t now = SystemClock::milliseconds();
+  if (now < next_time) return;
+  next_time = now + kLinkMilliseconds;
+  // Both do nothing where that is known.
+  if (controller.link_up()) {
+    netif_set_link_up(&interface);
+  } else {
+    netif_set_link_down(&interface);
+  }
 }
 
 }  // namespace
@@ -77,6 +99,7 @@ void start_network() noexcept {
 }
 
 bool poll_network() noexcept {
+  watch_link();
   watch_address();
   if (!frame_came) return false;
   // First, so that a frame that comes meanwhile interrupts as soon as that is enabled again.
@@ -92,6 +115,12 @@ bool poll_network() noexcept {
     if (interface.input(frame, &interface) != ERR_OK) pbuf_free(frame);
   }
   return true;
+}
+
+unsigned open_connections() noexcept {
+  unsigned count = 0;
+  for (const tcp_pcb* at = tcp_active_pcbs; at != nullptr; at = at->next) ++count;
+  return count;
 }
 
 bool frames_waiting() noexcept { return frame_came; }

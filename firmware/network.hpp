@@ -10,6 +10,8 @@ void start_network() noexcept;
 bool poll_network() noexcept;
 /// Whether frames wait for `poll_network`; with interrupts disabled, too.
 bool frames_waiting() noexcept;
+/// TCP connections, but for those in TIME_WAIT.
+unsigned open_connections() noexcept;
 /// Frames that found no buffer.
 std::uint32_t frames_dropped() noexcept;
 /// Bits of the moments at which frames came: the noise that a board without any other has.

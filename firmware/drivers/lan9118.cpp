@@ -30,10 +30,16 @@ constexpr std::uint32_t kTxFifoInfo = 0x80;
 constexpr std::uint32_t kMacCommand = 0xA4;
 constexpr std::uint32_t kMacData = 0xA8;
 constexpr std::uint32_t kMacBusy = 1U << 31;
+constexpr std::uint32_t kMacRead = 1U << 30;
 
 constexpr std::uint32_t kMacControl = 1;
 constexpr std::uint32_t kMacAddressHigh = 2;
 constexpr std::uint32_t kMacAddressLow = 3;
+constexpr std::uint32_t kPhyCommand = 6;
+constexpr std::uint32_t kPhyBusy = 1;
+constexpr std::uint32_t kPhyStatus = 1U << 11 | 1U << 6;  // PHY 1, register 1 (IEEE 802.3 clause 22)
+constexpr std::uint32_t kPhyData = 7;
+constexpr std::uint32_t kLinkUp = 1U << 2;
 constexpr std::uint32_t kFullDuplexTxRxOn = 0x0010000C;
 
 constexpr std::uint32_t kWholeFrame = 0x3000;  // the buffer is the frame's first and last
@@ -47,6 +53,12 @@ void Lan9118::write_mac(std::uint32_t index, std::uint32_t value) noexcept {
   at(kMacData) = value;
   at(kMacCommand) = kMacBusy | index;
   while ((at(kMacCommand) & kMacBusy) != 0) continue;
+}
+
+std::uint32_t Lan9118::read_mac(std::uint32_t index) noexcept {
+  at(kMacCommand) = kMacBusy | kMacRead | index;
+  while ((at(kMacCommand) & kMacBusy) != 0) continue;
+  return at(kMacData);
 }
 
 bool Lan9118::start(const MacAddress& address) noexcept {
@@ -63,6 +75,12 @@ bool Lan9118::start(const MacAddress& address) noexcept {
   at(kIntStatus) = 0xFFFFFFFF;
   at(kIntEnable) = kRxStatusLevel;
   return true;
+}
+
+bool Lan9118::link_up() noexcept {
+  write_mac(kPhyCommand, kPhyStatus | kPhyBusy);
+  while ((read_mac(kPhyCommand) & kPhyBusy) != 0) continue;
+  return (read_mac(kPhyData) & kLinkUp) != 0;
 }
 
 void Lan9118::acknowledge() noexcept { at(kIntStatus) = kRxStatusLevel; }

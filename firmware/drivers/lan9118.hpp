@@ -21,11 +21,14 @@ class Lan9118 {
   pbuf* receive() noexcept;
   /// To be called before frames are received, after an interrupt.
   void acknowledge() noexcept;
+  /// Whether a cable is plugged in, with somebody at its other end.
+  bool link_up() noexcept;
   std::uint32_t dropped() const noexcept { return dropped_; }
 
  private:
   volatile std::uint32_t& at(std::uint32_t offset) const noexcept;
   void write_mac(std::uint32_t index, std::uint32_t value) noexcept;
+  std::uint32_t read_mac(std::uint32_t index) noexcept;
 
   std::uintptr_t base_;
   std::uint32_t dropped_ = 0;

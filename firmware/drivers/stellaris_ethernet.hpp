@@ -16,6 +16,8 @@ class StellarisEthernet {
   bool send(const pbuf& frame) noexcept;
   pbuf* receive() noexcept;
   void acknowledge() noexcept;
+  /// QEMU's PHY tells nothing.
+  bool link_up() const noexcept { return true; }
   std::uint32_t dropped() const noexcept { return dropped_; }
 
  private:

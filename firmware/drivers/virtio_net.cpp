@@ -76,7 +76,9 @@ struct VirtioNet::Queue {
   /// The next one that the card has given back, or null.
   const UsedBuffer* take() noexcept {
     barrier();
-    return used.index == taken ? nullptr : &used.ring[taken++ % kSize];
+    if (used.index == taken) return nullptr;
+    barrier();  // what the index promises is read after it
+    return &used.ring[taken++ % kSize];
   }
 
   std::uint32_t number;

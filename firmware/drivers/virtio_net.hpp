@@ -18,6 +18,8 @@ class VirtioNet {
   bool send(const pbuf& frame) noexcept;
   pbuf* receive() noexcept;
   void acknowledge() noexcept;
+  /// Not asked of the card.
+  bool link_up() const noexcept { return true; }
   std::uint32_t dropped() const noexcept { return dropped_; }
 
  private:

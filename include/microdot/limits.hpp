@@ -82,12 +82,12 @@ struct Limits {
   // ---- What is there at once ----
   std::uint32_t connections = 1024;  ///< Accepted sockets, idle ones included. About 240 bytes each.
   std::uint32_t connections_per_client =
-      0;                              ///< Of one client address; 0: three quarters of `connections`.
-                                      ///< As many as `connections`: no cap. A newcomer beyond gets 503.
-  std::uint32_t exchanges = 64;       ///< Requests being read, handled and answered: see `exchange_memory`. A
-                                      ///< client address takes one if it has fewer than it leaves to others.
-  std::uint32_t streams = 64;         ///< Live streams, apart from exchanges: for WebSocket and Server-Sent
-                                      ///< Events, which are to come.
+      0;                         ///< Of one client address; 0: three quarters of `connections`.
+                                 ///< As many as `connections`: no cap. A newcomer beyond gets 503.
+  std::uint32_t exchanges = 64;  ///< Requests being read, handled and answered: see `exchange_memory`. A
+                                 ///< client address takes one if it has fewer than it leaves to others.
+  std::uint32_t streams = 64;    ///< Live streams, apart from exchanges: for WebSocket, which is to come.
+                                 ///< Server-Sent Events are a `Generator`'s, in an exchange.
   std::uint32_t stream_bytes = 4096;  ///< Memory of one stream: its windows and its handler's frames.
   std::uint32_t queue_length = 512;   ///< Connections that wait for an exchange; one more gets 503 at once.
   std::uint32_t background_tasks =
@@ -138,8 +138,8 @@ struct Limits {
   /// For servers: the default values.
   static constexpr Limits host() noexcept { return {}; }
   /// For microcontrollers: an App of 24 KB (on 32 bits). Newcomers wait rather than see an error, and a
-  /// client's address says little (all may come through one), so it has no cap. No streams as long as nothing
-  /// opens one; a kilobyte each.
+  /// client's address says little (all may come through one), so it has no cap of connections; of
+  /// exchanges it has its share. No streams as long as nothing opens one; a kilobyte each.
   static constexpr Limits device() noexcept {
     Limits limits;
     limits.connections = limits.connections_per_client = limits.queue_length = 12;

@@ -158,9 +158,9 @@ class Response {
       : Response(Prepared{}, status, headers) {
     using Owned = std::remove_cvref_t<String>;
     static_assert(sizeof(Owned) <= sizeof(OwnedBody::text) && alignof(Owned) <= alignof(void*));
+    owned_.ops = &kOwnedOps<Owned>;  // first: it makes owned_ the union's member
     ::new (static_cast<void*>(owned_.text)) Owned(std::forward<String>(body));
     kind_ = BodyKind::owned;
-    owned_.ops = &kOwnedOps<Owned>;
   }
   /// Streamed as it comes.
   Response(Generator<std::string_view> body, int status = 200,

@@ -23,7 +23,7 @@ enum class Tier : std::uint8_t {
 std::string_view to_string(Tier tier) noexcept;
 
 /// How long things took, counted by powers of two; no memory beside itself. On systems of 32 bits the counts
-/// begin anew after 2^32.
+/// begin anew after 2^32, the sum does not.
 class LatencyHistogram {
  public:
   static constexpr std::size_t kBuckets = 24;

@@ -42,6 +42,14 @@ err_t on_sent_detached(void*, tcp_pcb* pcb, std::uint16_t) noexcept {
   return ERR_OK;
 }
 
+// The same, when nothing has arrived for long. lwIP itself would try for minutes, and keep the place.
+err_t on_poll_detached(void*, tcp_pcb* pcb) noexcept {
+  if (pcb->unacked == nullptr && pcb->unsent == nullptr) return ERR_OK;
+  tcp_abort(pcb);
+  LwipNetwork::instance().memory_freed();
+  return ERR_ABRT;
+}
+
 }  // namespace
 
 // ---- The end that lwIP knows -----------------------------------------------------------------------
@@ -66,7 +74,7 @@ tcp_pcb* LwipEnd::detach() noexcept {
   tcp_arg(pcb, nullptr);
   tcp_recv(pcb, nullptr);
   tcp_err(pcb, nullptr);
-  tcp_poll(pcb, nullptr, 0);
+  tcp_poll(pcb, on_poll_detached, kClosePatience);
   tcp_sent(pcb, on_sent_detached);
   return pcb;
 }
@@ -126,7 +134,7 @@ void LwipEnd::append(pbuf* bytes) noexcept {
   pbuf_cat(received_, bytes);
 }
 
-err_t LwipEnd::on_received(void* end, tcp_pcb* pcb, pbuf* bytes, err_t) noexcept {
+err_t LwipEnd::on_received(void* end, tcp_pcb*, pbuf* bytes, err_t) noexcept {
   LwipEnd& self = *static_cast<LwipEnd*>(end);
   if (bytes == nullptr) {
     self.put(kFin, true);
@@ -136,11 +144,14 @@ err_t LwipEnd::on_received(void* end, tcp_pcb* pcb, pbuf* bytes, err_t) noexcept
   // lwIP keeps what is refused, and takes no more. Not after our own end, or its TIME_WAIT would drop it.
   if (self.received_ != nullptr && !self.has(kShut) && LwipNetwork::short_of_frames()) return ERR_MEM;
   self.append(bytes);
-  if (self.has(kIdle)) {
-    self.put(kIdle, false);
-    tcp_setprio(pcb, TCP_PRIO_NORMAL);
-  }
+  self.awake();
   return ERR_OK;
+}
+
+void LwipEnd::awake() noexcept {
+  if (!has(kIdle)) return;
+  put(kIdle, false);
+  tcp_setprio(pcb_, TCP_PRIO_NORMAL);
 }
 
 err_t LwipEnd::on_sent(void* end, tcp_pcb*, std::uint16_t size) noexcept {
@@ -186,6 +197,7 @@ void LwipWaiting::leave_backlog() noexcept { tcp_backlog_accepted(pcb_); }
 
 LwipTransport::LwipTransport(TransportEvents& events, LwipEnd& accepted) noexcept : events_(events) {
   put(kWantRead, true);
+  put(kFresh, true);
   take_over(accepted);
   LwipNetwork::instance().add(*this);
 }
@@ -197,6 +209,7 @@ Result<std::size_t> LwipTransport::read(std::span<char> buffer) noexcept {
     put(kEndRead, true);
     return std::size_t{0};
   }
+  put(kFresh, false);
   const auto room = static_cast<std::uint16_t>(std::min<std::size_t>(buffer.size(), 0xffff));
   const std::uint16_t size = pbuf_copy_partial(received_, buffer.data(), room, 0);
   received_ = pbuf_free_header(received_, size);
@@ -276,7 +289,14 @@ void LwipTransport::set_interest(bool read, bool write) noexcept {
 void LwipTransport::set_idle() noexcept {
   if (received_ != nullptr) return;
   put(kIdle, true);
+  put(kFresh, true);
   settle();
+}
+
+bool LwipTransport::is_with(const ip_addr_t& address, std::uint16_t port,
+                            std::uint16_t local_port) const noexcept {
+  return pcb_ != nullptr && pcb_->remote_port == port && pcb_->local_port == local_port &&
+         ip_addr_cmp(&pcb_->remote_ip, &address);
 }
 
 void LwipTransport::shutdown_write() noexcept {

@@ -1,5 +1,6 @@
 #pragma once
 #include <lwip/err.h>
+#include <lwip/ip_addr.h>
 #include <cstdint>
 
 #include <microdot/port/network.hpp>
@@ -22,6 +23,8 @@ class LwipEnd {
   void take_over(LwipEnd& other) noexcept;
   /// Ends it with a reset.
   void abort() noexcept;
+  /// It is not idle any more: its peer has sent something, or tried to.
+  void awake() noexcept;
 
  protected:
   enum Flag : std::uint16_t {
@@ -38,6 +41,7 @@ class LwipEnd {
     kClosing = 1 << 10,  ///< Closed, but lwIP still refers to bytes.
     kIdle = 1 << 11,     ///< See `Transport::set_idle`.
     kWaiting = 1 << 12,  ///< A `LwipWaiting`.
+    kFresh = 1 << 13,    ///< Nothing was read since it was accepted or idle.
   };
   bool has(Flag flag) const noexcept { return (flags_ & flag) != 0; }
   void put(Flag flag, bool on) noexcept {
@@ -98,6 +102,9 @@ class LwipTransport final : public Transport, public LwipEnd {
   void flush() noexcept;
   /// Those who found no memory may try again.
   void memory_freed() noexcept { put(kStarved, false); }
+  bool is_with(const ip_addr_t& address, std::uint16_t port, std::uint16_t local_port) const noexcept;
+  /// Whether it is in the middle of something for which it waits for bytes.
+  bool expects_bytes() const noexcept { return has(kWantRead) && !has(kFresh) && received_ == nullptr; }
   /// Tells the owner what has happened. False if nothing had.
   bool dispatch() noexcept;
 

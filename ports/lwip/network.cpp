@@ -1,6 +1,10 @@
 #include "network.hpp"
 
+#include <lwip/inet_chksum.h>
 #include <lwip/init.h>
+#include <lwip/ip4.h>
+#include <lwip/pbuf.h>
+#include <lwip/prot/tcp.h>
 #include <lwip/stats.h>
 #include <lwip/tcp.h>
 #include <algorithm>
@@ -18,6 +22,12 @@ static_assert(sizeof(LwipListener) <= kListenerBytes && alignof(LwipListener) <=
 // Frames that are kept from those who have unread bytes already. Everyone else can have a first one, and lwIP
 // keeps one more that is refused; the rest is for acknowledgments and the like.
 constexpr std::size_t kFreeFrames = std::min<std::size_t>(2 * MEMP_NUM_TCP_PCB + 4, PBUF_POOL_SIZE * 3 / 4);
+
+// The last ones: for acknowledgments, and a segment of somebody who is in the middle of a request. Otherwise
+// the requests of those who wait for their turn could take them all, and those whose turn it is would never
+// hear that their answers have arrived.
+constexpr std::size_t kLastFrames = 2 + (TCP_MSS + 54 + PBUF_POOL_BUFSIZE - 1) / PBUF_POOL_BUFSIZE;
+static_assert(kLastFrames < PBUF_POOL_SIZE);
 
 err_t on_accept(void* listener, tcp_pcb* pcb, err_t error) noexcept {
   if (pcb == nullptr || error != ERR_OK) return ERR_VAL;
@@ -175,6 +185,49 @@ bool LwipNetwork::short_of_frames() noexcept {
   return frames.used + kFreeFrames >= frames.avail;
 }
 
+LwipTransport* LwipNetwork::find(const ip_addr_t& address, std::uint16_t port,
+                                 std::uint16_t local_port) const noexcept {
+  LwipTransport* at = transports_;
+  while (at != nullptr && !at->is_with(address, port, local_port)) at = at->next;
+  return at;
+}
+
+void LwipNetwork::take_packet(pbuf& packet) noexcept {
+  const stats_mem& frames = *lwip_stats.memp[MEMP_PBUF_POOL];
+  if (frames.used + kLastFrames <= frames.avail) return;
+  if (packet.len < IP_HLEN + TCP_HLEN) return;
+  auto* const ip = static_cast<ip_hdr*>(packet.payload);
+  const std::uint16_t ip_bytes = IPH_HL_BYTES(ip);
+  const std::uint16_t size = lwip_ntohs(IPH_LEN(ip));
+  if (IPH_V(ip) != 4 || IPH_PROTO(ip) != IP_PROTO_TCP || packet.len < ip_bytes + TCP_HLEN) return;
+  auto* const tcp = reinterpret_cast<tcp_hdr*>(static_cast<char*>(packet.payload) + ip_bytes);
+  const auto head = static_cast<std::uint16_t>(ip_bytes + TCPH_HDRLEN_BYTES(tcp));
+  if (size <= head || size > packet.tot_len || packet.len < head) return;
+  ip_addr_t from, to;
+  ip_addr_copy_from_ip4(from, ip->src);
+  ip_addr_copy_from_ip4(to, ip->dest);
+  LwipTransport* const transport = find(from, lwip_ntohs(tcp->src), lwip_ntohs(tcp->dest));
+  if (transport != nullptr && transport->expects_bytes()) return;
+
+  // What it acknowledges still counts. lwIP does not see the checksum of what is cut off.
+  const auto checksum = [&] {
+    pbuf_remove_header(&packet, ip_bytes);
+    const std::uint16_t sum = inet_chksum_pseudo(&packet, IP_PROTO_TCP, packet.tot_len, &from, &to);
+    pbuf_add_header(&packet, ip_bytes);
+    return sum;
+  };
+  pbuf_realloc(&packet, size);
+  if (checksum() != 0) return;
+  pbuf_realloc(&packet, head);
+  IPH_LEN_SET(ip, lwip_htons(head));
+  IPH_CHKSUM_SET(ip, 0);
+  IPH_CHKSUM_SET(ip, inet_chksum(ip, ip_bytes));
+  TCPH_UNSET_FLAG(tcp, TCP_FIN | TCP_PSH);
+  tcp->chksum = 0;
+  tcp->chksum = checksum();
+  if (transport != nullptr) transport->awake();
+}
+
 void LwipNetwork::add(LwipTransport& transport) noexcept {
   transport.next = std::exchange(transports_, &transport);
 }
@@ -264,3 +317,8 @@ void LwipListener::close() noexcept {
 }
 
 }  // namespace microdot::inline MICRODOT_ABI
+
+extern "C" int microdot_lwip_take_packet(struct pbuf* packet) {
+  microdot::LwipNetwork::instance().take_packet(*packet);
+  return 0;
+}

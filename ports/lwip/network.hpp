@@ -61,6 +61,9 @@ class LwipNetwork final : public Network {
   void memory_freed() noexcept { memory_freed_ = true; }
   /// Few frames can come in besides those that wait to be read.
   static bool short_of_frames() noexcept;
+  /// Before lwIP looks at a packet of IPv4. When the last frames are at stake, bytes are cut off that nobody
+  /// has asked for: their sender will send them again.
+  void take_packet(pbuf& packet) noexcept;
 
   // ---- For the listeners ----
   void add_waiting(LwipListener& listener, tcp_pcb& pcb) noexcept;
@@ -70,6 +73,7 @@ class LwipNetwork final : public Network {
   void remove(LwipListener& listener) noexcept;
 
  private:
+  LwipTransport* find(const ip_addr_t& address, std::uint16_t port, std::uint16_t local_port) const noexcept;
   void on_interface_changed() noexcept { changed_ = true; }
 
   static LwipNetwork* instance_;

@@ -118,6 +118,8 @@
 #define LWIP_NETIF_LINK_CALLBACK 0
 /* A queue for an address that is not known yet may outlive the connection, and with it the bytes that it refers to. */
 #define PBUF_NEEDS_COPY(p) (!((p)->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS))
+/* What comes in while frames are short. */
+#define LWIP_HOOK_IP4_INPUT(packet, netif) microdot_lwip_take_packet(packet)
 /* Numbers that nobody can guess (RFC 6528). */
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) microdot_lwip_random()
 /* What `Port::pressure` looks at; the counters of packets cost as much again. */

@@ -13,12 +13,14 @@ namespace microdot::inline MICRODOT_ABI::detail {
 
 namespace {
 
-// Where time alone may change something, and where only the system's pressure may, which is not told.
-constexpr Duration kReviewInterval = std::chrono::milliseconds(100);
+// Where only the system's pressure may change something, which is not told.
 constexpr Duration kPressureInterval = std::chrono::seconds(1);
 // A client's first bytes follow its connection at once. Were silent ones kept for longer, a few addresses
 // that always come anew could have every connection.
 constexpr Duration kSilentGrace = std::chrono::milliseconds(100);
+// So long after an answer the next request may be on its way: it would meet a closed connection. Where
+// newcomers can wait they do, and meanwhile answers say `Connection: close`.
+constexpr Duration kNextRequestGrace = std::chrono::milliseconds(250);
 
 // Whether two connections count as one client's. Whoever has an IPv6 address has a network of 2^64 of them
 // (RFC 6177).
@@ -47,20 +49,23 @@ Connection* Server::take_connection(bool evict) noexcept {
 // others nothing; last those who hardly read their answer.
 bool Server::make_room() noexcept {
   // Where newcomers can wait, so can those before them.
-  const Duration grace = limits().when_full == WhenFull::wait ? Duration(limits().slow_grace) : kSilentGrace;
+  const bool can_wait = limits().when_full == WhenFull::wait;
+  const Duration grace = can_wait ? Duration(limits().slow_grace) : kSilentGrace;
+  const TimePoint now = loop_->now();
+  const Duration idle_grace = can_wait ? kNextRequestGrace : Duration{0};
   if (!draining_.empty() && !draining_.front().used()) {
     draining_.front().close_politely();
-  } else if (!idle_.empty()) {
+  } else if (!idle_.empty() &&
+             idle_.front().deadline() <= now + Duration(limits().keep_alive_timeout) - idle_grace) {
     ++stats_.evicted;
     idle_.front().close(false);
   } else if (!draining_.empty()) {
     draining_.front().close_politely();
-  } else if (!fresh_.empty() &&
-             fresh_.front().deadline() <= loop_->now() + Duration(limits().first_timeout) - grace) {
+  } else if (!fresh_.empty() && fresh_.front().deadline() <= now + Duration(limits().first_timeout) - grace) {
     ++stats_.evicted;
     fresh_.front().close(false);
   } else if (Connection* slow = sending_.find([&](Connection& sending) {
-               return sending.pace().too_slow(loop_->now(), limits().slow_grace, limits().write_rate);
+               return sending.pace().too_slow(now, limits().slow_grace, limits().write_rate);
              })) {
     ++stats_.forfeited;
     slow->give_up();
@@ -109,7 +114,9 @@ void Server::free_connection(Connection& connection) noexcept {
 void Server::now_idle(Connection& connection) noexcept {
   if (!connection.used()) return fresh_.push_back(connection);
   idle_.push_back(connection);
-  listening_.resume();  // it may be evicted for a newcomer
+  // It may be evicted for a newcomer, perhaps later.
+  if (limits().when_full == WhenFull::wait && listening_.blocked()) return look_again();
+  listening_.resume();
 }
 
 void Server::now_sending(Connection& connection) noexcept {
@@ -287,7 +294,7 @@ void Server::review() noexcept {
 void Server::look_again() noexcept {
   const Tier wanted = wanted_tier();
   if (tiers_.tier() == Tier::normal && wanted == Tier::normal && queued_ == 0) return;
-  const bool somebody_gets_old = listening_.blocked() && (!fresh_.empty() || !sending_.empty());
+  const bool somebody_gets_old = listening_.blocked() && may_get_old();
   const bool soon =
       wanted != tiers_.tier() || refused_lately_ || full_lately_ || others_wait() || somebody_gets_old;
   const TimePoint at = loop_->now() + (soon ? kReviewInterval : kPressureInterval);
@@ -298,7 +305,7 @@ void Server::on_review() noexcept {
   pressure_ = loop_->port().pressure();
   if (others_wait()) forfeit_slow();
   // One that says nothing, or does not read, may be old enough by now to make room.
-  if (listening_.blocked() && (!fresh_.empty() || !sending_.empty())) listening_.resume();
+  if (listening_.blocked() && may_get_old()) listening_.resume();
   review();
   refused_lately_ = full_lately_ = false;
 }

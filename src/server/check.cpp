@@ -135,9 +135,12 @@ const char* Server::check() noexcept {
   }
   if (listening_.port() == 0) return "nobody listens";
   if (!listening_.tries_again()) return "accepting is paused for ever";
+  // Who was just answered makes room a little later, where newcomers can wait.
+  const bool looks_soon = limits().when_full == WhenFull::wait && review_.armed() &&
+                          review_.deadline() <= loop_->now() + kReviewInterval;
   // What is closing wakes the listener when it is closed.
   if (listening_.blocked() && closing == 0 &&
-      (!idle_.empty() || draining != 0 || (free_connections != 0 && open_ < usable_)))
+      ((!idle_.empty() && !looks_soon) || draining != 0 || (free_connections != 0 && open_ < usable_)))
     return "nobody is accepted though a connection could be had";
   return nullptr;
 }

@@ -23,7 +23,7 @@ std::string_view error_text(int status) noexcept {
 void Dispatch::route() noexcept {
   RouteFinder finder(method_, request_->path, request_->arena());
   finder.find(*app_, match_);
-  if (match_.out_of_memory) return fail(503, {});
+  if (match_.out_of_memory) return no_memory();
   if (match_.entry == nullptr) return no_route();
   request_->route = match_.entry->pattern;
   if (!match_.prefix.empty()) request_->url_prefix = match_.prefix;
@@ -70,6 +70,13 @@ void Dispatch::fail(int status, std::string_view reason, bool thrown) noexcept {
   } else {
     stage_ = Stage::after_error;
   }
+}
+
+// Asking again changes nothing, so nobody is told when to.
+void Dispatch::no_memory() noexcept {
+  log("out of memory: see Limits::arena_bytes");
+  fail(503, {});
+  response_.headers().remove("Retry-After");
 }
 
 inline bool Dispatch::is_empty(CallableList Router::*list) const noexcept {
@@ -229,8 +236,10 @@ void Dispatch::log_exception(const std::exception_ptr& exception) noexcept {
 
 void Dispatch::take(CallResult& result) noexcept {
   if (std::exchange(thrown_, false)) return;  // dealt with
-  if (result.out_of_memory()) return fail(503, {});
-  if (const int status = request_->take_failure(); status != 0) return fail(status, {});
+  if (result.out_of_memory()) return no_memory();
+  if (const int status = request_->take_failure(); status != 0) {
+    return status == 503 ? no_memory() : fail(status, {});
+  }
   if (result.has_response()) return settle(std::move(result.response()));
   // An error handler that gives nothing leaves the error's own answer.
   if (stage_ == Stage::exception || stage_ == Stage::error) stage_ = Stage::after_error;
@@ -271,7 +280,7 @@ void Dispatch::mend_response() noexcept {
   if (status == 205) response_.set_body({});  // RFC 9110 15.3.6
   switch (response_.error()) {
     case Error::none: return;
-    case Error::no_memory: return fail(503, {});
+    case Error::no_memory: return no_memory();
     default: log("a header field or cookie of the response is not valid"); return fail(500, {});
   }
 }

@@ -67,6 +67,8 @@ class Dispatch {
   };
 
   void fail(int status, std::string_view reason, bool thrown = false) noexcept;
+  /// The request's own is used up.
+  void no_memory() noexcept;
   void settle(Response&& response) noexcept;
   /// A response that lacks a field, or has one that would break the message, is not sent.
   void check_response() noexcept {

@@ -25,9 +25,11 @@ class Pace {
   /// After `grace` of waiting, whether there were fewer bytes than `rate` a second (0: any pace will do).
   bool too_slow(TimePoint now, Milliseconds grace, std::uint32_t rate) const noexcept {
     const Duration waited = waiting() ? now.time_since_epoch() - time_ : time_;
-    const auto ms = std::chrono::floor<std::chrono::milliseconds>(waited).count();
-    // Products of 64 bits: that is 49 days at the highest rate.
-    return ms > grace.count && (moved_ >> 1) * std::uint64_t{1000} < static_cast<std::uint64_t>(ms) * rate;
+    if (waited <= Duration(grace)) return false;
+    // Without a sign, since small processors divide by hand. Products of 64 bits: that is 49 days at the
+    // highest rate.
+    const std::uint64_t ms = static_cast<std::uint64_t>(waited.count()) / (Duration::period::den / 1000);
+    return (moved_ >> 1) * std::uint64_t{1000} < ms * rate;
   }
 
  private:

@@ -138,6 +138,10 @@ class Server final : private ExitListener, private Timer {
   void forfeit_slow() noexcept;
   Tier wanted_tier() const noexcept;
   void look_again() noexcept;
+  /// How long until the next look, where time alone may change something.
+  static constexpr Duration kReviewInterval = std::chrono::milliseconds(100);
+  /// Whether time alone may let somebody make room.
+  bool may_get_old() const noexcept { return !fresh_.empty() || !idle_.empty() || !sending_.empty(); }
   void on_review() noexcept;
 
   /// Looks after things again and again while they are not as they should be.

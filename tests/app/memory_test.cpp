@@ -38,6 +38,8 @@ TEST(ArenaLimits, TextThatDoesNotFit) {
     EXPECT_EQ(res.status_code, 503) << url;
     EXPECT_EQ(res.text, "Service unavailable") << url;
     EXPECT_FALSE(res.connection_closed) << url;
+    EXPECT_EQ(res.headers["Retry-After"], "") << "it would be the same: " << url;
+    EXPECT_TRUE(logged(client, std::string("GET ") + url + ": out of memory: see Limits::arena_bytes"));
   }
   EXPECT_EQ(client.get("/500").text, "fits");
 }

@@ -128,6 +128,29 @@ export async function seeAllImages(page) {
   );
 }
 
+/// Reloads the page, half of the times also while it is being loaded; all images are there in the end. Gives how often
+/// the page was left before it was whole.
+export async function refreshInMidLoad({ page, wrong, network }, rounds, t) {
+  let left = 0;
+  for (let round = 0; round < rounds; ++round) {
+    if (round % 2 === 1) {
+      const wait = Math.floor(random() * 300);
+      // A reader that is not the fastest, so that the server is in the middle of sending when it is left.
+      await network.send("Network.emulateNetworkConditions", random() < 0.5 ? kSlow : kQuick);
+      await page.reload({ waitUntil: "commit" });
+      await sleep(wait);
+      const loaded = await loadedImages(page);
+      left += loaded < kImages ? 1 : 0;
+      await network.send("Network.emulateNetworkConditions", kFree);
+      t.diagnostic(`round ${round}: left after ${wait} ms with ${loaded} images`);
+    }
+    await page.reload({ waitUntil: "load" });
+    await seeAllImages(page);
+    assertOnlyTheBrowserAborted(wrong);
+  }
+  return left;
+}
+
 /// Refreshing ends requests, which is the browser's own doing; nothing else may fail.
 export function assertOnlyTheBrowserAborted(wrong) {
   assert.deepEqual(wrong.failed.filter((line) => !line.startsWith("net::ERR_ABORTED ")), []);

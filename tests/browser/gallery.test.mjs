@@ -8,8 +8,8 @@ import net from "node:net";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
-  assertNothingWrong, assertOnlyTheBrowserAborted, kFree, kImages, kQuick, kSlow, loadedImages, open, random, seeAllImages,
-  seed, startBrowser, startGallery, until,
+  assertNothingWrong, assertOnlyTheBrowserAborted, kFree, kImages, kQuick, kSlow, loadedImages, open, random, refreshInMidLoad,
+  seeAllImages, seed, startBrowser, startGallery, until,
 } from "./gallery.mjs";
 
 const kRefreshes = 30;
@@ -47,26 +47,10 @@ test("the page loads 40 of 40 images, and nothing fails", { timeout: 60_000 }, a
 
 test("30 refreshes, half of them in mid-load, end with 40 of 40 images", { timeout: 180_000 }, async (t) => {
   const context = await browser.newContext();
-  const { page, wrong, network } = await open(context);
-  await network.send("Network.setCacheDisabled", { cacheDisabled: true });
-  await page.goto(url, { waitUntil: "load" });
-  let left = 0;
-  for (let round = 0; round < kRefreshes; ++round) {
-    if (round % 2 === 1) {
-      const wait = Math.floor(random() * 300);
-      // A reader that is not the fastest, so that the server is in the middle of sending when it is left.
-      await network.send("Network.emulateNetworkConditions", random() < 0.5 ? kSlow : kQuick);
-      await page.reload({ waitUntil: "commit" });
-      await sleep(wait);
-      const loaded = await loadedImages(page);
-      left += loaded < kImages ? 1 : 0;
-      await network.send("Network.emulateNetworkConditions", kFree);
-      t.diagnostic(`round ${round}: left after ${wait} ms with ${loaded} images`);
-    }
-    await page.reload({ waitUntil: "load" });
-    await seeAllImages(page);
-    assertOnlyTheBrowserAborted(wrong);
-  }
+  const visit = await open(context);
+  await visit.network.send("Network.setCacheDisabled", { cacheDisabled: true });
+  await visit.page.goto(url, { waitUntil: "load" });
+  const left = await refreshInMidLoad(visit, kRefreshes, t);
   assert.ok(left >= kRefreshes / 3, `only ${left} loads were left before their end`);
   await context.close();
 });

@@ -1,5 +1,7 @@
 """An image that runs in QEMU, for the scripts of this folder."""
 
+import collections
+import json
 import pathlib
 import queue
 import re
@@ -9,6 +11,12 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+# What an image says of itself: cycles and those of them it slept; bytes of stack; frames that found no buffer; TCP
+# connections; and what is in use of lwIP's heap (bytes) and pools.
+Status = collections.namedtuple(
+    "Status", "cycles idle stack stack_size dropped connections heap frames segments references")
 
 
 def free_port():
@@ -25,17 +33,25 @@ def command(folder, image, port, *options):
 
 class Board:
     """`with Board("mps2-an385", "hello") as board:` runs the image, once it has an address, which is `board.address`;
-    `board.port` leads to its port 80, `board.lines` are those of its UART so far. `alone`: nobody else is on its network.
+    `board.port` leads to its port 80, `board.lines` are those of its UART so far. `alone`: nobody else is on its network,
+    but for what `options` (QEMU's) connect to hub 0.
     """
 
     def __init__(self, folder, image, *options, alone=False):
         self.port = None if alone else free_port()
         self.lines = []
         self._new = queue.Queue()
+        control, other_end = socket.socketpair()
+        options = ["-chardev", f"socket,id=control,fd={other_end.fileno()}", "-mon", "chardev=control,mode=control", *options]
         self._qemu = subprocess.Popen(command(folder, image, self.port, *options), text=True, stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, errors="replace")
+                                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, errors="replace",
+                                      pass_fds=[other_end.fileno()])
+        other_end.close()
+        self._control = control.makefile("rw")
+        control.close()
         threading.Thread(target=self._read, daemon=True).start()
         try:
+            self._command("qmp_capabilities")
             self.address = self.expect("address: ")
         except AssertionError:
             self.__exit__()
@@ -60,10 +76,23 @@ class Board:
                 return line[len(text):]
 
     def status(self):
-        """What the image says of itself: cycles, idle cycles, bytes of stack used and there, frames dropped."""
+        """What the image says of itself, a `Status`."""
         self._qemu.stdin.write("\n")
         self._qemu.stdin.flush()
-        return [int(word) for word in re.findall(r"\d+", self.expect("status: "))]
+        return Status(*map(int, re.findall(r"\d+", self.expect("status: "))))
+
+    def plug(self, in_):
+        """Plugs the network's cable in, or pulls it out."""
+        self._command("set_link", name="n0", up=in_)
+
+    def _command(self, command, **arguments):
+        """Tells QEMU's monitor (QMP)."""
+        json.dump({"execute": command, "arguments": arguments}, self._control)
+        self._control.flush()
+        answer = {}
+        while "return" not in answer:  # but a greeting or an event
+            answer = json.loads(self._control.readline())
+            assert "error" not in answer, answer
 
     def __enter__(self):
         return self
@@ -71,3 +100,4 @@ class Board:
     def __exit__(self, *_):
         self._qemu.terminate()
         self._qemu.wait()
+        self._control.close()

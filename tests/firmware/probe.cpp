@@ -1,7 +1,9 @@
-// What tests ask of an image beyond hello: bodies of several segments both ways, a file, and what happens when
-// a handler fails.
+// What tests ask of an image beyond hello: bodies of several segments both ways, a file, and what happens
+// when a handler fails.
+#include <cstdio>
 #include <stdexcept>
 
+#include <microdot/ext/monitor.hpp>
 #include <microdot/microdot.hpp>
 
 #include "files.hpp"
@@ -58,5 +60,8 @@ int main(int argc, char** argv) {
     return Response(req.format("{}", error.what()), 418);
   });
 #endif
+  app.get("/metrics", metrics);
+  app.on_network_lost([] { std::puts("probe: the network is lost"); });
+  app.on_network_up([] { std::puts("probe: the network is back"); });
   return app.run({.port = 80});
 }

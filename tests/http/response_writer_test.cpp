@@ -106,12 +106,6 @@ TEST(ResponseHead, TheFirstProblemStays) {
   EXPECT_EQ(head.finish().error(), Error::too_large);
 }
 
-TEST(ServiceUnavailable, IsComplete) {
-  EXPECT_EQ(kServiceUnavailable,
-            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n"
-            "Retry-After: 5\r\n\r\n");
-}
-
 TEST(Decimal, WritesAndReads) {
   for (const std::uint64_t value : {std::uint64_t{0}, std::uint64_t{9}, std::uint64_t{10},
                                     std::uint64_t{4294967295}, std::uint64_t{4294967296}, UINT64_MAX}) {

@@ -227,6 +227,37 @@ TEST_F(Lwip, ACloseGivesUpOnAPeerThatAcknowledgesNothing) {
   EXPECT_EQ(peer.released, 1) << "after ten seconds";
 }
 
+TEST_F(Lwip, AClosedConnectionWhosePeerAcknowledgesNothingKeepsNoPlace) {
+  const std::size_t before = world_.in_use();
+  std::vector<Peer> peers(MEMP_NUM_TCP_PCB);
+  std::vector<SocketClient> clients;
+  for (Peer& peer : peers) clients.push_back(connect(peer));
+  LwipWorld::board().set_faults({.lost = 1000});
+  for (Peer& peer : peers) {
+    EXPECT_TRUE(peer.write("small, so it is copied"));
+    peer.close(false);
+    EXPECT_EQ(peer.transport, nullptr);
+  }
+  for (int i = 0; i < 9 * 4; ++i) skip(250ms);
+  EXPECT_GT(world_.in_use(), before);
+  for (int i = 0; i < 3 * 4; ++i) skip(250ms);
+  EXPECT_EQ(world_.in_use(), before) << "after ten seconds";
+  LwipWorld::board().set_faults({});
+  for (Peer& peer : peers) clients.push_back(connect(peer));
+  for (Peer& peer : peers) peer.close(true);
+}
+
+TEST_F(Lwip, AClosedConnectionWaitsForTheEndOfItsPeer) {
+  Peer peer;
+  SocketClient client = connect(peer);
+  EXPECT_TRUE(peer.write("all"));
+  peer.close(false);
+  EXPECT_TRUE(poll_until(port_, [&] { return client.ended(); }));
+  for (int i = 0; i < 15 * 4; ++i) skip(250ms);  // everything has arrived: there is nothing to give up
+  EXPECT_EQ(client.send("late"), 4u) << "it was reset";
+  EXPECT_EQ(client.received(), "all");
+}
+
 TEST_F(Lwip, HavingNoMemoryIsWaitedOut) {
   Peer peer, other;
   SocketClient client = connect(peer), second = connect(other);
@@ -352,6 +383,58 @@ TEST_F(Lwip, ManyWhoSendWhatNobodyReadsLeaveFramesForOthers) {
     EXPECT_TRUE(got[i] == text) << i << ": " << got[i].size() << " of " << sent[i];
     hogs[i].close(false);
   }
+}
+
+TEST_F(Lwip, TheLastFramesAreForAcknowledgmentsAndForThoseInTheMiddleOfARequest) {
+  Peer answered, asking, idle;
+  SocketClient one = connect(answered), two = connect(asking), three = connect(idle);
+  two.send("half of ");
+  ASSERT_TRUE(poll_until(port_, [&] { return asking.readable > 0; }));
+  EXPECT_EQ(asking.read(), "half of ");
+  idle.transport->set_idle();
+  const std::string answer(2000, 'a');
+  EXPECT_EQ(answered.write(answer).value_or(0), answer.size());
+  std::vector<pbuf*> taken;
+  while (free_frames() > 2) taken.push_back(pbuf_alloc(PBUF_RAW, 1, PBUF_POOL));
+  ASSERT_FALSE(taken.empty());
+
+  one.send("next");  // together with the acknowledgment, perhaps
+  three.send("new");
+  two.send("a request");
+  EXPECT_TRUE(poll_until(port_, [&] { return one.received() == answer && answered.transport->drained(); }));
+  EXPECT_TRUE(poll_until(port_, [&] { return asking.readable > 1; }));
+  EXPECT_EQ(asking.read(), "a request");
+  poll_on(port_);
+  EXPECT_EQ(answered.readable, 0);
+  EXPECT_EQ(idle.readable, 0);
+
+  for (pbuf* frame : taken) pbuf_free(frame);
+  EXPECT_TRUE(poll_until(port_, [&] { return answered.readable > 0 && idle.readable > 0; }))
+      << "they come again";
+  EXPECT_EQ(answered.read(), "next");
+  EXPECT_EQ(idle.read(), "new");
+  for (Peer* peer : {&answered, &asking, &idle}) peer->close(true);
+}
+
+// Whoever has sent something that was cut off is not idle: nobody takes its place.
+TEST_F(Lwip, WhoseBytesFoundNoFrameKeepsItsPlace) {
+  std::vector<Peer> peers(MEMP_NUM_TCP_PCB);
+  std::vector<SocketClient> clients;
+  for (Peer& peer : peers) clients.push_back(connect(peer));
+  peers[3].transport->set_idle();
+  std::vector<pbuf*> taken;
+  while (free_frames() > 2) taken.push_back(pbuf_alloc(PBUF_RAW, 1, PBUF_POOL));
+  clients[3].send("x");
+  poll_on(port_, 5);
+  EXPECT_EQ(peers[3].readable, 0);
+  for (pbuf* frame : taken) pbuf_free(frame);
+
+  SocketClient newcomer(kLwipAddress, acceptor_.number(), 0);
+  poll_on(port_);
+  EXPECT_FALSE(newcomer.connected());
+  EXPECT_EQ(peers[3].gone, 0);
+  EXPECT_TRUE(poll_until(port_, [&] { return peers[3].readable > 0; }));
+  for (Peer& peer : peers) peer.close(true);
 }
 
 TEST_F(Lwip, PressureIsThatOfThePools) {

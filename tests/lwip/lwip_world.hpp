@@ -17,6 +17,7 @@ struct LwipWorld {
   static constexpr std::size_t kConnections = MEMP_NUM_TCP_PCB;
   static constexpr bool kThreads = true;
   static constexpr bool kExitSignals = false;
+  static constexpr bool kWallClock = true;
 
   /// Before any world: false if this machine lets nobody make a tap device.
   static bool start();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ports/lwip/port.hpp"
+#include "tap_device.hpp"
 
 namespace microdot_test {
 
@@ -23,9 +24,6 @@ inline constexpr const char* kLwipAddress = "10.79.0.2";
 inline constexpr std::size_t kSegmentBytes = TCP_MSS;
 inline constexpr std::size_t kSendBufferBytes = TCP_SND_BUF;
 static_assert(kSegmentBytes == 1440);
-
-/// Puts this process into a network namespace of its own. False where it may not.
-bool enter_network_namespace();
 
 /// What happens to frames, in both directions; the same for the same seed and frames.
 struct TapFaults {

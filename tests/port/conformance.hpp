@@ -343,6 +343,7 @@ TYPED_TEST(PortConformance, WritingToAClientThatLeftIsClosedAndNeverASignal) {
   peer.when_gone = [&] { error = Error::closed; };
   ASSERT_TRUE(this->poll_until([&] {
     if (error == Error::none) error = peer.write("x").error();
+    if (error == Error::would_block) error = Error::none;  // full, before the client's system has answered
     return error != Error::none;
   }));
   EXPECT_EQ(error, Error::closed);
@@ -748,7 +749,12 @@ TYPED_TEST(PortConformance, EntropyFillsEveryByte) {
 }
 
 TYPED_TEST(PortConformance, WallClockIsPlausible) {
-  EXPECT_GT(this->port_.clock().unix_seconds(), 1'600'000'000);
+  const std::int64_t seconds = this->port_.clock().unix_seconds();
+  if (TypeParam::kWallClock) {
+    EXPECT_GT(seconds, 1'600'000'000);
+  } else {
+    EXPECT_EQ(seconds, 0) << "not known";
+  }
 }
 
 }  // namespace

@@ -150,6 +150,7 @@ struct SystemWorld {
   static constexpr std::size_t kConnections = 100;            // so many at once, at least
   static constexpr bool kThreads = true;  // time passes by itself, other threads are there
   static constexpr bool kExitSignals = true;
+  static constexpr bool kWallClock = true;
 
   Port& port() { return system_port(); }
   void raise_exit_signal() { raise(SIGTERM); }
@@ -209,6 +210,7 @@ struct SimWorld {
   static constexpr std::size_t kConnections = 100;
   static constexpr bool kThreads = false;
   static constexpr bool kExitSignals = true;
+  static constexpr bool kWallClock = true;
 
   explicit SimWorld(const SimOptions& options = {}) : sim(options) {}
   Port& port() { return sim; }

@@ -22,6 +22,9 @@ constexpr Limits kConnectionsLimits{.connections = 4,
                                     .queue_timeout = 5s,
                                     .handler_timeout = 40s};
 
+// Who was just answered keeps the connection for a quarter of a second; it is looked for ten times a second.
+constexpr Duration kSoon = 350ms;
+
 class Connections : public testing::Test {
  protected:
   Connections() : Connections(kConnectionsLimits) {}
@@ -88,6 +91,25 @@ TEST_F(Connections, AHeadThatTakesTooLongIs408HoweverItDribbles) {
   server.run_for(2s);
   EXPECT_EQ(status_of(client.received()), 408);
   EXPECT_TRUE(client.ended());
+}
+
+TEST_F(Connections, ABadHeadIsAnsweredAsAWholeAndTheConnectionClosed) {
+  const std::string long_line(5000, 'x');
+  const std::pair<std::string, std::string_view> heads[] = {
+      {"GET / HTTP/1.1\r\n\r\n", "400 Bad Request"},
+      {"GET /" + long_line + " HTTP/1.1\r\nHost: a\r\n\r\n", "414 URI Too Long"},
+      {"GET / HTTP/1.1\r\nHost: a\r\nX: " + long_line + "\r\n\r\n", "431 Request Header Fields Too Large"},
+      {"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "501 Not Implemented"},
+      {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", "505 HTTP Version Not Supported"},
+  };
+  SimServer server(app_);
+  for (const auto& [head, status] : heads) {
+    SimClient client = server.send(head);
+    server.run_for(3s);
+    EXPECT_EQ(client.received(),
+              std::string("HTTP/1.1 ").append(status) + "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    EXPECT_TRUE(client.ended()) << status;
+  }
 }
 
 TEST_F(Connections, AHeadThatIsCompleteInTheLastMomentIsServed) {
@@ -283,8 +305,10 @@ TEST_F(Connections, EvenOneIsEnough) {
     SimClient client = server.send(get("/"));
     EXPECT_EQ(status_of(client.received()), 200);
     SimClient next = server.send(get("/"));
+    server.run_for(kSoon);
     EXPECT_EQ(status_of(next.received()), 200);
     EXPECT_TRUE(client.ended());
+    server.run_for(kSoon);
   }
 }
 
@@ -300,7 +324,7 @@ TEST_F(Connections, BeyondTheLimitWaitInTheBacklogUntilOneIsDone) {
   for (const SimClient& client : busy) EXPECT_EQ(status_of(client.received()), 200);
 }
 
-TEST_F(Connections, ANewcomerIsServedAsSoonAsAnotherHasBecomeIdle) {
+TEST_F(Connections, ANewcomerIsServedSoonAfterAnotherHasBecomeIdle) {
   static const std::string kLarge = numbered(5000);
   app_.get("/view", [](Request&) { return std::string_view(kLarge); });
   SimServer server(app_);
@@ -315,10 +339,30 @@ TEST_F(Connections, ANewcomerIsServedAsSoonAsAnotherHasBecomeIdle) {
   EXPECT_EQ(newcomer.received(), "");
   clients[2].set_receive_window(SIZE_MAX);
   clients[2].consume(1);
-  server.run_for(1ms);
+  server.run_for(100ms);
+  EXPECT_FALSE(clients[2].closed()) << "its next request may be on its way";
+  server.run_for(kSoon);
   EXPECT_EQ(status_of(newcomer.received()), 200);
   EXPECT_TRUE(clients[2].ended());
   for (const std::size_t i : {0U, 1U, 3U}) EXPECT_FALSE(clients[i].closed());
+}
+
+TEST_F(Connections, WhoAsksAgainAtOnceIsNotCutOffByANewcomer) {
+  SimServer server(app_);
+  std::array<SimClient, 4> clients;
+  for (SimClient& client : clients) client = server.send(get("/"));
+  SimClient newcomer = server.send(get("/"));
+  server.run_for(50ms);
+  EXPECT_FALSE(newcomer.accepted());
+  for (SimClient& client : clients) {
+    EXPECT_FALSE(client.closed());
+    client.send(get("/"));
+  }
+  server.settle();
+  for (const SimClient& client : clients) EXPECT_EQ(answers_in(client.received()), 2);
+  EXPECT_THAT(std::string(clients[0].received()), testing::HasSubstr("Connection: close"));
+  EXPECT_EQ(status_of(newcomer.received()), 200);
+  EXPECT_EQ(server.stats().evicted, 0U);
 }
 
 TEST_F(Connections, ManyMoreThanTheLimitAreAllServed) {
@@ -382,8 +426,10 @@ TEST_F(Connections, OfAShortSystemAreUsedAsFarAsTheyGo) {
   SimClient a = server.send(get("/"));
   SimClient b = server.send(get("/"));
   SimClient c = server.send(get("/"));
+  server.run_for(kSoon);
   EXPECT_EQ(status_of(c.received()), 200);
   EXPECT_TRUE(a.ended());
+  server.run_for(kSoon);
   EXPECT_EQ(server.stats().connections, 2U);
   SimClient d = server.send(get("/sleep/2"));
   SimClient e = server.send(get("/sleep/2"));

@@ -50,12 +50,15 @@ class Tab {
 
   bool done() const { return loaded_ == Site::kFiles + 1; }
   const std::string& failures() const { return failures_; }
+  /// Requests on fresh connections that were closed before an answer.
+  std::size_t unanswered() const { return unanswered_; }
 
   void step() {
     for (Slot& slot : slots_) {
       if (slot.busy) receive(slot);
       if (slot.busy || todo_.empty()) continue;
-      if (!slot.open || slot.client.closed()) slot.client = server_.sim.connect(kPort, from_);
+      slot.fresh = !slot.open || slot.client.closed();
+      if (slot.fresh) slot.client = server_.sim.connect(kPort, from_);
       slot.file = todo_.back();
       todo_.pop_back();
       slot.answer.clear();
@@ -70,6 +73,7 @@ class Tab {
     std::string answer;
     std::size_t file = 0;
     bool open = false;
+    bool fresh = false;
     bool busy = false;
   };
 
@@ -85,6 +89,7 @@ class Tab {
       slot.open = keep_alive_;
     } else if (slot.client.closed()) {
       if (!slot.answer.empty()) fail(slot, "cut");
+      if (slot.fresh) ++unanswered_;
       todo_.push_back(slot.file);
       slot.open = slot.busy = false;
     }
@@ -100,6 +105,7 @@ class Tab {
   std::array<Slot, 6> slots_;
   std::vector<std::size_t> todo_;
   std::size_t loaded_ = 0;
+  std::size_t unanswered_ = 0;
   std::string failures_;
 };
 
@@ -133,7 +139,10 @@ void load(std::size_t tabs_at_once, bool keep_alive) {
       server.loop.turn(1ms);
     }
     EXPECT_TRUE(done()) << "not within half a minute";
-    for (const Tab& tab : tabs) EXPECT_EQ(tab.failures(), "");
+    for (const Tab& tab : tabs) {
+      EXPECT_EQ(tab.failures(), "");
+      EXPECT_EQ(tab.unanswered(), 0U);
+    }
   }
   const Stats stats = server.stats();
   EXPECT_EQ(stats.refused, 0U);

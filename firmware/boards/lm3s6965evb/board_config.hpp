@@ -14,6 +14,16 @@ inline constexpr unsigned kInterrupts = 44;
 
 using Uart = Pl011<0x4000C000>;
 
+/// The one that a program may use: pin F0.
+struct Led {
+  static void start() noexcept {
+    reg(0x400FE108) = reg(0x400FE108) | 1U << 5;  // the port's clock
+    reg(0x40025400) = reg(0x40025400) | 1;        // an output
+    reg(0x4002551C) = reg(0x4002551C) | 1;        // digital
+  }
+  static void set(bool on) noexcept { reg(0x40025004) = on ? 1 : 0; }
+};
+
 using Ethernet = StellarisEthernet;
 inline constexpr std::uintptr_t kEthernetBase = 0x40048000;
 inline constexpr unsigned kEthernetIrq = 42;

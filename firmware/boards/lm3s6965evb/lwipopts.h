@@ -1,5 +1,5 @@
-/* lwIP's options for this board, which has little memory: windows of two segments, and small buffers for frames, of
-   which a large one takes several. */
+/* lwIP's options for this board, which has little memory: windows of two segments, and small buffers for frames: a
+   short request takes one, the longest frame six. */
 #define LWIP_DHCP 1
 
 #define TCP_SND_BUF (2 * TCP_MSS)
@@ -9,8 +9,8 @@
 #define MEMP_NUM_PBUF 24
 #define TCP_QUEUE_OOSEQ 0
 #define MEM_SIZE (5 * 1024)
-#define PBUF_POOL_SIZE 10
-#define PBUF_POOL_BUFSIZE 592
+#define PBUF_POOL_SIZE 20
+#define PBUF_POOL_BUFSIZE 288
 #define MEMP_NUM_ARP_QUEUE 8
 
 #include "options.h"

@@ -14,6 +14,12 @@ inline constexpr unsigned kInterrupts = 32;
 
 using Uart = CmsdkUart<0x40004000>;
 
+/// The one that a program may use.
+struct Led {
+  static void start() noexcept {}
+  static void set(bool on) noexcept { reg(0x40028000) = on ? 1 : 0; }
+};
+
 using Ethernet = Lan9118;
 inline constexpr std::uintptr_t kEthernetBase = 0x40200000;
 inline constexpr unsigned kEthernetIrq = 13;

@@ -10,6 +10,9 @@ extern "C" {
 #endif
 /* From the board's entropy. */
 uint32_t microdot_lwip_random(void);
+struct pbuf;
+/* Before lwIP looks at a packet of IPv4; always 0: it goes on. */
+int microdot_lwip_take_packet(struct pbuf* packet);
 /* Writes the message into the board's log and ends the program. */
 void microdot_lwip_assert(const char* message);
 #ifdef __cplusplus
