@@ -104,7 +104,7 @@ void Response::destroy_body() noexcept {
     case BodyKind::view: return;
     case BodyKind::owned: owned_.ops->destroy(owned_.text); break;
     case BodyKind::generator:
-      if (generator_) generator_.destroy();
+      if (generator_.handle) generator_.handle.destroy();
       break;
     case BodyKind::file:
     case BodyKind::source: file_.~FileBody(); break;

@@ -43,6 +43,7 @@ class ArenaText {
     size_ += text.copy(data_ + size_, capacity_ - size_);
     return *this;
   }
+  ArenaText& append(const char* text) noexcept { return append(std::string_view(text)); }
   void resize(std::size_t size) noexcept { size_ = size; }
   std::span<char> room() noexcept { return {data_, capacity_}; }
   std::string_view view() const noexcept { return {data_, size_}; }
@@ -71,7 +72,9 @@ int status_of(Error error) noexcept {
   }
 }
 
-Abort refuse(const FileRequest& asked, Error error) noexcept {
+void give_up(Response& response, int status) noexcept { response = abort(status); }
+
+void refuse(Response& response, const FileRequest& asked, Error error) noexcept {
   const int status = status_of(error);
   if (status != 404) {
     FixedText<256> line;
@@ -80,19 +83,18 @@ Abort refuse(const FileRequest& asked, Error error) noexcept {
     line.append(asked.path).append(": ").append(to_string(error));
     Loop::current().port().log().write(LogLevel::warning, line.view());
   }
-  return abort(status);
+  give_up(response, status);
 }
 
 // An answer without the file, and without what described it; other fields stay.
-void without_file(Response& response, int status, std::string_view body) noexcept {
+void without_file(Response& response, int status, const char* body) noexcept {
   response.set_body(body);
   response.status_code = status;
-  for (const std::string_view name : {"Content-Type", "Content-Encoding", "Content-Length"}) {
+  for (const char* name : {"Content-Type", "Content-Encoding", "Content-Length"})
     response.headers().remove(name);
-  }
 }
 
-void add_unless_set(Response& response, std::string_view name, std::string_view value) noexcept {
+void add_unless_set(Response& response, const char* name, std::string_view value) noexcept {
   if (!value.empty() && !response.headers().contains(name)) response.add_header(name, value);
 }
 
@@ -270,10 +272,7 @@ void partial(Response& response, File&& file, std::span<const ByteRange> ranges,
     return response.set_file(std::move(file), ranges[0].first, ranges[0].size());
   }
   auto* source = MultipartRanges::make(request.arena(), ranges, size, response.headers()["Content-Type"]);
-  if (source == nullptr) {
-    response = abort(503);
-    return;
-  }
+  if (source == nullptr) return give_up(response, 503);
   FixedText<64> type;
   response.header("Content-Type",
                   type.append("multipart/byteranges; boundary=").append(source->boundary()).view());
@@ -283,17 +282,15 @@ void partial(Response& response, File&& file, std::span<const ByteRange> ranges,
 void unsatisfiable(Response& response, std::uint64_t size) noexcept {
   char text[kMaxContentRange];
   without_file(response, 416, "Range not satisfiable");
-  for (const std::string_view name : {"Cache-Control", "ETag", "Last-Modified"})
-    response.headers().remove(name);
+  for (const char* name : {"Cache-Control", "ETag", "Last-Modified"}) response.headers().remove(name);
   response.header("Content-Range", write_unsatisfied_range(size, text));
 }
 
 // The answer to GET and HEAD that may be conditional, or ask for parts.
 void current_version(Response& response, const FileRequest& asked, File&& file, Encoding encoding,
-                     Request& request) noexcept {
+                     Method method, Request& request) noexcept {
   const std::uint64_t size = file.info().size;
   const std::int64_t now = Loop::current().port().clock().unix_seconds();
-  const Method method = parse_method(request.method);
   FileVersion version(file, encoding, response.headers(), now);
   Validators& validators = version.validators();
 
@@ -307,7 +304,7 @@ void current_version(Response& response, const FileRequest& asked, File&& file, 
     // The date only where it is the one validator (RFC 9110 15.4.5).
     if (validators.etag.empty()) add_unless_set(response, "Last-Modified", version.date());
     add_cache_control(response, asked.options);
-    return without_file(response, 304, {});
+    return without_file(response, 304, "");
   }
   add_unless_set(response, "Last-Modified", version.date());
   add_unless_set(response, "Accept-Ranges", "bytes");
@@ -374,7 +371,7 @@ Error answer(Response& response, const FileRequest& asked, Request& request) noe
   Encoding encoding = Encoding::identity;
   Result<File> file = open_variant(asked, representation.has_variants, request, encoding);
   if (!file) {
-    response = refuse(asked, file.error());
+    refuse(response, asked, file.error());
     return file.error();
   }
 
@@ -385,15 +382,16 @@ Error answer(Response& response, const FileRequest& asked, Request& request) noe
   add_unless_set(response, "Content-Encoding", coding);
   if (representation.has_variants) response.add_header("Vary", "Accept-Encoding");
 
-  if (response.status_code == 200 && (request.method == "GET" || request.method == "HEAD")) {
-    current_version(response, asked, std::move(*file), encoding, request);
+  const Method method = parse_method(request.method);
+  if (response.status_code == 200 && (method == Method::get || method == Method::head)) {
+    current_version(response, asked, std::move(*file), encoding, method, request);
   } else {
     // An error page, or the answer to a POST: no version of the URL's own resource.
     add_cache_control(response, asked.options);
     const std::uint64_t size = file->info().size;
     response.set_file(std::move(*file), 0, size);
   }
-  if (response.error() == Error::no_memory) response = abort(503);
+  if (response.error() == Error::no_memory) give_up(response, 503);
   return Error::none;
 }
 
@@ -435,7 +433,7 @@ void open_file(Response& response, Request& request) noexcept {
   if (response.error() != Error::none) return response.set_body({});
   const FileRequest& asked = *response.file_request();
   if (!asked.options.root.empty() && !is_local_path(asked.path)) {
-    response = abort(404);
+    give_up(response, 404);
   } else {
     answer(response, asked, request);
   }

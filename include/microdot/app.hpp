@@ -1,4 +1,5 @@
 #pragma once
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -7,27 +8,65 @@
 #include <microdot/async/run.hpp>
 #include <microdot/async/task.hpp>
 #include <microdot/limits.hpp>
+#include <microdot/port/network.hpp>
 #include <microdot/router.hpp>
 #include <microdot/stats.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
 
 namespace detail {
+class Exchange;
 class Listening;
 class Server;
 void run_server_hooks(Listening& listening) noexcept;
-}
+void log_outcome(Exchange& exchange, int refused) noexcept;
+
+/// A bool. What writes the lines is a part only of programs that may say `true`.
+class DebugOption {
+ public:
+  constexpr DebugOption(bool on = false) noexcept : log_(on ? log_outcome : nullptr) {}
+  constexpr operator bool() const noexcept { return log_ != nullptr; }
+
+ private:
+  friend class Server;
+
+  void (*log_)(Exchange& exchange, int refused) noexcept;
+};
+
+/// A text. What reads it is a part only of programs that have one.
+class NetworkListOption {
+ public:
+  constexpr NetworkListOption() noexcept = default;
+  template <std::convertible_to<std::string_view> Text>
+  constexpr NetworkListOption(const Text& text) noexcept
+      : text_(text), is_valid_(is_network_list), has_(is_in_networks) {}
+
+  constexpr std::string_view text() const noexcept { return text_; }
+  bool is_valid() const noexcept { return is_valid_ == nullptr || is_valid_(text_); }
+  bool has(const Endpoint& client) const noexcept { return has_ != nullptr && has_(client, text_); }
+
+ private:
+  static bool is_in_networks(const Endpoint& client, std::string_view networks) noexcept {
+    return client.is_in(networks);
+  }
+
+  std::string_view text_;
+  bool (*is_valid_)(std::string_view text) noexcept = nullptr;
+  bool (*has_)(const Endpoint& client, std::string_view networks) noexcept = nullptr;
+};
+
+}  // namespace detail
 
 /// Where and how to serve.
 struct ServerOptions {
   /// An address, "localhost", or "" for every address of IPv4 and IPv6.
   std::string_view host = "0.0.0.0";
-  std::uint16_t port = 5000;  ///< 0: the system chooses; see `App::port`.
-  bool debug = false;         ///< One line in the log for each request.
+  std::uint16_t port = 5000;          ///< 0: the system chooses; see `App::port`.
+  detail::DebugOption debug = false;  ///< A bool: one line in the log for each request.
   /// Addresses and networks of reverse proxies, separated by commas: "127.0.0.1, ::1, 10.0.0.0/8". Many
   /// clients come through each, so what one client may have at most is not asked of them. Must stay valid (a
   /// literal).
-  std::string_view trusted_proxies = {};
+  detail::NetworkListOption trusted_proxies = {};
 };
 
 /// A web application: routes, hooks, error handlers, and the server for them.

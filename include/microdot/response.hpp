@@ -41,12 +41,15 @@ class ResponseHeaders {
 
   /// The value of the first field called `name` (any case), "" if there is none.
   std::string_view operator[](std::string_view name) const noexcept;
+  std::string_view operator[](const char* name) const noexcept { return (*this)[std::string_view(name)]; }
   bool contains(std::string_view name) const noexcept;
+  bool contains(const char* name) const noexcept { return contains(std::string_view(name)); }
   /// Replaces all fields called `name` by one.
   void set(std::string_view name, std::string_view value) noexcept;
   /// Adds a field beside others of the same name.
   void add(std::string_view name, std::string_view value) noexcept;
   void remove(std::string_view name) noexcept;
+  void remove(const char* name) noexcept { remove(std::string_view(name)); }
   void clear() noexcept {
     if (first_ != nullptr) free_all();
   }
@@ -116,7 +119,10 @@ struct SendFileOptions {
 };
 
 namespace detail {
+class Exchange;
 struct FileRequest;  // what send_file was asked for, until it is opened for the request at hand
+
+void append_piece(Exchange& exchange) noexcept;
 
 struct OwnedBodyOps {
   void (*move)(void* to, void* from) noexcept;
@@ -160,9 +166,9 @@ class Response {
   Response(Generator<std::string_view> body, int status = 200,
            std::initializer_list<Header> headers = {}) noexcept
       : Response(Prepared{}, status, headers) {
-    generator_ = body.release();
+    generator_ = {body.release(), detail::append_piece};
     kind_ = BodyKind::generator;
-    if (!generator_) headers_.fail(Error::no_memory);
+    if (!generator_.handle) headers_.fail(Error::no_memory);
   }
   template <std::size_t kSize>
   Response(char (&)[kSize], int = 200, std::initializer_list<Header> = {}) : Response() {
@@ -202,6 +208,15 @@ class Response {
   Response& header(std::string_view name, std::string_view value) noexcept {
     headers_.set(name, value);
     return *this;
+  }
+  Response& header(const char* name, std::string_view value) noexcept {
+    return header(std::string_view(name), value);
+  }
+  Response& header(const char* name, const char* value) noexcept {
+    return header(std::string_view(name), std::string_view(value));
+  }
+  Response& header(const char* name, std::integral auto value) noexcept {
+    return header(std::string_view(name), value);
   }
   Response& header(std::string_view name, std::integral auto value) noexcept {
     set_number(name, static_cast<std::int64_t>(value));
@@ -244,8 +259,10 @@ class Response {
   // For the library: bodies that are not text.
 
   std::coroutine_handle<detail::GeneratorPromise<std::string_view>> generator() const noexcept {
-    return generator_;
+    return generator_.handle;
   }
+  /// Takes what the generator has given into the answer.
+  void append_piece(detail::Exchange& exchange) const noexcept { generator_.append_piece(exchange); }
   /// Part of an open file, or the pieces of `source` (then `size` is the whole body's).
   void set_file(FileReader&& file, std::uint64_t offset, std::uint64_t size,
                 BodySource* source = nullptr) noexcept;
@@ -258,6 +275,10 @@ class Response {
 
  private:
   struct Prepared {};
+  struct GeneratorBody {
+    std::coroutine_handle<detail::GeneratorPromise<std::string_view>> handle;
+    void (*append_piece)(detail::Exchange& exchange) noexcept;  // a part of programs that have generators
+  };
   struct FileBody {
     FileReader file;
     std::uint64_t offset;
@@ -303,7 +324,7 @@ class Response {
   union {
     std::string_view view_;
     OwnedBody owned_;
-    std::coroutine_handle<detail::GeneratorPromise<std::string_view>> generator_;
+    GeneratorBody generator_;
     FileBody file_;
     detail::FileRequest* file_request_;
   };

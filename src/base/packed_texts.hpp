@@ -2,6 +2,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <iterator>
 #include <string_view>
 #include <type_traits>
@@ -57,6 +58,15 @@ consteval auto pack_texts() {
   }
   packed.begins[std::size(kList)] = static_cast<std::uint16_t>(size);
   return packed;
+}
+
+/// The place of a text, which is one of them: it compiles only then.
+template <std::size_t kCount, std::size_t kBytes>
+consteval std::uint8_t place_of(const PackedTexts<kCount, kBytes>& texts, std::string_view text) {
+  static_assert(kCount <= UINT8_MAX);
+  const std::size_t place = texts.find(text);
+  if (place == kCount) std::abort();
+  return static_cast<std::uint8_t>(place);
 }
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

@@ -63,9 +63,10 @@ int encoding_quality(std::string_view accept_encoding, std::string_view coding) 
 }
 
 Encoding choose_encoding(std::string_view accept_encoding, bool has_gzip, bool has_br) noexcept {
-  const int br = has_br ? encoding_quality(accept_encoding, "br") : 0;
-  const int gzip = has_gzip ? encoding_quality(accept_encoding, "gzip") : 0;
-  const int identity = encoding_quality(accept_encoding, "identity");
+  const auto quality = [&](const char* coding) { return encoding_quality(accept_encoding, coding); };
+  const int br = has_br ? quality("br") : 0;
+  const int gzip = has_gzip ? quality("gzip") : 0;
+  const int identity = quality("identity");
   if (br > 0 && br >= gzip && br >= identity) return Encoding::br;
   if (gzip > 0 && gzip >= identity) return Encoding::gzip;
   return Encoding::identity;

@@ -5,13 +5,44 @@
 
 #include <microdot/http/chars.hpp>
 
+#include "../base/packed_texts.hpp"
+
 namespace microdot::inline MICRODOT_ABI {
 namespace {
 constexpr std::uint64_t kExtensionBudget = 4096;
 constexpr std::uint8_t kMaxSizeDigits = 16;
+
+// What can be wrong, in words: looked up only by who logs it.
+constexpr std::string_view kChunkErrors[] = {
+    "",
+    "bare CR after a chunk size",
+    "chunk longer than its size",
+    "invalid chunk size",
+    "chunk size out of range",
+    "chunk size has too many digits",
+    "body too large",
+    "bare LF after a chunk size",
+    "invalid chunk size or extension",
+    "chunk extensions too long",
+    "invalid chunk extension",
+    "trailer fields too large",
+    "forbidden trailer field",
+    "invalid trailer field name",
+    "invalid byte in a trailer field",
+    "bare CR in a trailer field",
+    "bare CR after the trailer fields",
+};
+constexpr auto kChunkErrorTexts = detail::pack_texts<kChunkErrors>();
+
+consteval std::uint8_t chunk_error(std::string_view reason) {
+  return detail::place_of(kChunkErrorTexts, reason);
+}
+
 }  // namespace
 
-bool ChunkedDecoder::fail(int status, const char* reason) noexcept {
+std::string_view ChunkedDecoder::error_reason() const noexcept { return kChunkErrorTexts[reason_]; }
+
+bool ChunkedDecoder::fail(int status, std::uint8_t reason) noexcept {
   error_status_ = static_cast<std::uint16_t>(status);
   reason_ = reason;
   state_ = State::failed;
@@ -48,16 +79,16 @@ bool ChunkedDecoder::step(char c) noexcept {
     case State::size_first:
     case State::size: return step_size(c);
     case State::size_lf:
-      if (c != '\n') return fail(400, "bare CR after a chunk size");
+      if (c != '\n') return fail(400, chunk_error("bare CR after a chunk size"));
       line_bytes_ = 0;
       state_ = left_ == 0 ? State::trailer_first : State::data;
       return true;
     case State::data_cr:
-      if (c != '\r') return fail(400, "chunk longer than its size");
+      if (c != '\r') return fail(400, chunk_error("chunk longer than its size"));
       state_ = State::data_lf;
       return true;
     case State::data_lf:
-      if (c != '\n') return fail(400, "chunk longer than its size");
+      if (c != '\n') return fail(400, chunk_error("chunk longer than its size"));
       state_ = State::size_first;
       return true;
     case State::trailer_first:
@@ -72,7 +103,7 @@ bool ChunkedDecoder::step(char c) noexcept {
 bool ChunkedDecoder::step_size(char c) noexcept {
   const int digit = hex_value(c);
   if (digit < 0) {
-    if (state_ == State::size_first) return fail(400, "invalid chunk size");
+    if (state_ == State::size_first) return fail(400, chunk_error("invalid chunk size"));
     return end_of_size(c);
   }
   if (state_ == State::size_first) {
@@ -80,10 +111,10 @@ bool ChunkedDecoder::step_size(char c) noexcept {
     digits_ = 0;
     state_ = State::size;
   }
-  if (left_ >> 60 != 0) return fail(413, "chunk size out of range");
-  if (++digits_ > kMaxSizeDigits) return fail(400, "chunk size has too many digits");
+  if (left_ >> 60 != 0) return fail(413, chunk_error("chunk size out of range"));
+  if (++digits_ > kMaxSizeDigits) return fail(400, chunk_error("chunk size has too many digits"));
   left_ = left_ << 4 | static_cast<unsigned>(digit);
-  return left_ <= limits_.content_bytes - total_ || fail(413, "body too large");
+  return left_ <= limits_.content_bytes - total_ || fail(413, chunk_error("body too large"));
 }
 
 // The byte after the size, or after an extension that may end here.
@@ -95,7 +126,8 @@ bool ChunkedDecoder::end_of_size(char c) noexcept {
   } else if (c == ' ' || c == '\t') {
     state_ = state_ == State::extension_name ? State::extension_after_name : State::extension_space;
   } else {
-    return fail(400, c == '\n' ? "bare LF after a chunk size" : "invalid chunk size or extension");
+    return fail(400, c == '\n' ? chunk_error("bare LF after a chunk size")
+                               : chunk_error("invalid chunk size or extension"));
   }
   return true;
 }
@@ -104,7 +136,7 @@ bool ChunkedDecoder::end_of_size(char c) noexcept {
 bool ChunkedDecoder::step_extension(char c) noexcept {
   ++extension_total_;
   if (line_bytes_++ >= limits_.extension_bytes || extension_total_ > kExtensionBudget + total_) {
-    return fail(400, "chunk extensions too long");
+    return fail(400, chunk_error("chunk extensions too long"));
   }
   const bool space = c == ' ' || c == '\t';
   const bool token = is_char(c, kCharToken);
@@ -147,14 +179,15 @@ bool ChunkedDecoder::step_extension(char c) noexcept {
       return true;
     default: break;
   }
-  return fail(400, "invalid chunk extension");
+  return fail(400, chunk_error("invalid chunk extension"));
 }
 
 bool ChunkedDecoder::step_trailer(char c) noexcept {
   // The empty line that ends the body is no part of it. Never counted beyond the limit, which may be the
   // largest.
   const bool ends = state_ == State::last_lf || (state_ == State::trailer_first && c == '\r');
-  if (!ends && line_bytes_++ >= limits_.trailer_bytes) return fail(431, "trailer fields too large");
+  if (!ends && line_bytes_++ >= limits_.trailer_bytes)
+    return fail(431, chunk_error("trailer fields too large"));
   switch (state_) {
     case State::trailer_first:
       digits_ = 0;
@@ -166,11 +199,11 @@ bool ChunkedDecoder::step_trailer(char c) noexcept {
       [[fallthrough]];
     case State::trailer_name:
       if (c == ':' && digits_ != 0) {
-        if (is_forbidden_trailer()) return fail(400, "forbidden trailer field");
+        if (is_forbidden_trailer()) return fail(400, chunk_error("forbidden trailer field"));
         state_ = State::trailer_value;
         return true;
       }
-      if (!is_char(c, kCharToken)) return fail(400, "invalid trailer field name");
+      if (!is_char(c, kCharToken)) return fail(400, chunk_error("invalid trailer field name"));
       if (digits_ < sizeof name_) name_[digits_] = to_lower(c);
       if (digits_ <= sizeof name_) ++digits_;
       return true;
@@ -179,13 +212,13 @@ bool ChunkedDecoder::step_trailer(char c) noexcept {
         state_ = State::trailer_lf;
         return true;
       }
-      return is_char(c, kCharField) || fail(400, "invalid byte in a trailer field");
+      return is_char(c, kCharField) || fail(400, chunk_error("invalid byte in a trailer field"));
     case State::trailer_lf:
-      if (c != '\n') return fail(400, "bare CR in a trailer field");
+      if (c != '\n') return fail(400, chunk_error("bare CR in a trailer field"));
       state_ = State::trailer_first;
       return true;
     default:  // last_lf
-      if (c != '\n') return fail(400, "bare CR after the trailer fields");
+      if (c != '\n') return fail(400, chunk_error("bare CR after the trailer fields"));
       state_ = State::done;
       return true;
   }

@@ -6,9 +6,10 @@
 namespace microdot::inline MICRODOT_ABI {
 namespace {
 
-// Whether one of the fields called `name` names the representation. Several fields are one list.
-bool any_matches(const HeaderTable& headers, std::string_view name, const Validators& validators,
+// Whether one of the fields called `field` names the representation. Several fields are one list.
+bool any_matches(const HeaderTable& headers, const char* field, const Validators& validators,
                  EtagComparison comparison) noexcept {
+  const std::string_view name = field;
   for (std::size_t i = headers.find(name); i != HeaderTable::npos; i = headers.find(name, i + 1)) {
     const std::string_view list = headers.value(i);
     if (list == "*" ? validators.exists : etag_in_list(list, validators.etag, comparison)) return true;
@@ -17,8 +18,7 @@ bool any_matches(const HeaderTable& headers, std::string_view name, const Valida
 }
 
 // The date in a field; none when it is missing, repeated or no date.
-std::optional<std::int64_t> date_of(const HeaderTable& headers, std::string_view name,
-                                    std::int64_t now) noexcept {
+std::optional<std::int64_t> date_of(const HeaderTable& headers, const char* name, std::int64_t now) noexcept {
   if (headers.count(name) != 1) return std::nullopt;
   return parse_http_date(headers[name], now);
 }

@@ -41,8 +41,10 @@ Spec parse_spec(std::string_view text, std::uint64_t size, ByteRange& range) noe
 }
 
 bool overlaps(ByteRange range, std::span<const ByteRange> others) noexcept {
-  return std::any_of(others.begin(), others.end(),
-                     [&](ByteRange other) { return range.first <= other.last && other.first <= range.last; });
+  for (const ByteRange& other : others) {
+    if (range.first <= other.last && other.first <= range.last) return true;
+  }
+  return false;
 }
 
 }  // namespace

@@ -10,11 +10,60 @@
 #include <microdot/http/chars.hpp>
 
 #include "../base/address.hpp"
+#include "../base/packed_texts.hpp"
 
 namespace microdot::inline MICRODOT_ABI {
 namespace {
 
 constexpr unsigned kMaxEmptyLines = 4;
+
+// What can be wrong, in words: looked up only by who logs it.
+constexpr std::string_view kHeadErrors[] = {
+    "",
+    "request line too long",
+    "header fields too large",
+    "bare CR before the request line",
+    "too many empty lines before the request line",
+    "invalid method",
+    "invalid percent-encoding in the target",
+    "NUL in the target",
+    "no HTTP version",
+    "invalid byte in the target",
+    "empty target",
+    "bare LF",
+    "malformed HTTP version",
+    "unsupported HTTP version",
+    "CONNECT needs host:port",
+    "target * is for OPTIONS only",
+    "invalid target",
+    "invalid authority in the target",
+    "more than one Host",
+    "invalid Host",
+    "unknown expectation",
+    "no Host",
+    "Transfer-Encoding in HTTP/1.0",
+    "Content-Length beside Transfer-Encoding",
+    "the last transfer coding is not chunked",
+    "unknown transfer coding",
+    "bare CR",
+    "obsolete line folding",
+    "whitespace before the colon",
+    "empty field name",
+    "invalid field name",
+    "control byte in a field value",
+    "too many header fields",
+    "more than one Content-Length",
+    "invalid Content-Length",
+    "Content-Length out of range",
+    "invalid Transfer-Encoding",
+    "chunked is not the last transfer coding",
+    "chunked has no parameters",
+};
+constexpr auto kHeadErrorTexts = detail::pack_texts<kHeadErrors>();
+
+consteval std::uint8_t head_error(std::string_view reason) {
+  return detail::place_of(kHeadErrorTexts, reason);
+}
 
 #if defined(__SSE2__)
 
@@ -160,7 +209,7 @@ bool is_valid_host(std::string_view text) noexcept {
 void RequestParser::reset() noexcept {
   headers_.clear();
   base_ = "";
-  reason_ = "";
+  reason_ = 0;
   line_ = scan_ = 0;
   method_text_ = target_ = path_ = query_ = host_ = {};
   error_status_ = 0;
@@ -177,7 +226,9 @@ std::string_view RequestParser::path() const noexcept {
   return view(path_);
 }
 
-ParseStatus RequestParser::fail(int status, const char* reason) noexcept {
+std::string_view RequestParser::error_reason() const noexcept { return kHeadErrorTexts[reason_]; }
+
+ParseStatus RequestParser::fail(int status, std::uint8_t reason) noexcept {
   error_status_ = static_cast<std::uint16_t>(status);
   reason_ = reason;
   stage_ = Stage::error;
@@ -185,8 +236,8 @@ ParseStatus RequestParser::fail(int status, const char* reason) noexcept {
 }
 
 ParseStatus RequestParser::too_long() noexcept {
-  return stage_ == Stage::request_line ? fail(414, "request line too long")
-                                       : fail(431, "header fields too large");
+  return stage_ == Stage::request_line ? fail(414, head_error("request line too long"))
+                                       : fail(431, head_error("header fields too large"));
 }
 
 bool RequestParser::line_fits(const char* lf) const noexcept {
@@ -203,7 +254,7 @@ ParseStatus RequestParser::incomplete(const char* end) noexcept {
 
 // Something is wrong in this line. It counts when the line is complete and not too long, so that the outcome
 // is the same however the bytes were split.
-ParseStatus RequestParser::bad_line(const char* end, const char* reason) noexcept {
+ParseStatus RequestParser::bad_line(const char* end, std::uint8_t reason) noexcept {
   const char* line = base_ + line_;
   const auto* lf = static_cast<const char*>(std::memchr(line, '\n', static_cast<std::size_t>(end - line)));
   if (lf == nullptr) return incomplete(end);
@@ -214,8 +265,9 @@ inline ParseStatus RequestParser::parse_request_line(const char* end) noexcept {
   const char* p = base_ + line_;
   while (p < end && *p == '\r') {  // RFC 9112 2.2: empty lines before the request line
     if (end - p < 2) return incomplete(end);
-    if (p[1] != '\n') return bad_line(end, "bare CR before the request line");
-    if (++empty_lines_ > kMaxEmptyLines) return fail(400, "too many empty lines before the request line");
+    if (p[1] != '\n') return bad_line(end, head_error("bare CR before the request line"));
+    if (++empty_lines_ > kMaxEmptyLines)
+      return fail(400, head_error("too many empty lines before the request line"));
     p += 2;
     line_ = static_cast<std::uint32_t>(p - base_);
   }
@@ -225,10 +277,11 @@ inline ParseStatus RequestParser::parse_request_line(const char* end) noexcept {
     p += 3;
     method_ = Method::get;
   } else {
-    if (!is_char(*p, kCharToken)) return fail(400, "invalid method");  // at once: e.g. a TLS handshake
+    if (!is_char(*p, kCharToken))
+      return fail(400, head_error("invalid method"));  // at once: e.g. a TLS handshake
     while (p < end && is_char(*p, kCharToken)) ++p;
     if (p == end) return incomplete(end);
-    if (*p != ' ') return bad_line(end, "invalid method");
+    if (*p != ' ') return bad_line(end, head_error("invalid method"));
     method_ = parse_method({method, static_cast<std::size_t>(p - method)});
   }
   method_text_ = slice(method, p);
@@ -242,9 +295,10 @@ inline ParseStatus RequestParser::parse_request_line(const char* end) noexcept {
     if (*p == '%') {
       for (int digit = 1; digit <= 2; ++digit) {
         if (p + digit == end) return incomplete(end);
-        if (!is_char(p[digit], kCharHex)) return bad_line(end, "invalid percent-encoding in the target");
+        if (!is_char(p[digit], kCharHex))
+          return bad_line(end, head_error("invalid percent-encoding in the target"));
       }
-      if (p[1] == '0' && p[2] == '0') return bad_line(end, "NUL in the target");
+      if (p[1] == '0' && p[2] == '0') return bad_line(end, head_error("NUL in the target"));
       p += 3;
     } else if (*p == '?') {
       if (question == nullptr) question = p;
@@ -252,10 +306,11 @@ inline ParseStatus RequestParser::parse_request_line(const char* end) noexcept {
     } else if (*p == '\\' && question != nullptr) {
       ++p;
     } else {
-      return bad_line(end, *p == '\r' ? "no HTTP version" : "invalid byte in the target");
+      return bad_line(end,
+                      *p == '\r' ? head_error("no HTTP version") : head_error("invalid byte in the target"));
     }
   }
-  if (p == target) return bad_line(end, "empty target");
+  if (p == target) return bad_line(end, head_error("empty target"));
   const char* target_end = p++;
 
   const char* next = p + 10;
@@ -284,12 +339,12 @@ ParseStatus RequestParser::parse_slow_version(const char* p, const char* end, co
   if (lf == nullptr) return incomplete(end);
   if (!line_fits(lf)) return too_long();
   const std::string_view text(p, static_cast<std::size_t>(lf - p));
-  if (text.empty() || text.back() != '\r') return fail(400, "bare LF");
+  if (text.empty() || text.back() != '\r') return fail(400, head_error("bare LF"));
   if (text.size() != 9 || text.substr(0, 5) != "HTTP/" || !is_char(text[5], kCharDigit) || text[6] != '.' ||
       !is_char(text[7], kCharDigit)) {
-    return fail(400, "malformed HTTP version");
+    return fail(400, head_error("malformed HTTP version"));
   }
-  if (text[5] != '1') return fail(505, "unsupported HTTP version");
+  if (text[5] != '1') return fail(505, head_error("unsupported HTTP version"));
   minor_ = text[7] == '0' ? 0 : 1;
   next = lf + 1;
   return ParseStatus::complete;
@@ -303,7 +358,7 @@ ParseStatus RequestParser::parse_target() noexcept {
     std::string_view port;
     bool has_port = false;
     if (!split_host(text, host, port, has_port) || host.empty() || port.empty() || !is_valid_port(port)) {
-      return fail(400, "CONNECT needs host:port");
+      return fail(400, head_error("CONNECT needs host:port"));
     }
     form_ = TargetForm::authority;
     path_ = query_ = {};
@@ -311,7 +366,7 @@ ParseStatus RequestParser::parse_target() noexcept {
     return ParseStatus::complete;
   }
   if (text == "*") {
-    if (method_ != Method::options) return fail(400, "target * is for OPTIONS only");
+    if (method_ != Method::options) return fail(400, head_error("target * is for OPTIONS only"));
     form_ = TargetForm::asterisk;
     return ParseStatus::complete;
   }
@@ -323,10 +378,11 @@ ParseStatus RequestParser::parse_absolute_target() noexcept {
   std::size_t start = 0;
   if (equals_ignore_case(text.substr(0, 7), "http://")) start = 7;
   if (equals_ignore_case(text.substr(0, 8), "https://")) start = 8;
-  if (start == 0) return fail(400, "invalid target");
+  if (start == 0) return fail(400, head_error("invalid target"));
   const std::size_t authority_end = std::min(text.find_first_of("/?", start), text.size());
   const std::string_view authority = text.substr(start, authority_end - start);
-  if (authority.empty() || !is_valid_host(authority)) return fail(400, "invalid authority in the target");
+  if (authority.empty() || !is_valid_host(authority))
+    return fail(400, head_error("invalid authority in the target"));
   form_ = TargetForm::absolute;
   host_ = slice(authority.data(), authority.data() + authority.size());
   path_ = slice(text.data() + authority_end, base_ + path_.offset + path_.size);
@@ -334,8 +390,8 @@ ParseStatus RequestParser::parse_absolute_target() noexcept {
 }
 
 inline ParseStatus RequestParser::host_field(std::string_view value) noexcept {
-  if (has(kHost)) return fail(400, "more than one Host");
-  if (!is_valid_host(value)) return fail(400, "invalid Host");
+  if (has(kHost)) return fail(400, head_error("more than one Host"));
+  if (!is_valid_host(value)) return fail(400, head_error("invalid Host"));
   set(kHost);
   // RFC 9112 3.2.2: an absolute target overrides the field.
   if (form_ == TargetForm::origin || form_ == TargetForm::asterisk) {
@@ -353,7 +409,7 @@ inline ParseStatus RequestParser::known_field(const char* name, std::size_t name
       break;
     case 6:
       if (is_name(name, "expect")) {
-        if (!equals_ignore_case(value, "100-continue")) return fail(417, "unknown expectation");
+        if (!equals_ignore_case(value, "100-continue")) return fail(417, head_error("unknown expectation"));
         set(kExpect);
       }
       break;
@@ -373,15 +429,15 @@ inline ParseStatus RequestParser::known_field(const char* name, std::size_t name
 
 inline ParseStatus RequestParser::finish() noexcept {
   if (minor_ == 1) {
-    if (!has(kHost)) return fail(400, "no Host");
+    if (!has(kHost)) return fail(400, head_error("no Host"));
     set(kKeepAlive);
   }
   if (has(kClose)) flags_ = static_cast<std::uint16_t>(flags_ & ~kKeepAlive);
   if (has(kTransferEncoding)) {  // RFC 9112 6.1, 6.3
-    if (minor_ == 0) return fail(400, "Transfer-Encoding in HTTP/1.0");
-    if (has(kContentLength)) return fail(400, "Content-Length beside Transfer-Encoding");
-    if (!has(kChunked)) return fail(400, "the last transfer coding is not chunked");
-    if (has(kUnknownCoding)) return fail(501, "unknown transfer coding");
+    if (minor_ == 0) return fail(400, head_error("Transfer-Encoding in HTTP/1.0"));
+    if (has(kContentLength)) return fail(400, head_error("Content-Length beside Transfer-Encoding"));
+    if (!has(kChunked)) return fail(400, head_error("the last transfer coding is not chunked"));
+    if (has(kUnknownCoding)) return fail(501, head_error("unknown transfer coding"));
   }
   stage_ = Stage::complete;
   return ParseStatus::complete;
@@ -420,16 +476,18 @@ inline ParseStatus RequestParser::parse_fields(const char* end) noexcept {
     if (line == end) return incomplete(end);
     if (*line == '\r') {
       if (end - line < 2) return incomplete(end);
-      if (line[1] != '\n') return bad_line(end, "bare CR");
+      if (line[1] != '\n') return bad_line(end, head_error("bare CR"));
       line_ += 2;
       return finish();
     }
     const char* p = skip_token(base_, line, end);
     if (p == end) return incomplete(end);
     if (*p != ':' || p == line) {
-      if (p == line && (*p == ' ' || *p == '\t')) return bad_line(end, "obsolete line folding");
-      if (*p == ' ' || *p == '\t') return bad_line(end, "whitespace before the colon");
-      return bad_line(end, *p == '\n' ? "bare LF" : p == line ? "empty field name" : "invalid field name");
+      if (p == line && (*p == ' ' || *p == '\t')) return bad_line(end, head_error("obsolete line folding"));
+      if (*p == ' ' || *p == '\t') return bad_line(end, head_error("whitespace before the colon"));
+      return bad_line(end, *p == '\n'  ? head_error("bare LF")
+                           : p == line ? head_error("empty field name")
+                                       : head_error("invalid field name"));
     }
     const char* name_end = p++;
     while (p < end && (*p == ' ' || *p == '\t')) ++p;
@@ -437,12 +495,13 @@ inline ParseStatus RequestParser::parse_fields(const char* end) noexcept {
     p = skip_field_bytes(base_, p, end);
     if (end - p < 2) {
       if (p < end && *p != '\r')
-        return bad_line(end, *p == '\n' ? "bare LF" : "control byte in a field value");
+        return bad_line(end,
+                        *p == '\n' ? head_error("bare LF") : head_error("control byte in a field value"));
       return incomplete(end);
     }
     if (p[0] != '\r' || p[1] != '\n') {
-      if (*p == '\r') return bad_line(end, "bare CR");
-      return bad_line(end, *p == '\n' ? "bare LF" : "control byte in a field value");
+      if (*p == '\r') return bad_line(end, head_error("bare CR"));
+      return bad_line(end, *p == '\n' ? head_error("bare LF") : head_error("control byte in a field value"));
     }
     if (!line_fits(p + 1)) return too_long();
     const char* next = p + 2;
@@ -451,7 +510,7 @@ inline ParseStatus RequestParser::parse_fields(const char* end) noexcept {
     const Slice name_slice = slice(line, name_end);
     const Slice value_slice = slice(value, p);
     if (!headers_.add({name_slice.offset, name_slice.size, value_slice.offset, value_slice.size})) {
-      return fail(431, "too many header fields");
+      return fail(431, head_error("too many header fields"));
     }
     const ParseStatus status = known_field(line, name_slice.size, view(value_slice));
     if (status != ParseStatus::complete) return status;
@@ -460,10 +519,10 @@ inline ParseStatus RequestParser::parse_fields(const char* end) noexcept {
 }
 
 ParseStatus RequestParser::content_length_field(std::string_view value) noexcept {
-  if (has(kContentLength)) return fail(400, "more than one Content-Length");
+  if (has(kContentLength)) return fail(400, head_error("more than one Content-Length"));
   switch (parse_decimal(value, content_length_)) {
-    case DecimalStatus::invalid: return fail(400, "invalid Content-Length");
-    case DecimalStatus::overflow: return fail(413, "Content-Length out of range");
+    case DecimalStatus::invalid: return fail(400, head_error("invalid Content-Length"));
+    case DecimalStatus::overflow: return fail(413, head_error("Content-Length out of range"));
     case DecimalStatus::ok: break;
   }
   set(kContentLength);
@@ -478,12 +537,13 @@ ParseStatus RequestParser::transfer_encoding_field(std::string_view value) noexc
     const std::string_view coding = trim_ows(value.substr(start, comma - start));
     start = comma + 1;
     const std::string_view name = trim_ows(coding.substr(0, coding.find(';')));
-    if (name.empty() || !all_chars(name, kCharToken)) return fail(400, "invalid Transfer-Encoding");
-    if (has(kChunked)) return fail(400, "chunked is not the last transfer coding");
+    if (name.empty() || !all_chars(name, kCharToken))
+      return fail(400, head_error("invalid Transfer-Encoding"));
+    if (has(kChunked)) return fail(400, head_error("chunked is not the last transfer coding"));
     if (!equals_ignore_case(name, "chunked")) {
       set(kUnknownCoding);
     } else if (name.size() != coding.size()) {
-      return fail(400, "chunked has no parameters");
+      return fail(400, head_error("chunked has no parameters"));
     } else {
       set(kChunked);
     }

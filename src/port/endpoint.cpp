@@ -163,7 +163,8 @@ std::string_view IntoText<Endpoint>::make(const Endpoint& endpoint, std::span<ch
   if (ipv6) out[size++] = '[';  // RFC 3986 section 3.2.2
   size += endpoint.format_address(std::span<char, Endpoint::kMaxText>(&out[size], Endpoint::kMaxText)).size();
   if (ipv6) out[size++] = ']';
-  size += format_to(out.subspan(size), ":{}", endpoint.port);
+  out[size++] = ':';
+  size += write_decimal(&out[size], endpoint.port);
   return {out.data(), size};
 }
 

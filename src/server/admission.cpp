@@ -196,9 +196,9 @@ void Server::serve_queue() noexcept {
     // First come first served, of those who may have one.
     Connection* next = queue_.find([&](Connection& waiting) {
       const Endpoint client = waiting.transport().peer();
-      const auto known = [&](const Endpoint& one) { return same_client(one, client); };
-      if (std::any_of(refused.begin(), refused.begin() + std::min(refusals, refused.size()), known))
-        return false;
+      for (std::size_t i = 0; i < std::min(refusals, refused.size()); ++i) {
+        if (same_client(refused[i], client)) return false;
+      }
       if (may_have_another(client)) return true;
       refused[refusals++ % refused.size()] = client;
       return false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 
 #include "exchange.hpp"
 
@@ -16,7 +17,7 @@ constexpr std::uint32_t kBurstBytes = 256 * 1024;
 void BodyReader::begin_some(const RequestParser& head, std::uint64_t max_content,
                             std::size_t max_body) noexcept {
   chunked_ = head.chunked();
-  if (chunked_) decoder_ = ChunkedDecoder({.content_bytes = max_content});
+  if (chunked_) std::construct_at(&decoder_, ChunkedLimits{.content_bytes = max_content});
   remaining_ = head.content_length().value_or(0);
   max_body_ = std::min(max_body, window_.size());
   collected_ = 0;
@@ -34,10 +35,9 @@ void BodyReader::begin_some(const RequestParser& head, std::uint64_t max_content
   kept_ = state_ != State::streaming;
 }
 
-Error BodyReader::fail(int status, std::string_view reason, Error error) noexcept {
+Error BodyReader::fail(int status, Error error) noexcept {
   state_ = State::failed;
   error_status_ = static_cast<std::uint16_t>(status);
-  error_reason_ = reason;
   error_ = error;
   return error;
 }
@@ -50,7 +50,7 @@ Result<std::string_view> BodyReader::read_sized(std::span<char> room) noexcept {
     room = room.first(static_cast<std::size_t>(std::min<std::uint64_t>(room.size(), remaining_)));
     const Result<std::size_t> size = exchange_->read_transport(room);
     if (!size) return size.error();
-    if (*size == 0) return fail(400, "body ended early", Error::closed);
+    if (*size == 0) return fail(400, Error::closed);
     part = {room.data(), *size};
   }
   owes_continue_ = false;
@@ -71,7 +71,7 @@ Result<std::string_view> BodyReader::read_chunked(std::span<char> room) noexcept
       const Result<std::size_t> read =
           exchange_->read_transport(room.first(std::min(room.size(), exchange_->head_capacity())));
       if (!read) return read.error();
-      if (*read == 0) return fail(400, "body ended early", Error::closed);
+      if (*read == 0) return fail(400, Error::closed);
       size = *read;
     }
     owes_continue_ = false;
@@ -83,7 +83,7 @@ Result<std::string_view> BodyReader::read_chunked(std::span<char> room) noexcept
     }
     if (result.status == ParseStatus::error) {
       const int status = decoder_.error_status();
-      fail(status, decoder_.error_reason(), status == 413 ? Error::too_large : Error::invalid);
+      fail(status, status == 413 ? Error::too_large : Error::invalid);
       // What came before the error is given first: how the bytes were cut makes no difference.
       if (result.produced == 0) return error_;
     }
@@ -162,7 +162,7 @@ void BodyReader::retry() noexcept {
 
 bool BodyReader::interrupt(Error error) noexcept {
   if (waiting_ == nullptr) return false;
-  fail(408, "body timed out", error);
+  fail(408, error);
   result_ = error;
   std::exchange(waiting_, nullptr)->wake();
   return true;

@@ -78,7 +78,6 @@ class BodyReader {
   bool owes_continue() const noexcept { return owes_continue_; }
   /// The status for `invalid` and `too_large`.
   int error_status() const noexcept { return error_status_; }
-  std::string_view error_reason() const noexcept { return error_reason_; }
   /// Bytes of the next request that were read into the window.
   std::string_view leftover() const noexcept { return leftover_; }
 
@@ -91,7 +90,7 @@ class BodyReader {
   };
 
   void begin_some(const RequestParser& head, std::uint64_t max_content, std::size_t max_body) noexcept;
-  Error fail(int status, std::string_view reason, Error error) noexcept;
+  Error fail(int status, Error error) noexcept;
   Result<std::string_view> read_sized(std::span<char> room) noexcept;
   Result<std::string_view> read_chunked(std::span<char> room) noexcept;
   Result<std::string_view> read_some(std::span<char> room) noexcept;
@@ -107,7 +106,6 @@ class BodyReader {
   std::string_view unread_;  // collected, to be given by `next` first
   std::string_view leftover_;
   Result<std::string_view> result_ = Error::would_block;
-  std::string_view error_reason_;
   std::uint32_t burst_ = 0;  // bytes given since a handler last waited
   std::uint16_t error_status_ = 0;
   State state_ = State::complete;

@@ -54,7 +54,7 @@ Task<> Exchange::serve() {
       while (more_body()) {
         if (wants_piece()) {
           if (!std::exchange(piece_ready_, false)) co_await NextPiece(*this);
-          append_piece();
+          dispatch_->response().append_piece(*this);
         }
         co_await Flush(*this);
         if (tail_pending()) {

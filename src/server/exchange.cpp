@@ -285,12 +285,7 @@ void Exchange::refuse_head(Error error) noexcept {
   connection_->pace().restart();  // how slowly the head came says nothing about how the answer is taken
   put(*answer);
   server_->count_answer(status);
-  if (server_->debug()) {
-    FixedText<160> line;
-    line.append("bad request: ").append(error == Error::timeout ? "timed out" : parser_.error_reason());
-    line.append(" (").append(status).append(")");
-    server_->loop().port().log().write(LogLevel::info, line.view());
-  }
+  server_->log(*this, status);
 }
 
 // Request → response
@@ -395,7 +390,7 @@ void Exchange::end_request() noexcept {
   connection_->pace().restart();
   if (turn_ != UINT16_MAX) ++turn_;
   server_->count_answer(dispatch_->response().status_code, server_->loop().now() - began_);
-  if (server_->debug()) log_request();
+  server_->log(*this, 0);
   const std::string_view leftover = body_.leftover();
   drop_request();
   if (!leftover.empty()) {
@@ -434,18 +429,22 @@ void Exchange::release() noexcept {
   server_->free_exchange(*this);
 }
 
-void Exchange::log_request() noexcept {
-  char address[Endpoint::kMaxText];
+void log_outcome(Exchange& exchange, int refused) noexcept {
   FixedText<256> line;
-  // What the client chose is cut, so that the outcome has room.
-  line.append(request_->client_addr.format_address(address)).append(" ");
-  line.append(request_->method.substr(0, 16)).append(" ");
-  line.append(request_->url.substr(0, 128))
-      .append(request_->url.size() > 128 ? "... " : " ")
-      .append(dispatch_->response().status_code)
-      .append(" ")
-      .append(body_bytes_);
-  server_->loop().port().log().write(LogLevel::info, line.view());
+  if (refused != 0) {
+    line.append("bad request: ");
+    line.append(refused == 408 ? "timed out" : exchange.parser_.error_reason());
+    line.append(" (").append(refused).append(")");
+  } else {
+    const Request& request = *exchange.request_;
+    char address[Endpoint::kMaxText];
+    // What the client chose is cut, so that the outcome has room.
+    line.append(request.client_addr.format_address(address)).append(" ");
+    line.append(request.method.substr(0, 16)).append(" ");
+    line.append(request.url.substr(0, 128)).append(request.url.size() > 128 ? "... " : " ");
+    line.append(exchange.dispatch_->response().status_code).append(" ").append(exchange.body_bytes_);
+  }
+  exchange.server_->loop().port().log().write(LogLevel::info, line.view());
 }
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

@@ -74,6 +74,9 @@ class Exchange final : public ListHook, private Strand::Owner {
   void want_body() noexcept;
 
  private:
+  friend void log_outcome(Exchange& exchange, int refused) noexcept;
+  friend void append_piece(Exchange& exchange) noexcept;
+
   /// What the serving strand waits for.
   enum class Waiting : std::uint8_t { nothing, connection, head, body, handler, flush, tail };
 
@@ -118,7 +121,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   bool stream_failed() noexcept;
   bool wants_piece() const noexcept;
   std::coroutine_handle<> next_piece() noexcept;
-  void append_piece() noexcept;
+  void append_chunk(std::string_view piece) noexcept;
   /// Writes what there is room for.
   void put(std::string_view bytes) noexcept {
     if (!bytes.empty()) std::memcpy(out_room().data(), bytes.data(), bytes.size());
@@ -137,7 +140,6 @@ class Exchange final : public ListHook, private Strand::Owner {
   bool write_usual(const Response& response) noexcept;
   void begin_file_part(std::uint64_t offset, std::uint64_t size) noexcept;
   void lose_client() noexcept { gone_ = true; }
-  void log_request() noexcept;
   std::span<char> out_room() noexcept { return out_.subspan(out_size_); }
 
   // Strand::Owner, for both strands.
@@ -149,10 +151,33 @@ class Exchange final : public ListHook, private Strand::Owner {
   enum class Sending : std::uint8_t { nothing, generator, source };
   static constexpr std::uint32_t kNothingOfOurs = UINT32_MAX;
 
+  // What is small and used by everything comes first: there one instruction of 16 bits reaches it.
   Server* server_;
   Connection* connection_ = nullptr;
+  Error error_ = Error::none;
+  Waiting waiting_ = Waiting::nothing;
+  Sending sending_ = Sending::nothing;
+  bool may_read_ = false;     // more of a head, before the next event
+  bool gone_ = false;         // the client went, or can't be answered as promised
+  bool linger_ = true;        // the client may still be sending (RFC 9112 9.6): drain before closing
+  bool keep_alive_ = false;   // after this response
+  bool chunked_ = false;      // the response is
+  bool piece_ready_ = false;  // the stream's next piece, or its end, has come already
+  bool sendfile_ = true;      // the transport takes files
+  std::uint16_t turn_ = 0;    // requests of this connection since it was assigned
+  int refusal_ = 0;           // the status that a request is refused with before it is routed
   std::span<char> head_;
   std::span<char> out_;
+  std::uint32_t filled_ = 0;      // bytes in head_
+  std::uint32_t start_ = 0;       // where the request in hand begins
+  std::uint32_t consumed_ = 0;    // of head_, already used
+  std::uint32_t out_size_ = 0;    // bytes in out_
+  std::uint32_t out_sent_ = 0;    // of them, already sent
+  std::uint32_t tail_sent_ = 0;   // of the connection's tail, behind the last byte of ours that is under way
+  std::string_view pending_;      // a part of the body that is sent from where it lies, behind out_
+  std::string_view suffix_;       // and what comes behind that
+  std::uint64_t body_bytes_ = 0;  // sent so far, for the log
+  TimePoint began_{};             // when the request's head was complete
   Arena arena_;
   Strand strand_;          // runs serve()
   Strand handler_strand_;  // runs handlers, hooks and generators that are coroutines
@@ -162,29 +187,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   std::optional<Dispatch> dispatch_;
   std::optional<CallResult> result_;
   Task<> serving_;
-  Stop stop_;                     // why the handler's strand was stopped
-  std::string_view pending_;      // a part of the body that is sent from where it lies, behind out_
-  std::string_view suffix_;       // and what comes behind that
-  std::uint64_t body_bytes_ = 0;  // sent so far, for the log
-  TimePoint began_{};             // when the request's head was complete
-  std::uint32_t filled_ = 0;      // bytes in head_
-  std::uint32_t start_ = 0;       // where the request in hand begins
-  std::uint32_t consumed_ = 0;    // of head_, already used
-  std::uint32_t out_size_ = 0;    // bytes in out_
-  std::uint32_t out_sent_ = 0;    // of them, already sent
-  std::uint32_t tail_sent_ = 0;   // of the connection's tail, behind the last byte of ours that is under way
-  Error error_ = Error::none;
-  Waiting waiting_ = Waiting::nothing;
-  std::uint16_t turn_ = 0;  // requests of this connection since it was assigned
-  int refusal_ = 0;         // the status that a request is refused with before it is routed
-  Sending sending_ = Sending::nothing;
-  bool may_read_ = false;     // more of a head, before the next event
-  bool gone_ = false;         // the client went, or can't be answered as promised
-  bool linger_ = true;        // the client may still be sending (RFC 9112 9.6): drain before closing
-  bool keep_alive_ = false;   // after this response
-  bool chunked_ = false;      // the response is
-  bool piece_ready_ = false;  // the stream's next piece, or its end, has come already
-  bool sendfile_ = true;      // the transport takes files
+  Stop stop_;  // why the handler's strand was stopped
 };
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

@@ -195,25 +195,29 @@ std::coroutine_handle<> Exchange::next_piece() noexcept {
   return dispatch_->response().generator();
 }
 
-void Exchange::append_piece() noexcept {
-  connection_->clear_deadline();
-  const auto generator = dispatch_->response().generator();
+void append_piece(Exchange& exchange) noexcept {
+  exchange.connection_->clear_deadline();
+  const auto generator = exchange.dispatch_->response().generator();
   // A piece that found no room is missing.
-  if (stop_.cause != Stop::Cause::none || request_->take_failure() != 0) return lose_client();
+  if (exchange.stop_.cause != Stop::Cause::none || exchange.request_->take_failure() != 0)
+    return exchange.lose_client();
   if (generator.done()) {
-    sending_ = Sending::nothing;
+    exchange.sending_ = Exchange::Sending::nothing;
 #if MICRODOT_EXCEPTIONS
     if (generator.promise().exception()) {
       // The head is out: only an answer cut short tells the client.
-      dispatch_->log_exception(generator.promise().exception());
-      return lose_client();
+      exchange.dispatch_->log_exception(generator.promise().exception());
+      return exchange.lose_client();
     }
 #endif
-    if (chunked_) append(kLastChunk);
+    if (exchange.chunked_) exchange.append(kLastChunk);
     return;
   }
   const std::string_view piece = *generator.promise().value();
-  if (piece.empty()) return;  // an empty chunk would end the body
+  if (!piece.empty()) exchange.append_chunk(piece);  // an empty chunk would end the body
+}
+
+inline void Exchange::append_chunk(std::string_view piece) noexcept {
   body_bytes_ += piece.size();
   if (chunked_) {
     char text[kMaxChunkHead];

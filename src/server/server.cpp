@@ -60,7 +60,7 @@ Exchange& Server::exchange(std::size_t i) const noexcept {
 
 Result<void> Server::start(const ServerOptions& options) noexcept {
   loop_ = &Loop::current();
-  debug_ = options.debug;
+  log_ = options.debug.log_;
   trusted_proxies_ = options.trusted_proxies;
   Port& port = loop_->port();
   FixedText<256> line;
@@ -68,8 +68,8 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
     port.log().write(LogLevel::error, line.view());
     return Result<void>::logged(error);
   };
-  if (!is_network_list(trusted_proxies_)) {
-    line.append("ServerOptions::trusted_proxies: \"").append(trusted_proxies_.substr(0, 128));
+  if (!trusted_proxies_.is_valid()) {
+    line.append("ServerOptions::trusted_proxies: \"").append(trusted_proxies_.text().substr(0, 128));
     line.append("\" is no list of addresses and networks");
     return refuse(Error::invalid);
   }
@@ -99,8 +99,9 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
   }
   loop_->exit_listeners().push_back(*this);
   running_ = true;
-  char url[96];
-  port.log().write(LogLevel::info, {url, format_to(url, "listening on http://{}/", listening_.local())});
+  char address[IntoText<Endpoint>::max_size];
+  line.append("listening on http://").append(IntoText<Endpoint>::make(listening_.local(), address));
+  port.log().write(LogLevel::info, line.append("/").view());
   if (loop_->exit_requested()) shutdown();  // asked before there was a server to tell
   return {};
 }

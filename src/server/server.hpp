@@ -44,7 +44,11 @@ class Server final : private ExitListener, private Timer {
   Stats stats() const noexcept;
   /// See `App::check`.
   const char* check() noexcept;
-  bool debug() const noexcept { return debug_; }
+  /// One line in the log for a request, if that is wanted. `refused`: the status that a wrong head was
+  /// answered with, else 0.
+  void log(Exchange& exchange, int refused) const noexcept {
+    if (log_ != nullptr) log_(exchange, refused);
+  }
   bool shutting_down() const noexcept { return shutting_down_; }
   /// The line "Date: …\r\n", or "" where the time is not known.
   std::string_view date_line() noexcept {
@@ -124,7 +128,7 @@ class Server final : private ExitListener, private Timer {
   void make_usual_head() noexcept;
 
   bool over_client_cap(const Endpoint& client) const noexcept;
-  bool is_proxy(const Endpoint& client) const noexcept { return client.is_in(trusted_proxies_); }
+  bool is_proxy(const Endpoint& client) const noexcept { return trusted_proxies_.has(client); }
   bool may_have_another(const Endpoint& client) const noexcept;
   void serve_queue() noexcept;
   Exchange& lend_exchange(Connection& connection) noexcept;
@@ -156,7 +160,17 @@ class Server final : private ExitListener, private Timer {
   Loop* loop_ = nullptr;
   std::byte* connections_ = nullptr;
   std::byte* exchanges_ = nullptr;
-  Listening listening_{*this};
+  void (*log_)(Exchange& exchange, int refused) noexcept = nullptr;
+  // As in an Exchange, what is small comes first.
+  std::uint32_t queued_ = 0;
+  std::uint32_t busy_ = 0;    // exchanges that are not free
+  std::uint32_t open_ = 0;    // connections that are not free
+  std::uint32_t usable_ = 0;  // connections that the system has descriptors for
+  bool shutting_down_ = false;
+  bool running_ = false;
+  bool refused_lately_ = false;  // since the last review
+  bool full_lately_ = false;     // likewise: no connection was left for a newcomer
+  Pressure pressure_ = Pressure::none;
   List<Connection> free_;
   List<Connection> fresh_;    // have not sent anything yet
   List<Connection> idle_;     // between requests, longest idle first
@@ -167,7 +181,7 @@ class Server final : private ExitListener, private Timer {
   Review review_{*this};
   Tiers tiers_;
   Stats stats_;  // totals; the rest is filled in when it is asked for
-  std::string_view trusted_proxies_;
+  NetworkListOption trusted_proxies_;
   Event ended_;
   DateField date_;
   std::string_view date_line_;
@@ -176,16 +190,7 @@ class Server final : private ExitListener, private Timer {
   std::uint8_t usual_head_size_ = 0;
   std::uint8_t usual_head_type_at_ = 0;  // the content type in it
   std::uint8_t usual_head_type_size_ = 0;
-  std::uint32_t queued_ = 0;
-  std::uint32_t busy_ = 0;    // exchanges that are not free
-  std::uint32_t open_ = 0;    // connections that are not free
-  std::uint32_t usable_ = 0;  // connections that the system has descriptors for
-  bool debug_ = false;
-  bool shutting_down_ = false;
-  bool running_ = false;
-  bool refused_lately_ = false;  // since the last review
-  bool full_lately_ = false;     // likewise: no connection was left for a newcomer
-  Pressure pressure_ = Pressure::none;
+  Listening listening_{*this};
 };
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

@@ -89,6 +89,7 @@ class TextBuilder {
   TextBuilder& operator=(const TextBuilder&) = delete;
 
   TextBuilder& append(std::string_view text) noexcept;
+  TextBuilder& append(const char* text) noexcept { return append(std::string_view(text)); }
   TextBuilder& append(char c) noexcept { return append(std::string_view(&c, 1)); }
   TextBuilder& append(std::integral auto number) noexcept {
     const auto bits = static_cast<std::uint64_t>(number);

@@ -74,6 +74,10 @@ constexpr bool equals_ignore_case(std::string_view a, std::string_view b) noexce
   return true;
 }
 
+constexpr bool equals_ignore_case(std::string_view a, const char* b) noexcept {
+  return equals_ignore_case(a, std::string_view(b));
+}
+
 /// `text` without spaces and tabs at both ends (OWS, RFC 9110 5.6.3).
 constexpr std::string_view trim_ows(std::string_view text) noexcept {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -97,25 +101,26 @@ constexpr DecimalStatus parse_decimal(std::string_view text, std::uint64_t& valu
   return DecimalStatus::ok;
 }
 
-/// Calls `f(element)` for each element of a comma-separated list, without the whitespace around it and
-/// without empty elements (RFC 9110 5.6.1). Commas inside quoted strings separate nothing. `f` returns false
-/// to stop.
+/// Takes the next element off the front of a comma-separated list, without the whitespace around it; skips
+/// empty ones (RFC 9110 5.6.1). Commas inside quoted strings separate nothing. False at the end.
+constexpr bool take_element(std::string_view& list, std::string_view& element) noexcept {
+  while (!list.empty()) {
+    std::size_t end = 0;
+    for (bool quoted = false; end < list.size() && (quoted || list[end] != ','); ++end) {
+      if (list[end] == '"') quoted = !quoted;
+      if (list[end] == '\\' && quoted && end + 1 < list.size()) ++end;
+    }
+    element = trim_ows(list.substr(0, end));
+    list.remove_prefix(end < list.size() ? end + 1 : end);
+    if (!element.empty()) return true;
+  }
+  return false;
+}
+
+/// Calls `f(element)` for each element of such a list. `f` returns false to stop.
 template <typename F>
 constexpr void for_each_element(std::string_view list, F&& f) {
-  std::size_t start = 0;
-  bool quoted = false;
-  for (std::size_t i = 0; i <= list.size(); ++i) {
-    if (i < list.size()) {
-      if (list[i] == '"') quoted = !quoted;
-      if (list[i] == '\\' && quoted && i + 1 < list.size()) {
-        ++i;
-        continue;
-      }
-      if (list[i] != ',' || quoted) continue;
-    }
-    const std::string_view element = trim_ows(list.substr(start, i - start));
-    start = i + 1;
-    if (!element.empty() && !f(element)) return;
+  for (std::string_view element; take_element(list, element) && f(element);) {
   }
 }
 

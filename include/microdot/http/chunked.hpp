@@ -54,7 +54,7 @@ class ChunkedDecoder {
   std::uint64_t total() const noexcept { return total_; }
   /// After `error`: the status to answer (400, 413 or 431) and what was wrong (static storage).
   int error_status() const noexcept { return error_status_; }
-  std::string_view error_reason() const noexcept { return reason_; }
+  std::string_view error_reason() const noexcept;
 
  private:
   enum class State : std::uint8_t {
@@ -88,16 +88,16 @@ class ChunkedDecoder {
   bool step_trailer(char c) noexcept;
   bool end_of_size(char c) noexcept;
   bool is_forbidden_trailer() const noexcept;
-  [[gnu::cold, gnu::noinline]] bool fail(int status, const char* reason) noexcept;
+  [[gnu::cold, gnu::noinline]] bool fail(int status, std::uint8_t reason) noexcept;
 
   std::uint64_t left_ = 0;   // of this chunk's size or data
   std::uint64_t total_ = 0;  // content so far
   std::uint64_t extension_total_ = 0;
   Limits limits_;
-  const char* reason_ = "";
   std::uint16_t line_bytes_ = 0;  // extension bytes of this chunk, or bytes of the trailer section
   std::uint16_t error_status_ = 0;
   State state_ = State::size_first;
+  std::uint8_t reason_ = 0;
   std::uint8_t digits_ = 0;  // of the size; then bytes of the trailer's name
   char name_[17] = {};       // the trailer's name in lower case, as far as it has room
 };

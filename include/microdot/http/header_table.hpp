@@ -27,6 +27,9 @@ static_assert(sizeof(HeaderField) == 8);
 ///     for (auto [name, value] : headers) …
 ///
 /// Names are compared without case. Views stay valid as long as the head's buffer does.
+///
+/// What takes a `const char*` is for literals: a call that measures them is smaller, where size counts, than
+/// a view made at each place. Elsewhere it is inlined and nothing is measured.
 class HeaderTable {
  public:
   using value_type = std::pair<std::string_view, std::string_view>;
@@ -70,13 +73,16 @@ class HeaderTable {
     const std::size_t index = find(name);
     return index == npos ? std::string_view{} : value(index);
   }
+  std::string_view operator[](const char* name) const noexcept { return (*this)[std::string_view(name)]; }
   bool contains(std::string_view name) const noexcept { return find(name) != npos; }
+  bool contains(const char* name) const noexcept { return contains(std::string_view(name)); }
   /// How many fields are called `name`.
   std::size_t count(std::string_view name) const noexcept {
     std::size_t n = 0;
     for (std::size_t i = find(name); i != npos; i = find(name, i + 1)) ++n;
     return n;
   }
+  std::size_t count(const char* name) const noexcept { return count(std::string_view(name)); }
   /// The index of the first field called `name` at or after `start`, or `npos`.
   std::size_t find(std::string_view name, std::size_t start = 0) const noexcept {
     if (name.empty() || (filter_ & filter_bit(name)) == 0) return npos;

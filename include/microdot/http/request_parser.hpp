@@ -65,7 +65,7 @@ class RequestParser {
 
   /// After `error`: the status to answer, and what was wrong in a few words for the log (static storage).
   int error_status() const noexcept { return error_status_; }
-  std::string_view error_reason() const noexcept { return reason_; }
+  std::string_view error_reason() const noexcept;
 
   /// After `complete` (the rest of this class): bytes of the head, with empty lines before and the last CRLF.
   std::size_t head_bytes() const noexcept { return line_; }
@@ -128,8 +128,8 @@ class RequestParser {
     return {static_cast<std::uint16_t>(from - base_), static_cast<std::uint16_t>(to - from)};
   }
 
-  [[gnu::cold, gnu::noinline]] ParseStatus fail(int status, const char* reason) noexcept;
-  ParseStatus bad_line(const char* end, const char* reason) noexcept;
+  [[gnu::cold, gnu::noinline]] ParseStatus fail(int status, std::uint8_t reason) noexcept;
+  ParseStatus bad_line(const char* end, std::uint8_t reason) noexcept;
   ParseStatus incomplete(const char* end) noexcept;
   ParseStatus too_long() noexcept;
   bool line_fits(const char* lf) const noexcept;
@@ -148,7 +148,6 @@ class RequestParser {
 
   HeaderTable headers_;
   const char* base_ = "";
-  const char* reason_ = "";
   std::uint64_t content_length_ = 0;
   std::uint32_t line_ = 0;  // where the line begins that is parsed now
   std::uint32_t scan_ = 0;  // no line end before this
@@ -161,6 +160,7 @@ class RequestParser {
   TargetForm form_ = TargetForm::origin;
   std::uint8_t minor_ = 1;
   std::uint8_t empty_lines_ = 0;
+  std::uint8_t reason_ = 0;
 };
 
 /// Whether `text` is a valid `uri-host [ ":" port ]` (RFC 3986 3.2.2, RFC 9110 7.2): a name, an IPv4 address

@@ -37,6 +37,7 @@ class ResponseHead {
     if (!lines.empty() && fits(lines.size())) put(lines);
     return *this;
   }
+  ResponseHead& raw(const char* lines) noexcept { return raw(std::string_view(lines)); }
   /// Any field; name and value are checked.
   ResponseHead& field(std::string_view name, std::string_view value) noexcept;
   ResponseHead& field(std::string_view name, std::uint64_t value) noexcept;

@@ -17,6 +17,15 @@ struct SteadyClock {
 using Duration = SteadyClock::duration;
 using TimePoint = SteadyClock::time_point;
 
+// Compared as the numbers that they are. Those of std::chrono give a three-way result of two references: two
+// calls, where size counts more than speed.
+constexpr bool operator<(TimePoint a, TimePoint b) noexcept {
+  return a.time_since_epoch().count() < b.time_since_epoch().count();
+}
+constexpr bool operator>(TimePoint a, TimePoint b) noexcept { return b < a; }
+constexpr bool operator<=(TimePoint a, TimePoint b) noexcept { return !(b < a); }
+constexpr bool operator>=(TimePoint a, TimePoint b) noexcept { return !(a < b); }
+
 /// The system's clocks.
 class Clock {
  public:
