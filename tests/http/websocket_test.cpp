@@ -137,14 +137,14 @@ TEST(WebSocketDecoder, ExamplesOfTheStandard) {  // RFC 6455 5.7
 }
 
 TEST(WebSocketDecoder, MessagesOfAllLengths) {  // Autobahn 1; RFC 6455 5.2
-  for (const std::size_t size : {0, 1, 7, 8, 9, 124, 125, 126, 127, 128, 300}) {
+  for (const std::size_t size : {0U, 1U, 7U, 8U, 9U, 124U, 125U, 126U, 127U, 128U, 300U}) {
     const std::string payload(size, '*');
     EXPECT_EQ(decode(frame(kFin | kText, payload)).events, Events{"text " + payload}) << size;
     EXPECT_EQ(decode(frame(kFin | kBinary, payload)).events, Events{"binary " + payload}) << size;
   }
-  for (const std::size_t size : {65535, 65536, 65537}) {
+  for (const std::size_t size : {65535U, 65536U, 65537U}) {
     const std::string payload(size, '*');
-    for (const std::size_t cut : {0, 1, 2, 3, 9, 10, 11, 13, 14, 15, 1000, 65535}) {
+    for (const std::size_t cut : {0U, 1U, 2U, 3U, 9U, 10U, 11U, 13U, 14U, 15U, 1000U, 65535U}) {
       EXPECT_EQ(decode_pieces(frame(kFin | kText, payload), {0, cut}, {.message_bytes = 65537}).events,
                 Events{"text " + payload})
           << size << " cut at " << cut;
