@@ -237,9 +237,7 @@ void Dispatch::log_exception(const std::exception_ptr& exception) noexcept {
 void Dispatch::take(CallResult& result) noexcept {
   if (std::exchange(thrown_, false)) return;  // dealt with
   if (result.out_of_memory()) return no_memory();
-  if (const int status = request_->take_failure(); status != 0) {
-    return status == 503 ? no_memory() : fail(status, {});
-  }
+  if (const int status = request_->take_failure(); status != 0) return refuse(status);
   if (result.has_response()) return settle(std::move(result.response()));
   // An error handler that gives nothing leaves the error's own answer.
   if (stage_ == Stage::exception || stage_ == Stage::error) stage_ = Stage::after_error;

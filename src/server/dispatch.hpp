@@ -22,9 +22,9 @@ class Dispatch {
 
   /// Finds the route.
   void route() noexcept;
-  /// Answers with an error instead (a body that is too large, a stream that found no room for its first
-  /// piece), through its error handler.
-  void refuse(int status) noexcept { fail(status, {}); }
+  /// Answers with an error instead (a body that is too large; 503: the request's memory is used up, as by a
+  /// stream that found no room for its first piece), through its error handler.
+  void refuse(int status) noexcept { return status == 503 ? no_memory() : fail(status, {}); }
 
   /// What is to be called now; null when the response is complete.
   Callable* next() noexcept {

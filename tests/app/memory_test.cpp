@@ -119,6 +119,8 @@ TEST(ArenaLimits, PiecesOfAStreamThatDoNotFit) {
   EXPECT_EQ(client.get("/3").text, "piecepiecepiece");
   const TestResponse first = client.get("/0");
   EXPECT_EQ(first.status_code, 503) << first.text;
+  EXPECT_EQ(first.headers["Retry-After"], "");
+  EXPECT_TRUE(logged(client, "GET /0: out of memory: see Limits::arena_bytes"));
   EXPECT_FALSE(first.connection_closed);
   for (const char* url : {"/1", "/2"}) EXPECT_EQ(client.get(url).error, "the body ended early") << url;
   EXPECT_EQ(client.get("/3").text, "piecepiecepiece");
