@@ -148,7 +148,7 @@ bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept 
     if (equals_ignore_case(field.name, "Content-Length") ||
         equals_ignore_case(field.name, "Transfer-Encoding") || equals_ignore_case(field.name, "Date"))
       return;
-    if (equals_ignore_case(field.name, "Connection") && response.status_code != 101) {
+    if (equals_ignore_case(field.name, "Connection") && !equals_ignore_case(field.value, "Upgrade")) {
       if (equals_ignore_case(field.value, "close")) keep_alive_ = false;
       return;
     }

@@ -221,7 +221,7 @@ bool Stream::begin_send(StreamSend& send) noexcept {
   }
   const bool alone = senders_.empty();
   const std::size_t size = send.render(0, {});
-  if (size > queue_.size()) return alone && send_pieces(send);
+  if (size > queue_.size()) return alone && send_pieces(send) && may_go_on(send, size);
   if (alone && (has_room(size) || make_room(size))) {
     send.render(0, queue_.subspan(queued_end_));
     queued_end_ += static_cast<std::uint32_t>(size);
@@ -277,7 +277,7 @@ bool Stream::send_pieces(StreamSend& send) noexcept {
     flush();
     if (send.done_ == size) {
       server_->count_message_out();
-      return may_go_on(send, size);
+      return true;
     }
   }
 }

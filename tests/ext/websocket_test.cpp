@@ -194,6 +194,7 @@ TEST_F(WebSocketTest, BadHandshakesAreRefused) {
   auto plain = client().get("/echo");
   EXPECT_EQ(plain.status_code, 426);
   EXPECT_EQ(plain.headers["Upgrade"], "websocket");
+  EXPECT_EQ(plain.headers["Connection"], "Upgrade");
   EXPECT_EQ(plain.headers["Sec-WebSocket-Version"], "13");
   auto no_key = client().get(
       "/echo", {{"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Version", "13"}});
@@ -565,6 +566,25 @@ TEST_F(WebSocketTest, MessagesLargerThanTheQueueGoInPieces) {
     EXPECT_EQ(ws.pongs().size(), window != SIZE_MAX ? 1U : 0U);  // all was sent and closed before
     EXPECT_EQ(ws.close_code(), kCloseNormal);
   }
+  expect_all_ended();
+}
+
+TEST_F(WebSocketTest, VeryLargeMessagesReachSlowClientsToo) {
+  const std::string large(300'000, 'y');
+  app.get("/ws", with_websocket([&](Request&, WebSocket& ws) -> Task<> {
+            co_await ws.receive();
+            co_await ws.send(large);
+            co_await ws.send("after");
+          }));
+  auto ws = client().websocket("/ws");
+  ws.connection().set_receive_window(10'000);
+  ws.send("go");
+  EXPECT_EQ(ws.receive()->data, large);
+  auto after = ws.receive();
+  ASSERT_TRUE(after);
+  EXPECT_EQ(after->data, "after");
+  EXPECT_FALSE(ws.receive());
+  EXPECT_EQ(ws.close_code(), kCloseNormal);
   expect_all_ended();
 }
 
