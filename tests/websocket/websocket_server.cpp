@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <optional>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -136,13 +136,15 @@ Task<> publish(Ticks& ticks) {
 Task<> subscribe(WebSocket& ws, Ticks& ticks) {
   Ticks::Subscription<8> subscription(ticks);
   char text[2048];
+  std::memset(text, '.', sizeof text);
   for (;;) {
     const auto tick = co_await subscription.next();
     if (!tick) co_return;
-    const int head =
-        std::snprintf(text, sizeof text, "%llu %lld ", static_cast<unsigned long long>(tick->number),
+    char numbers[64];
+    const int size =
+        std::snprintf(numbers, sizeof numbers, "%llu %lld ", static_cast<unsigned long long>(tick->number),
                       static_cast<long long>(tick->nanoseconds));
-    for (std::size_t i = static_cast<std::size_t>(head); i < sizeof text; ++i) text[i] = '.';
+    std::memcpy(text, numbers, static_cast<std::size_t>(size));
     if (!co_await ws.send(std::string_view(text, sizeof text))) co_return;
   }
 }
