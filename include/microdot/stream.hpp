@@ -265,6 +265,8 @@ class Stream : public detail::LiveStream, private Strand::Owner {
   bool gone_ = false;
   bool reading_ = true;
   bool writing_ = false;           // the transport tells when there is room
+  bool blocked_ = false;           // until it tells, it takes nothing
+  bool in_turn_ = false;           // the handler was woken by input; what it sends is flushed when it waits
   std::uint16_t* held_ = nullptr;  // a route's count of active requests
   std::span<char> queue_;
   std::uint32_t sent_ = 0;  // bytes of the queue that the transport has taken

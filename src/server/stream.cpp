@@ -115,18 +115,25 @@ void Stream::count_message_in() noexcept { server_->count_message_in(); }
 void Stream::count_timeout() noexcept { server_->count_timeout(); }
 std::uint32_t Stream::task_limit() const noexcept { return server_->limits().background_tasks; }
 
-// What its connection tells it. The handler runs last: afterwards the stream may be gone.
+// What its connection tells it. Once the handler has run the stream may be gone.
 
 void Stream::on_readable() noexcept {
   if (!reading_) return connection_->transport().set_interest(false, writing_);
   woken_ = nullptr;
   on_input();
   schedule();
-  if (woken_ != nullptr) woken_->run_now();
+  if (woken_ == nullptr) return;
+  const Connection& connection = *connection_;
+  in_turn_ = true;
+  woken_->run_now();
+  if (connection.stream() != this) return;
+  in_turn_ = false;
+  if (sent_ != queued_end_) flush();
 }
 
 void Stream::on_writable() noexcept {
   woken_ = nullptr;
+  blocked_ = false;
   pump();
   if (state_ == State::flushing) return wind_up();
   schedule();
@@ -228,7 +235,7 @@ bool Stream::begin_send(StreamSend& send) noexcept {
     server_->count_message_out();
     if (!expects_more()) {
       flush();
-    } else if (!writing_) {
+    } else if (!writing_ && !in_turn_) {
       writing_ = true;
       connection_->transport().set_interest(reading_, true);
     }
@@ -340,7 +347,7 @@ void Stream::note_sent(std::size_t size) noexcept {
 }
 
 void Stream::flush() noexcept {
-  if (gone_) return;
+  if (gone_ || blocked_) return;
   Transport& transport = connection_->transport();
   bool moved = false;
   while (sent_ != queued_end_) {
@@ -348,6 +355,7 @@ void Stream::flush() noexcept {
     const Result<std::size_t> size = transport.write({&piece, 1}, false);
     if (!size) {
       if (size.error() != Error::would_block) return lose();
+      blocked_ = true;
       break;
     }
     note_sent(*size);
