@@ -852,4 +852,72 @@ TEST(WebSocket, ManyRandomClientsLeaveNothing) {
   EXPECT_EQ(app.stats().connections, 0U);
 }
 
+// Every byte, whatever the sizes, fragments, segments and windows, and whether the handler is quick.
+TEST(WebSocket, RandomMessagesComeBackAsTheyAre) {
+  App app{small_streams()};
+  app.get("/echo", with_websocket(
+                       [](Request&, WebSocket& ws) -> Task<> {
+                         while (auto message = co_await ws.receive()) {
+                           if (message->data.size() % 7 == 0)
+                             co_await sleep_for(std::chrono::milliseconds(20));
+                           co_await ws.send(*message);
+                         }
+                       },
+                       {.queue_bytes = 500}));
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(seed);
+    TestClientOptions options;
+    options.sim.seed = seed;
+    options.sim.refers_to_written_bytes = seed % 2 == 0;
+    TestClient client(app, options);
+    const auto dice = [&](std::size_t sides) { return client.sim().random() % sides; };
+    auto ws = client.websocket("/echo");
+    ASSERT_EQ(ws.status_code(), 101);
+    std::vector<TestMessage> sent;
+    std::vector<std::string> pings;
+    std::size_t received = 0;
+    const auto receive_one = [&] {
+      auto message = ws.receive();
+      ASSERT_TRUE(message);
+      ASSERT_EQ(message->is_text, sent[received].is_text);
+      ASSERT_EQ(message->data, sent[received].data);
+      ++received;
+    };
+    for (int i = 0; i < 100; ++i) {
+      if (dice(4) == 0) ws.connection().set_segment_size(1 + dice(300));
+      if (dice(4) == 0) ws.connection().set_receive_window(dice(2) == 0 ? 1 + dice(400) : SIZE_MAX);
+      TestMessage message;
+      message.is_text = dice(2) == 0;
+      const std::size_t size = dice(3) == 0 ? dice(1001) : dice(130);
+      while (message.data.size() < size) {
+        message.data += static_cast<char>(message.is_text ? 'a' + dice(26) : dice(256));
+      }
+      std::string_view rest = message.data;
+      auto opcode = message.is_text ? WebSocketOpcode::text : WebSocketOpcode::binary;
+      for (bool fin = false; !fin; opcode = WebSocketOpcode::continuation) {
+        const std::size_t part = dice(2) == 0 ? rest.size() : dice(rest.size() + 1);
+        fin = part == rest.size();
+        ws.send_frame(opcode, rest.substr(0, part), fin);
+        rest.remove_prefix(part);
+        if (dice(5) == 0) {
+          pings.push_back(std::string(dice(126), static_cast<char>('A' + dice(26))));
+          ws.send_frame(WebSocketOpcode::ping, pings.back());
+        }
+      }
+      sent.push_back(std::move(message));
+      while (dice(3) == 0 && received < sent.size()) receive_one();
+      if (testing::Test::HasFatalFailure()) return;
+    }
+    ws.connection().set_receive_window(SIZE_MAX);
+    ws.close(4001);
+    while (received < sent.size() && !testing::Test::HasFatalFailure()) receive_one();
+    EXPECT_FALSE(ws.receive());
+    EXPECT_EQ(ws.close_code(), 4001);
+    EXPECT_EQ(ws.pongs(), pings);
+    client.run_for(std::chrono::seconds(3));
+    ASSERT_EQ(app.check(), nullptr) << app.check();
+    if (testing::Test::HasFailure()) return;
+  }
+}
+
 }  // namespace
