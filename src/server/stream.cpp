@@ -281,6 +281,7 @@ bool Stream::send_pieces(StreamSend& send) noexcept {
     const std::size_t piece = std::min(room.size(), size - send.done_);
     send.done_ += piece;
     queued_end_ += static_cast<std::uint32_t>(piece);
+    kept_ = queued_end_ - sent_;
     flush();
     if (send.done_ == size) {
       server_->count_message_out();
@@ -305,7 +306,7 @@ bool Stream::make_room(std::size_t size) noexcept {
 
 // Drops messages of which nothing was sent, the oldest first.
 bool Stream::drop_oldest(std::size_t size) noexcept {
-  std::size_t at = sent_ + rest_of_first_;
+  std::size_t at = sent_ + kept_;
   while (!has_room(size) && at < queued_end_) {
     const Queued first = first_message({queue_.data() + at, queued_end_ - at});
     if (!first.droppable) {
@@ -336,9 +337,9 @@ void Stream::note_sent(std::size_t size) noexcept {
     std::size_t left = size;
     std::size_t at = sent_;
     while (left != 0) {
-      if (rest_of_first_ == 0) rest_of_first_ = first_message({queue_.data() + at, queued_end_ - at}).size;
-      const std::size_t part = std::min(left, rest_of_first_);
-      rest_of_first_ -= part;
+      if (kept_ == 0) kept_ = first_message({queue_.data() + at, queued_end_ - at}).size;
+      const std::size_t part = std::min(left, kept_);
+      kept_ -= part;
       left -= part;
       at += part;
     }

@@ -519,6 +519,36 @@ TEST_F(WebSocketTest, OldMessagesAreDroppedForSlowClients) {
   EXPECT_EQ(app.stats().messages_dropped, static_cast<std::uint64_t>(1000 - count));
 }
 
+// Messages that are larger than the queue are never dropped in part, whatever their bytes look like.
+TEST_F(WebSocketTest, LargeMessagesAreNotTornWhenOthersAreDropped) {
+  const std::string large(2500, '\x05');
+  const auto small = [](int i) { return std::to_string(i) + std::string(60, '.'); };
+  app.get("/ws", with_websocket(
+                     [&](Request&, WebSocket& ws) -> Task<> {
+                       co_await ws.receive();
+                       for (int round = 0; round < 20; ++round) {
+                         co_await ws.send_binary(large);
+                         for (int i = 0; i < 30; ++i) co_await ws.send(small(i));
+                         co_await sleep_for(std::chrono::milliseconds(10));
+                       }
+                     },
+                     {.when_slow = WhenSlow::drop_oldest, .queue_bytes = 700}));
+  auto ws = client().websocket("/ws");
+  ws.connection().set_receive_window(300);
+  ws.send("go");
+  int count = 0;
+  while (auto message = ws.receive()) {
+    ASSERT_EQ(message->data, message->is_text ? small(std::stoi(message->data)) : large);
+    if (message->is_text) continue;
+    if (++count < 18) ws.send_frame(WebSocketOpcode::ping, "still there?");
+  }
+  EXPECT_EQ(ws.pongs().size(), 17U);
+  EXPECT_EQ(ws.close_code(), kCloseNormal);
+  EXPECT_EQ(count, 20);
+  EXPECT_GT(app.stats().messages_dropped, 100U);
+  expect_all_ended();
+}
+
 TEST_F(WebSocketTest, SlowClientsCanBeClosed) {
   Error error = Error::none;
   app.get("/ws", with_websocket(
