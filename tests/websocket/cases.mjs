@@ -11,6 +11,8 @@
 //   close               the code of the server's Close frame (0: one without a code), or null: none comes
 //   reason              its reason; if not said, any
 //   compressed          whether messages come back compressed
+//   body                of other answers: a text, or a pattern
+//   stays               the client does not end its side behind such a request
 //   serverFirst         the server's messages are there before the client sends
 import {
   binary, close, deflate, fragments, frame, kBinary, kClose, kText, more, ping, pong, text,
@@ -364,6 +366,28 @@ speaks("v0.chat , v1.chat", "v1.chat");
 speaks("v0.chat", "");
 speaks("V1.CHAT", "");
 speaks("v1.chat2, xv1.chat", "");
+
+// ---- Server-Sent Events ----------------------------------------------------------------------------------------------------
+// The section is that of WHATWG HTML. Clients end their side behind the request, unless they stay.
+group = "events";
+const kNone = { Upgrade: null, Connection: null, "Sec-WebSocket-Key": null, "Sec-WebSocket-Version": null };
+const kEvents = { "Content-Type": "text/event-stream", "Cache-Control": "no-cache, no-transform", "Content-Length": "",
+  "Transfer-Encoding": "" };
+function events(name, rfc, { path = "/events?most=3", fields = {}, line, ...more }) {
+  cases.push({ group, name, rfc, status: 200, answer: { ...kEvents, Connection: "close" }, bytes: Buffer.alloc(0),
+    request: request(path, { ...kNone, ...fields }, line), ...more });
+}
+const numbered = (from, to) => "retry: 200\n\n" +
+  Array.from({ length: to - from + 1 }, (_, i) => `id: ${from + i}\ndata: ${from + i}\n\n`).join("");
+events("three", "9.2.6", { body: numbered(1, 3) });
+events("three for one that stays", "9.2.6", { body: numbered(1, 3), stays: true });
+events("three for HTTP/1.0", "9.2.6", { body: numbered(1, 3), line: "GET /events?most=3 HTTP/1.0" });
+events("from where the client was", "9.2.3", { body: numbered(42, 44), fields: { "Last-Event-ID": "41" } });
+events("as browsers ask", "9.2.3", { body: numbered(1, 3), fields: { Accept: "text/event-stream", "Cache-Control": "no-cache" } });
+events("lines, a name and comments in silence", "9.2.5", { path: "/quiet-events",
+  body: /^(:\n\n){2,}id: 7\nevent: name\ndata: a\ndata: b\ndata: c\ndata: d\n\n$/ });
+events("HEAD", "9.2", { body: "", line: "HEAD /events HTTP/1.1", answer: kEvents });
+events("POST", "9.2", { line: "POST /events HTTP/1.1", fields: { "Content-Length": "0" }, status: 405, answer: {} });
 
 for (const one of cases) {
   one.status ??= 101;

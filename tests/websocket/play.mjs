@@ -78,6 +78,11 @@ function checkAnswer(one, head) {
   }
 }
 
+function checkBody(expected, bytes) {
+  const fits = expected instanceof RegExp ? expected.test(bytes) : bytes.toString() === expected;
+  if (!fits) throw new Error(`the body is ${show(bytes)}`);
+}
+
 function checkFrames(one, bytes) {
   const { frames, size } = readFrames(bytes);
   const messages = [], pongs = [], all = [];
@@ -128,7 +133,7 @@ async function play(one, how) {
       head = splitHead(Buffer.concat(parts));
       if (!head) return;
       open(head.status === 101);
-      if (head.status !== 101) socket.end();  // an ordinary connection, which would be kept
+      if (head.status !== 101 && !one.stays) socket.end();  // an ordinary connection, which would be kept
     });
     socket.on("end", resolve);
     socket.on("error", (error) => {
@@ -150,6 +155,7 @@ async function play(one, how) {
     if (!answer) throw new Error("no answer");
     checkAnswer(one, answer);
     if (one.status === 101) checkFrames(one, answer.rest);
+    if (one.body !== undefined) checkBody(one.body, answer.rest);
     return null;
   } catch (error) {
     return error.message;
