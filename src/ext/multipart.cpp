@@ -65,6 +65,7 @@ bool FormDataIter::take(const Result<std::string_view>& bytes) noexcept {
 
 int FormDataIter::error_status() const noexcept {
   switch (error_) {
+    case Error::none: return 0;
     case Error::timeout: return 408;
     case Error::too_large: return 413;
     case Error::no_memory: return 503;
@@ -75,11 +76,17 @@ int FormDataIter::error_status() const noexcept {
 std::string_view FormDataIter::error_reason() const noexcept {
   if (parser_.error_status() != 0) return parser_.error_reason();
   switch (error_) {
+    case Error::none:
+    case Error::no_memory: return "";
     case Error::closed: return "the body ends early";
     case Error::too_large: return "body or field too large";
-    case Error::no_memory: return "";
     default: return to_string(error_);
   }
+}
+
+Abort FormDataIter::refusal() const noexcept {
+  const int status = error_status();
+  return status != 0 ? Abort(status, error_reason()) : Abort(500);
 }
 
 Task<Result<FormPart*>> FormDataIter::try_next() {
@@ -110,7 +117,7 @@ Task<Result<FormPart*>> FormDataIter::try_next() {
 
 Task<FormPart*> FormDataIter::next() {
   const Result<FormPart*> part = co_await try_next();
-  if (!part) co_await abort(error_status(), error_reason());
+  if (!part) co_await refusal();
   co_return *part;
 }
 

@@ -140,9 +140,15 @@ class FormDataIter {
   /// The same for those who answer themselves: gives the error instead.
   Task<Result<FormPart*>> try_next();
 
-  /// What to answer after an error: 400, 408, 413, or 503 when there was no memory; and why (static storage).
+  /// After an error of the form: 400, 408, 413, or 503 when there was no memory; and why (static storage). 0
+  /// and
+  /// "" as long as nothing is wrong with it: then an error of `copy` or `save` was the sink's or the disk's.
   int error_status() const noexcept;
   std::string_view error_reason() const noexcept;
+  /// What to answer after an error of reading, copying or saving: that, or 500.
+  ///
+  ///     if (!size) co_return form.refusal();
+  Abort refusal() const noexcept;
 
  private:
   friend class FormPart;
