@@ -77,7 +77,9 @@ std::string list_files(const std::string& directory) {
     const std::uintmax_t size = entry.file_size(error);
     if (!error && !name.starts_with('.')) lines.push_back(std::to_string(size) + " " + name + "\n");
   }
-  std::sort(lines.begin(), lines.end());
+  const auto name_of = [](std::string_view line) { return line.substr(line.find(' ')); };
+  std::sort(lines.begin(), lines.end(),
+            [&](const std::string& a, const std::string& b) { return name_of(a) < name_of(b); });
   std::string text;
   for (const std::string& line : lines) text += line;
   return text;
