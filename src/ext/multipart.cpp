@@ -91,7 +91,6 @@ Abort FormDataIter::refusal() const noexcept {
 
 Task<Result<FormPart*>> FormDataIter::try_next() {
   if (error_ != Error::none) co_return error_;
-  part_.unread_ = {};
   while (in_part_) {
     const Result<std::string_view> skipped = co_await part_.next();
     if (!skipped) co_return error_;

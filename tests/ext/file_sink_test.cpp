@@ -14,6 +14,7 @@
 
 #include <microdot/async/thread.hpp>
 #include <microdot/ext/multipart.hpp>
+#include <microdot/port/file_writer.hpp>
 
 #include "../server/sim_server.hpp"
 
@@ -139,6 +140,16 @@ TEST(FileSink, ErrorsAreTold) {
   EXPECT_EQ(error("", "x"), Error::invalid);
   EXPECT_EQ(error("/dev/full/", "x"), Error::not_found);
   EXPECT_EQ(directory.names(), Names{"sub"});
+}
+
+TEST(FileWriter, TakesPlainNamesOnly) {
+  const Directory directory;
+  for (const char* name : {"", ".", "..", "../x", "a/b", "/x"}) {
+    Result<FileWriter> file = FileWriter::create(directory.path);
+    ASSERT_TRUE(file);
+    EXPECT_EQ(file->commit(name).error(), Error::invalid) << name;
+  }
+  EXPECT_EQ(directory.names(), Names{});
 }
 
 TEST(FileSink, OneThatIsCancelledInMidWriteHarmsNobody) {
