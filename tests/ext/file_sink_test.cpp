@@ -15,6 +15,7 @@
 #include <microdot/async/thread.hpp>
 #include <microdot/ext/multipart.hpp>
 #include <microdot/port/file_writer.hpp>
+#include <microdot/testing/test_client.hpp>
 
 #include "../server/sim_server.hpp"
 
@@ -172,7 +173,24 @@ TEST(FileSink, OneThatIsCancelledInMidWriteHarmsNobody) {
   EXPECT_EQ(directory.names(), Names{});
 }
 
-// ---- Through the server, on real sockets, for threads are real ----
+// ---- Through the server ----
+
+TEST(FileUpload, IsSavedUnderATestClient) {
+  const Directory directory;
+  App app;
+  app.post("/", with_form_data([&directory](Request& req, FormData& form) -> Task<Response> {
+             const Result<std::uint64_t> size = co_await form.files["f"]->save(directory.path);
+             co_return Response(req.format("{}", size ? *size : 0));
+           }));
+  TestClient client(app);
+  const TestResponse res =
+      client.post("/", "--b\r\nContent-Disposition: form-data; name=f; filename=x\r\n\r\nabc\r\n--b--",
+                  {{"Content-Type", "multipart/form-data; boundary=b"}});
+  EXPECT_EQ(res.text, "3");
+  EXPECT_EQ(directory.read("x"), "abc");
+}
+
+// And on real sockets, for threads are real.
 
 std::string ask(std::uint16_t port, std::string_view request, bool leave) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
