@@ -27,7 +27,7 @@ constexpr std::string_view kMultipartErrors[] = {
     "invalid field in the head of a part",
     "invalid Content-Disposition",
     "field sent twice in the head of a part",
-    "Content-Transfer-Encoding",
+    "unsupported Content-Transfer-Encoding",
     "part without a name",
     "missing last delimiter",
 };
@@ -250,6 +250,7 @@ bool MultipartParser::end_part(MultipartResult& result) noexcept {
 // Content up to the next delimiter, and that. True when there is something to return.
 bool MultipartParser::take_content(std::string_view bytes, MultipartResult& result) noexcept {
   std::size_t& at = result.consumed;
+  if (at == bytes.size()) return false;
   const std::size_t begin = at;
   std::string_view data;
   if (matched_ != 0) {
@@ -375,7 +376,7 @@ bool MultipartParser::read_head() noexcept {
     } else if (equals_ignore_case(name, "Content-Transfer-Encoding")) {
       if (!equals_ignore_case(value, "binary") && !equals_ignore_case(value, "8bit") &&
           !equals_ignore_case(value, "7bit"))
-        return fail(400, multipart_error("Content-Transfer-Encoding"));
+        return fail(400, multipart_error("unsupported Content-Transfer-Encoding"));
     }
   }
   return has_disposition || fail(400, multipart_error("part without a name"));

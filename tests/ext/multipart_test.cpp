@@ -383,7 +383,7 @@ std::vector<Bad> bad_forms() {
        413, "head of a part too large", 1},
       {"no name", type, good + part("x=y", "x") + kEnd, 400, "part without a name", 1},
       {"base64", type, good + part("name=a", "eA==", "Content-Transfer-Encoding: base64\r\n") + kEnd, 400,
-       "Content-Transfer-Encoding", 1},
+       "unsupported Content-Transfer-Encoding", 1},
       {"bare LF", type, "--XyZ\nContent-Disposition: form-data; name=a\n\nx\n--XyZ--\n", 400,
        "invalid delimiter", 0},
   };
