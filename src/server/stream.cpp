@@ -13,7 +13,6 @@
 namespace microdot::inline MICRODOT_ABI {
 
 using detail::Connection;
-using detail::Exchange;
 using detail::Server;
 
 namespace {
@@ -175,7 +174,7 @@ void Stream::schedule() noexcept {
 
 Result<std::size_t> Stream::read(std::span<char> room) noexcept {
   if (gone_) return Error::closed;
-  const Result<std::size_t> size = connection_->transport().read(room);
+  Result<std::size_t> size = connection_->transport().read(room);
   if (size) server_->count_in(*size);
   return size;
 }
