@@ -884,7 +884,7 @@ TEST(WebSocket, ManyRandomClientsLeaveNothing) {
 
 // Every byte, whatever the sizes, fragments, segments and windows, and whether the handler is quick.
 TEST(WebSocket, RandomMessagesComeBackAsTheyAre) {
-  App app{small_streams()};
+  App app{websocket_limits()};
   app.get("/echo", with_websocket(
                        [](Request&, WebSocket& ws) -> Task<> {
                          while (auto message = co_await ws.receive()) {
