@@ -51,6 +51,11 @@ class Faults final : public SimFaults {
   bool some_;
 };
 
+/// What tells a number: with as much behind it as the number says, so that a part that is missing shows.
+std::string tick(int number) {
+  return std::to_string(number) + std::string(static_cast<std::size_t>(number * 37 % 140), '.');
+}
+
 /// What the handlers begin must end.
 struct Counts {
   int frames = 0;
@@ -75,30 +80,35 @@ class World {
                                       [this](Request&, WebSocket& ws, int pause) -> Task<> {
                                         const testing_support::Counted counted(counts_.frames);
                                         while (auto message = co_await ws.receive()) {
-                                          if (pause != 0) co_await sleep_for(std::chrono::milliseconds(pause));
+                                          if (pause != 0)
+                                            co_await sleep_for(std::chrono::milliseconds(pause));
                                           co_await ws.send(*message);
                                         }
                                       },
                                       {.queue_bytes = queue, .keep_alive = std::chrono::seconds(3)}));
-    app_.get("/ticks", with_websocket(
-                           [this](Request&, WebSocket& ws) -> Task<> {
-                             const testing_support::Counted counted(counts_.frames);
-                             Channel<int>::Subscription<3> subscription(channel_, when_slow_);
-                             while (auto number = co_await subscription.next()) {
-                               if (!co_await ws.send(std::to_string(*number))) co_return;
-                             }
-                           },
-                           {.when_slow = when_slow_, .queue_bytes = queue, .keep_alive = std::chrono::seconds(2)}));
-    app_.get("/events", with_sse(
-                            [this](Request&, SSE& sse) -> Task<> {
-                              const testing_support::Counted counted(counts_.frames);
-                              Channel<int>::Subscription<3> subscription(channel_);
-                              while (auto number = co_await subscription.next()) {
-                                const std::string text = std::to_string(*number);
-                                if (!co_await sse.send(text, "tick", text)) co_return;
-                              }
-                            },
-                            {.when_slow = when_slow_, .queue_bytes = queue, .keep_alive = std::chrono::seconds(2)}));
+    app_.get("/ticks",
+             with_websocket(
+                 [this](Request&, WebSocket& ws) -> Task<> {
+                   const testing_support::Counted counted(counts_.frames);
+                   Channel<int>::Subscription<3> subscription(channel_, when_slow_);
+                   while (auto number = co_await subscription.next()) {
+                     const std::string text = tick(*number);
+                     if (!co_await ws.send(text)) co_return;
+                   }
+                 },
+                 {.when_slow = when_slow_, .queue_bytes = queue, .keep_alive = std::chrono::seconds(2)}));
+    app_.get("/events",
+             with_sse(
+                 [this](Request&, SSE& sse) -> Task<> {
+                   const testing_support::Counted counted(counts_.frames);
+                   Channel<int>::Subscription<3> subscription(channel_);
+                   while (auto number = co_await subscription.next()) {
+                     const std::string id = std::to_string(*number);
+                     const std::string text = tick(*number);
+                     if (!co_await sse.send(text, "tick", id)) co_return;
+                   }
+                 },
+                 {.when_slow = when_slow_, .queue_bytes = queue, .keep_alive = std::chrono::seconds(2)}));
     TestClientOptions options;
     options.sim.faults = &faults_;
     options.sim.refers_to_written_bytes = dice_.one_in(2);
@@ -110,8 +120,8 @@ class World {
     for (int step = 0; step < 150 && !testing::Test::HasFatalFailure(); ++step) {
       if (sockets_.size() < 5 && dice_.one_in(3)) open();
       if (!sockets_.empty()) act(sockets_[dice_.below(sockets_.size())]);
-      if (dice_.one_in(2)) channel_.publish(step);
-      client_->run_for(std::chrono::milliseconds(dice_.below(30)));
+      for (std::size_t i = dice_.below(5); i != 0; --i) channel_.publish(++number_);
+      client_->run_for(std::chrono::milliseconds(dice_.below(20)));
       for (Socket& socket : sockets_) look(socket);
       std::erase_if(sockets_, [](const Socket& socket) { return socket.left; });
       ASSERT_EQ(app_.check(), nullptr) << app_.check();
@@ -137,7 +147,7 @@ class World {
   struct Socket {
     Kind kind = Kind::echo;
     SimClient connection;
-    std::string received;        // of the server's frames, not decoded yet
+    std::string received;          // of the server's frames, not decoded yet
     std::deque<std::string> sent;  // echoes that are to come
     WebSocketDecoder decoder{{.message_bytes = 100'000, .sender = WebSocketSender::server}};
     std::string message;
@@ -163,12 +173,14 @@ class World {
     socket.kind = static_cast<Kind>(dice_.below(3));
     socket.connection = client_->sim().connect(80);
     std::string head = "GET ";
-    head += socket.kind == Kind::echo ? "/echo/" + std::to_string(dice_.one_in(2) ? 0 : dice_.below(40))
-                                      : socket.kind == Kind::ticks ? "/ticks" : "/events";
+    head += socket.kind == Kind::echo    ? "/echo/" + std::to_string(dice_.one_in(2) ? 0 : dice_.below(40))
+            : socket.kind == Kind::ticks ? "/ticks"
+                                         : "/events";
     head += " HTTP/1.1\r\nHost: a\r\n";
     if (socket.kind != Kind::events) {
-      head += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+      head +=
+          "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     }
     if (dice_.one_in(3)) socket.connection.set_segment_size(dice_.below(60) + 1);
     socket.connection.send(head + "\r\n");
@@ -178,8 +190,8 @@ class World {
   void send(Socket& socket, WebSocketOpcode opcode, std::string_view payload, bool fin) {
     const WebSocketMask mask = {'a', 'b', 'c', 'd'};
     std::array<char, kMaxWebSocketHead> head;
-    const std::size_t size =
-        write_websocket_head({.opcode = opcode, .payload_bytes = payload.size(), .fin = fin, .mask = mask}, head);
+    const std::size_t size = write_websocket_head(
+        {.opcode = opcode, .payload_bytes = payload.size(), .fin = fin, .mask = mask}, head);
     std::string frame(head.end() - size, head.end());
     frame += payload;
     apply_websocket_mask(std::span(frame).subspan(size), mask);
@@ -220,7 +232,8 @@ class World {
         return;
       default: break;
     }
-    std::string text(dice_.below(300), static_cast<char>('a' + dice_.below(26)));
+    std::string text(dice_.below(dice_.one_in(4) ? app_.limits().ws_message_bytes : 100),
+                     static_cast<char>('a' + dice_.below(26)));
     if (socket.fair && socket.kind == Kind::echo) socket.sent.push_back(text);
     if (dice_.one_in(4)) {
       const std::size_t half = text.size() / 2;
@@ -240,7 +253,8 @@ class World {
       const std::size_t end = socket.received.find("\r\n\r\n");
       if (end != std::string::npos) {
         const std::string status = socket.received.substr(9, 3);
-        ASSERT_TRUE(status == "101" || status == "200" || status == "503" || status == "408") << socket.received;
+        ASSERT_TRUE(status == "101" || status == "200" || status == "503" || status == "408")
+            << socket.received;
         socket.open = status == "101" || status == "200";
         if (!socket.open) socket.left = true;
         socket.received.erase(0, end + 4);
@@ -275,6 +289,7 @@ class World {
 
   void got_number(Socket& socket, const std::string& text) {
     const int number = std::stoi(text);
+    ASSERT_EQ(text, tick(number));
     ASSERT_GT(number, socket.last);
     socket.last = number;
   }
@@ -286,9 +301,9 @@ class World {
       if (event == ":") continue;
       const std::size_t data = event.find("\ndata: ");
       ASSERT_NE(data, std::string::npos) << event;
-      const std::string number = event.substr(data + 7);
-      ASSERT_EQ(event, "id: " + number + "\nevent: tick\ndata: " + number);
-      got_number(socket, number);
+      const std::string text = event.substr(data + 7);
+      ASSERT_EQ(event, "id: " + std::to_string(std::stoi(text)) + "\nevent: tick\ndata: " + text);
+      got_number(socket, text);
     }
   }
 
@@ -296,6 +311,7 @@ class World {
   Faults faults_;
   Counts counts_;
   Channel<int> channel_;
+  int number_ = 0;
   WhenSlow when_slow_;
   App app_;
   std::optional<TestClient> client_;
