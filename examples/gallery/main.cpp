@@ -73,8 +73,12 @@ void add_routes(App& app, Sensor& sensor, FileRoot root) {
     co_return answer;
   });
 
-  app.get("/metrics", metrics);
+#if MICRODOT_HOSTED
+  monitor(app);  // http://127.0.0.1:5000/status
+#else
+  app.get("/metrics", metrics);  // without the page, which takes 13 KB of flash
   app.get("/healthz", healthz);
+#endif
 
   // How the server is: this request counts, too.
   app.get("/api/stats", [](Request& req) {

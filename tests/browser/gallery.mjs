@@ -36,7 +36,7 @@ export async function until(what, condition, milliseconds = 10_000) {
 export async function startGallery(...options) {
   const [program, ...given] = process.env.MICRODOT_GALLERY.split(" ");
   const place = ["--host", "127.0.0.1", "--port", "0"];
-  const server = spawn(program, [...given, ...options, ...place], { stdio: ["ignore", "ignore", "pipe"] });
+  const server = spawn(program, [...given, ...place, ...options], { stdio: ["ignore", "ignore", "pipe"] });
   const exited = once(server, "exit");
   let output = "";
   server.stderr.on("data", (data) => {

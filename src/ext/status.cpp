@@ -1,0 +1,207 @@
+/// The page /status and the data that it shows.
+
+#include <algorithm>
+#include <new>
+#include <optional>
+
+#include <microdot/app.hpp>
+#include <microdot/async/loop.hpp>
+#include <microdot/async/sleep.hpp>
+#include <microdot/base/text.hpp>
+#include <microdot/ext/json_text.hpp>
+#include <microdot/ext/monitor.hpp>
+#include <microdot/http/utf8.hpp>
+
+#include "microdot_status_page.hpp"  // made by microdot_embed of status.html
+
+namespace microdot::inline MICRODOT_ABI {
+namespace {
+
+constexpr std::size_t kMaxRoutes = 8;
+constexpr std::size_t kMaxPattern = 48;  // longer ones are cut
+constexpr std::string_view kEnd = "]}";
+
+// From here on a request has taken too long, however long: one bucket for the rest (more than 67 s).
+constexpr std::size_t kBuckets = 20;
+static_assert(kBuckets < LatencyHistogram::kBuckets);
+
+void append(TextBuilder& text, std::string_view name, std::uint64_t value) noexcept {
+  text.append(",\"").append(name).append("\":").append(value);
+}
+/// Of something that there is a limit of: [now, limit, the most so far], with null for what is not known.
+void append(TextBuilder& text, std::string_view name, std::optional<std::uint64_t> now, std::uint64_t limit,
+            std::optional<std::uint64_t> most) noexcept {
+  const auto append_known = [&text](const std::optional<std::uint64_t>& value) {
+    value ? text.append(*value) : text.append("null");
+  };
+  text.append(",\"").append(name).append("\":[");
+  append_known(now);
+  text.append(',').append(limit).append(',');
+  append_known(most);
+  text.append(']');
+}
+
+void append_latency(TextBuilder& text, const LatencyHistogram& latency) noexcept {
+  std::uint64_t counts[kBuckets] = {};
+  for (std::size_t i = 0; i < LatencyHistogram::kBuckets; ++i)
+    counts[std::min(i, kBuckets - 1)] += latency.count(i);
+  std::size_t used = kBuckets;
+  while (used != 0 && counts[used - 1] == 0) --used;
+  text.append(",\"latency\":[");
+  for (std::size_t i = 0; i < used; ++i) {
+    if (i != 0) text.append(',');
+    text.append(counts[i]);
+  }
+  text.append(']');
+}
+
+/// The routes that were asked for most, as ["GET","/path",number], as many as there is room for.
+class Routes {
+ public:
+  explicit Routes(const App& app) noexcept : app_(app) {}
+
+  /// Writes the next one; false if there is none.
+  bool next(TextBuilder& text) noexcept {
+    // Each time the greatest of those that are smaller than the last: needs no list of all routes.
+    Place best;
+    Place at;
+    app_.for_each_route([&](const RouteStats& route) {
+      at = {.requests = route.requests, .number = at.number + 1};
+      if (!at.comes_before(last_) && at != last_ && (best.number == 0 || at.comes_before(best))) best = at;
+    });
+    if (best.number == 0) return false;
+    last_ = best;
+    std::uint32_t number = 0;
+    app_.for_each_route([&](const RouteStats& route) {
+      if (++number == best.number) write(text, route);
+    });
+    return true;
+  }
+
+ private:
+  struct Place {
+    std::uint32_t requests = UINT32_MAX;
+    std::uint32_t number = 0;  // in their order, from 1
+    bool comes_before(const Place& other) const noexcept {
+      return requests != other.requests ? requests > other.requests : number < other.number;
+    }
+    bool operator==(const Place&) const noexcept = default;
+  };
+
+  static void write(TextBuilder& text, const RouteStats& route) noexcept {
+    char methods[kMaxAllow];
+    FixedText<kMaxPattern> pattern;
+    for (const std::string_view prefix : route.prefixes) pattern.append(prefix);
+    pattern.append(route.pattern);
+    if (route.directory) pattern.append("/*");
+    text.append("[\"").append(write_allow(route.methods, methods)).append("\",\"");
+    std::string_view shown = pattern.view();
+    while (!is_utf8(shown)) shown.remove_suffix(1);  // cut in the middle of a character
+    detail::append_json(text, shown);
+    text.append("\",").append(route.requests).append(']');
+  }
+
+  const App& app_;
+  Place last_;
+};
+
+/// Writes all but the routes, for which the list is left open.
+void write_numbers(TextBuilder& text, const Stats& stats, const Limits& limits, Duration uptime) noexcept {
+  text.append("{\"uptime_ms\":").append(uptime / Duration(std::chrono::milliseconds(1)));
+  append(text, "tier", static_cast<std::uint64_t>(stats.tier));
+  append(text, "connections", stats.connections, limits.connections, stats.connections_high_water);
+  append(text, "idle", stats.idle);
+  append(text, "exchanges", stats.exchanges, limits.exchanges, stats.exchanges_high_water);
+  append(text, "queue", stats.queued, limits.queue_length, stats.queue_high_water);
+  append(text, "tasks", stats.tasks);
+  append(text, "request_tasks", stats.tasks_of_requests, limits.background_tasks, {});
+  append(text, "arena", {}, limits.arena_bytes, stats.arena_high_water);
+  append(text, "task_pool", task_pool().used(), task_pool().capacity(), stats.task_pool_high_water);
+  append(text, "requests", stats.requests);
+  append(text, "client_errors", stats.client_errors);
+  append(text, "server_errors", stats.server_errors);
+  append(text, "accepted", stats.accepted);
+  append(text, "refused", stats.refused);
+  append(text, "evicted", stats.evicted);
+  append(text, "timed_out", stats.timed_out);
+  append(text, "forfeited", stats.forfeited);
+  append(text, "bytes_in", stats.bytes_in);
+  append(text, "bytes_out", stats.bytes_out);
+  append(text, "tier_changes", stats.tier_changes);
+  append(text, "longest_turn_us", static_cast<std::uint64_t>(stats.longest_turn.count()));
+  append_latency(text, stats.latency);
+  text.append(",\"routes\":[");
+}
+
+/// Appends at most `kStatusBytes`.
+void write_status(TextBuilder& text, const App& app) noexcept {
+  const std::size_t begin = text.view().size();
+  const Stats stats = app.stats();
+  write_numbers(text, stats, app.limits(), Loop::current().now() - stats.started);
+  Routes routes(app);
+  FixedText<2 + kMaxAllow + 6 * kMaxPattern + 24> route;
+  for (std::size_t i = 0; i < kMaxRoutes; ++i) {
+    route.clear();
+    if (i != 0) route.append(',');
+    if (!routes.next(route)) break;
+    if (text.view().size() - begin + route.view().size() + kEnd.size() > kStatusBytes) break;
+    text.append(route.view());
+  }
+  text.append(kEnd);
+}
+
+Generator<std::string_view> events(const App& app) {
+  constexpr auto kInterval = std::chrono::seconds(1);
+  FixedText<kStatusBytes + 8> text;
+  while (!exit_requested()) {
+    text.clear();
+    text.append("data: ");
+    write_status(text, app);
+    co_yield text.append("\n\n").view();
+    co_await sleep_for(kInterval);
+  }
+}
+
+}  // namespace
+
+Response status_page(Request&) noexcept {
+  Response page = send_file("status.html", {.root = microdot_status_page});
+  page.header("Cache-Control", "no-cache");  // asked for again, and answered 304
+  return page;
+}
+
+Response status_data(Request& req) noexcept {
+  using Text = FixedText<kStatusBytes>;
+  void* memory = req.arena().allocate(sizeof(Text));
+  if (memory == nullptr) return abort(503);
+  auto* text = ::new (memory) Text;
+  write_status(*text, req.app);
+  return Response(text->view(), 200,
+                  {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}});
+}
+
+Response status_events(Request& req) noexcept {
+  return Response(events(req.app), 200,
+                  {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}});
+}
+
+void monitor(Router& router, const MonitorOptions& options) {
+  struct Guarded {
+    bool (*allow)(const Request& req);
+    Response (*handler)(Request& req) noexcept;
+    Response operator()(Request& req) const {
+      if (allow != nullptr && !allow(req)) return abort(403);
+      return handler(req);
+    }
+  };
+  const auto guarded = [&](Response (*handler)(Request&) noexcept) {
+    return Guarded{options.allow, handler};
+  };
+  router.get("/status", guarded(status_page));
+  router.get("/status/data", guarded(status_data));
+  router.get("/status/events", guarded(status_events));
+  router.get("/metrics", guarded(metrics));
+  router.get("/healthz", healthz);
+}
+
+}  // namespace microdot::inline MICRODOT_ABI
