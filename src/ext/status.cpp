@@ -1,8 +1,8 @@
 /// The page /status and the data that it shows.
 
 #include <algorithm>
-#include <new>
 #include <optional>
+#include <span>
 
 #include <microdot/app.hpp>
 #include <microdot/async/loop.hpp>
@@ -133,31 +133,49 @@ void write_numbers(TextBuilder& text, const Stats& stats, const Limits& limits, 
   text.append(",\"routes\":[");
 }
 
-/// Appends at most `kStatusBytes`.
-void write_status(TextBuilder& text, const App& app) noexcept {
-  const std::size_t begin = text.view().size();
+/// Text in room that is somebody else's.
+class TextIn final : public TextBuilder {
+ public:
+  explicit TextIn(std::span<char> room) noexcept
+      : TextBuilder(room.data(), room.size()), capacity_(room.size()) {}
+  /// Bytes that are left.
+  std::size_t room() const noexcept { return capacity_ - view().size(); }
+
+ private:
+  std::size_t capacity_;
+};
+
+/// How the App is, in the arena; null data if there is no room for it. Who has less than `kStatusBytes` there
+/// is told of fewer routes.
+std::string_view make_status(Arena& arena, const App& app) noexcept {
+  constexpr std::size_t kLeft = 192;  // for what hooks add to an answer
+  const std::span<char> rest = arena.rest();
+  if (rest.size() < kLeft) return {};
+  TextIn text(rest.first(std::min(kStatusBytes, rest.size() - kLeft)));
   const Stats stats = app.stats();
   write_numbers(text, stats, app.limits(), Loop::current().now() - stats.started);
+  if (text.room() < kMaxDecimal) return {};  // one of them may be missing
   Routes routes(app);
-  FixedText<2 + kMaxAllow + 6 * kMaxPattern + 24> route;
+  FixedText<2 + kMaxAllow + 6 * kMaxPattern + kMaxDecimal + 8> route;
   for (std::size_t i = 0; i < kMaxRoutes; ++i) {
     route.clear();
     if (i != 0) route.append(',');
-    if (!routes.next(route)) break;
-    if (text.view().size() - begin + route.view().size() + kEnd.size() > kStatusBytes) break;
+    if (!routes.next(route) || route.view().size() + kEnd.size() > text.room()) break;
     text.append(route.view());
   }
   text.append(kEnd);
+  return arena.keep(text.view().size());
 }
 
-Generator<std::string_view> events(const App& app) {
+Generator<std::string_view> events(Request& req) {
   constexpr auto kInterval = std::chrono::seconds(1);
-  FixedText<kStatusBytes + 8> text;
   while (!exit_requested()) {
-    text.clear();
-    text.append("data: ");
-    write_status(text, app);
-    co_yield text.append("\n\n").view();
+    const std::string_view status = make_status(req.arena(), req.app);
+    if (status.data() == nullptr) co_return;
+    co_yield "data: ";
+    co_yield status;
+    co_yield "\n\n";
+    Arena::free(const_cast<char*>(status.data()));
     co_await sleep_for(kInterval);
   }
 }
@@ -171,17 +189,15 @@ Response status_page(Request&) noexcept {
 }
 
 Response status_data(Request& req) noexcept {
-  using Text = FixedText<kStatusBytes>;
-  void* memory = req.arena().allocate(sizeof(Text));
-  if (memory == nullptr) return abort(503);
-  auto* text = ::new (memory) Text;
-  write_status(*text, req.app);
-  return Response(text->view(), 200,
-                  {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}});
+  Response answer("", 200, {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}});
+  const std::string_view status = make_status(req.arena(), req.app);
+  if (status.data() == nullptr) return abort(503);
+  answer.set_body(status);
+  return answer;
 }
 
 Response status_events(Request& req) noexcept {
-  return Response(events(req.app), 200,
+  return Response(events(req), 200,
                   {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}});
 }
 

@@ -38,8 +38,9 @@ void monitor(Router& router, const MonitorOptions& options = {});
 /// elsewhere.
 Response status_page(Request& req) noexcept;
 
-/// How the App is now, as JSON. Docs/guide/monitoring.md says what the fields are. Takes `kStatusBytes` of
-/// the request's arena; without room for it the answer is 503.
+/// How the App is now, as JSON of at most `kStatusBytes`; docs/guide/monitoring.md says what its fields are.
+/// It is made in the request's arena: where there is less room it tells of fewer routes, and where that is
+/// not enough either (about 800 bytes are) the answer is 503.
 Response status_data(Request& req) noexcept;
 
 /// The same every second, as Server-Sent Events (text/event-stream).
