@@ -12,7 +12,13 @@
 #include <microdot/ext/monitor.hpp>
 #include <microdot/http/utf8.hpp>
 
-#include "microdot_status_page.hpp"  // made by microdot_embed of status.html
+// What microdot_embed makes of status.html.
+#if __has_include("microdot_status_page.hpp")
+#include "microdot_status_page.hpp"
+#define MICRODOT_STATUS_PAGE 1
+#else  // PlatformIO, which builds without CMake
+#define MICRODOT_STATUS_PAGE 0
+#endif
 
 namespace microdot::inline MICRODOT_ABI {
 namespace {
@@ -183,9 +189,13 @@ Generator<std::string_view> events(Request& req) {
 }  // namespace
 
 Response status_page(Request&) noexcept {
+#if MICRODOT_STATUS_PAGE
   Response page = send_file("status.html", {.root = microdot_status_page});
   page.header("Cache-Control", "no-cache");  // asked for again, and answered 304
   return page;
+#else
+  return abort(501, "built without CMake, which makes the page; the numbers are at /status/data");
+#endif
 }
 
 Response status_data(Request& req) noexcept {
