@@ -52,6 +52,10 @@ constexpr Metric kMetrics[] = {
     {"arena_high_water_bytes", "The most that one request has used of its arena.",
      field<&Stats::arena_high_water>},
     {"arena_limit_bytes", "Limits::arena_bytes.", field<&Limits::arena_bytes>},
+    {"longest_turn_microseconds", "The longest time from one look at the network to the next.",
+     [](const Stats& stats, const Limits&) noexcept -> std::uint64_t {
+       return static_cast<std::uint64_t>(stats.longest_turn.count());
+     }},
 
     {"connections_accepted_total", "Connections accepted.", field<&Stats::accepted>},
     {"connections_refused_total", "Connections answered 503 without being read.", field<&Stats::refused>},

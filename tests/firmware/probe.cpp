@@ -60,7 +60,7 @@ int main(int argc, char** argv) {
     return Response(req.format("{}", error.what()), 418);
   });
 #endif
-  app.get("/metrics", metrics);
+  monitor(app);
   app.on_network_lost([] { std::puts("probe: the network is lost"); });
   app.on_network_up([] { std::puts("probe: the network is back"); });
   return app.run({.port = 80});
