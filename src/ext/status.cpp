@@ -214,8 +214,7 @@ Response status_data(Request& req) noexcept {
 }
 
 Response status_events(Request& req) noexcept {
-  return Response(events(req), 200,
-                  {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}});
+  return Response(events(req), 200, {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}});
 }
 
 void monitor(Router& router, const MonitorOptions& options) {

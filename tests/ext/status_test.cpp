@@ -80,7 +80,7 @@ TEST(Status, DataIsWhatTheStatsSay) {
   EXPECT_EQ(data["accepted"], 2);
   EXPECT_EQ(data["bytes_in"], requests.size() + get("/status/data").size());
   EXPECT_EQ(data["bytes_out"], client.received().size());
-  EXPECT_EQ(data["longest_turn_us"], 0);  // time is virtual
+  EXPECT_EQ(data["longest_turn_us"], 0);                                         // time is virtual
   EXPECT_EQ(data["latency"], json({4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}));  // from 0.52 s to 1.05 s
 }
 
@@ -140,7 +140,8 @@ TEST(Status, TheBusiestRoutesComeFirst) {
   for (int i = 0; i < 2; ++i) server.exchange(get("/"));
   for (int i = 0; i < 2; ++i) server.exchange(get("/static/none"));
   server.exchange(post("/both", ""));
-  EXPECT_EQ(ask(server)["routes"], json::parse(R"([["GET","/users/<int:id>",3],["GET","/",2],["GET","/static/*",2],
+  EXPECT_EQ(ask(server)["routes"],
+            json::parse(R"([["GET","/users/<int:id>",3],["GET","/",2],["GET","/static/*",2],
       ["GET, POST","/both",1],["GET","/status/data",1],["GET","/never",0]])"));
 }
 
@@ -209,7 +210,8 @@ TEST(Status, WithLittleRoomItTellsOfFewerRoutes) {
     return status_data(req);
   });
   for (int i = 0; i < 8; ++i)
-    app.get(runtime("/a/path/of/forty/characters/of/its/own/" + std::to_string(i)), [](Request&) { return "-"; });
+    app.get(runtime("/a/path/of/forty/characters/of/its/own/" + std::to_string(i)),
+            [](Request&) { return "-"; });
   SimServer server(app);
   std::map<std::size_t, int> seen;
   int refused = 0;

@@ -1,5 +1,6 @@
 #pragma once
-/// What the JSON extensions share: which requests have JSON, how deep it may lie, and how a text stands in it.
+/// What the JSON extensions share: which requests have JSON, how deep it may lie, and how a text stands in
+/// it.
 
 #include <cstddef>
 #include <string_view>
