@@ -191,7 +191,7 @@ TEST(Status, WithLittleRoomItTellsOfFewerRoutes) {
   app.get("/status/data", [](Request& req) {
     const std::size_t leave = req.args.get<std::size_t>("leave", 0);
     const std::size_t rest = req.arena().rest().size();
-    EXPECT_NE(req.arena().allocate(rest - leave - Arena::kAlignment), nullptr);  // which has a head
+    EXPECT_NE(req.arena().allocate(rest - leave - Arena::kOverhead), nullptr);
     return status_data(req);
   });
   for (int i = 0; i < 8; ++i)
