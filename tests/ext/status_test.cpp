@@ -96,6 +96,23 @@ TEST(Status, ScarceThingsAreSeenAgainstTheirLimits) {
   server.run_for(5s);
 }
 
+TEST(Status, CodeThatDoesNotLetGoIsSeen) {
+  App app;
+  monitor(app);
+  SimPort* sim = nullptr;
+  app.get("/blocks", [&sim](Request&) {
+    sim->advance(40ms);
+    return "at last";
+  });
+  SimServer server(app);
+  sim = &server.sim;
+  server.exchange(get("/blocks"));
+  server.run_for(1s);
+  EXPECT_EQ(ask(server)["longest_turn_us"], 40'000);
+  const SimClient scraper = server.send_from(kMe, get("/metrics"));
+  EXPECT_NE(scraper.received().find("\nmicrodot_longest_turn_microseconds 40000\n"), std::string_view::npos);
+}
+
 TEST(Status, TheTierIsANumber) {
   App app(kSmall);
   monitor(app);
