@@ -10,7 +10,7 @@
 
 namespace microdot::inline MICRODOT_ABI {
 
-Request::Request(App& its_app, const RequestParser& parser, detail::BodyReader& body, Arena& arena,
+Request::Request(App& its_app, const RequestParser& parser, detail::BodyReader* body, Arena& arena,
                  const Endpoint& client) noexcept
     : method(parser.method_text()),
       url(parser.target()),
@@ -26,7 +26,7 @@ Request::Request(App& its_app, const RequestParser& parser, detail::BodyReader& 
       client_addr{.address = client.address, .port = client.port, .family = client.family},
       app(its_app),
       arena_(&arena),
-      body_(&body) {
+      body_(body) {
   if (!query_string.empty()) args = parse_pairs(query_string, 414);
 }
 
@@ -48,9 +48,34 @@ Request::~Request() {
   }
 }
 
-std::string_view Request::body() const noexcept { return body_->whole(); }
+// Oldest first, so that in `to` they stand in the same order.
+bool Request::move_objects(Request& to) noexcept {
+  EndEntry* oldest_first = nullptr;
+  while (ends_ != nullptr) {
+    EndEntry* const entry = std::exchange(ends_, ends_->next);
+    entry->next = std::exchange(oldest_first, entry);
+  }
+  globals_ = nullptr;
+  bool all = true;
+  while (oldest_first != nullptr) {
+    EndEntry* const entry = oldest_first;
+    oldest_first = entry->next;
+    EndEntry* const moved = all ? entry->move_to(to) : entry;
+    all = all && moved != nullptr;
+    if (moved == entry || moved == nullptr) {
+      push_end(*entry);
+    } else {
+      to.push_end(*moved);
+    }
+  }
+  return all;
+}
 
-bool Request::body_kept() const noexcept { return body_->kept(); }
+std::string_view Request::body() const noexcept {
+  return body_ != nullptr ? body_->whole() : std::string_view{};
+}
+
+bool Request::body_kept() const noexcept { return body_ == nullptr || body_->kept(); }
 
 const MultiDict* Request::form() noexcept {
   constexpr std::string_view kForm = "application/x-www-form-urlencoded";
@@ -105,7 +130,7 @@ std::string_view Request::copy(std::string_view text) noexcept {
 
 bool RequestStream::Next::await_ready() const noexcept {
   // The result is fetched in await_resume unless it has to be waited for.
-  return reader_->ready();
+  return reader_ == nullptr || reader_->ready();
 }
 
 void RequestStream::Next::await_suspend(std::coroutine_handle<> handle) const noexcept {
@@ -115,9 +140,13 @@ void RequestStream::Next::await_suspend(std::coroutine_handle<> handle) const no
 
 void RequestStream::Next::stop_waiting() const noexcept { reader_->forget_waiter(strand_); }
 
-Result<std::string_view> RequestStream::Next::await_resume() const noexcept { return reader_->take_result(); }
+Result<std::string_view> RequestStream::Next::await_resume() const noexcept {
+  if (reader_ == nullptr) return std::string_view{};
+  return reader_->take_result();
+}
 
 Result<std::size_t> RequestStream::Read::await_resume() const noexcept {
+  if (reader_ == nullptr) return std::size_t{0};
   return reader_->take_result_into(buffer_);
 }
 

@@ -8,6 +8,7 @@
 #include <microdot/base/text.hpp>
 #include <microdot/http/chars.hpp>
 #include <microdot/http/response_writer.hpp>
+#include <microdot/stream.hpp>
 
 #include "send_file.hpp"
 
@@ -78,6 +79,11 @@ Response::Response(detail::FileRequest* request) noexcept : Response() {
   kind_ = BodyKind::file_request;
 }
 
+Response::Response(detail::StreamStart* stream, int status) noexcept : Response(Prepared{}, status, {}) {
+  stream_ = stream;
+  kind_ = BodyKind::stream;
+}
+
 void Response::move_body(Response& other) noexcept {
   kind_ = other.kind_;
   switch (kind_) {
@@ -94,6 +100,7 @@ void Response::move_body(Response& other) noexcept {
       other.file_.~FileBody();
       break;
     case BodyKind::file_request: file_request_ = other.file_request_; break;
+    case BodyKind::stream: stream_ = other.stream_; break;
   }
   other.kind_ = BodyKind::view;
   other.view_ = {};
@@ -109,6 +116,7 @@ void Response::destroy_body() noexcept {
     case BodyKind::file:
     case BodyKind::source: file_.~FileBody(); break;
     case BodyKind::file_request: Arena::free(file_request_); break;
+    case BodyKind::stream: stream_->destroy(); break;
   }
   kind_ = BodyKind::view;
   view_ = {};

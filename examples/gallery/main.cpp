@@ -26,6 +26,7 @@ struct Options {
 // Ctrl-C does not wait long for downloads that are under way.
 constexpr Limits quick_to_end(Limits limits) {
   limits.shutdown_timeout = 500ms;
+  limits.streams = 0;  // it opens none
   return limits;
 }
 constexpr Limits kDevice = quick_to_end(Limits::device());

@@ -174,7 +174,7 @@ constexpr bool limits_are_valid() noexcept {
 /// of their own beside it (see `task_pool`).
 ///
 ///     StaticApp<Limits::device()> app;
-///     static_assert(decltype(app)::memory() <= 32 * 1024);
+///     static_assert(decltype(app)::memory() <= 40 * 1024);
 template <Limits kLimits>
 class StaticApp : public App {
   static_assert(detail::limits_are_valid<kLimits.error()>());

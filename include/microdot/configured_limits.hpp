@@ -16,6 +16,7 @@ inline constexpr Limits kConfiguredLimits = [] {
   limits.exchanges = CONFIG_MICRODOT_EXCHANGES;
   limits.streams = CONFIG_MICRODOT_STREAMS;
   limits.stream_bytes = CONFIG_MICRODOT_STREAM_BYTES;
+  limits.ws_message_bytes = CONFIG_MICRODOT_WS_MESSAGE_BYTES;
   limits.queue_length = CONFIG_MICRODOT_QUEUE_LENGTH;
   limits.background_tasks = CONFIG_MICRODOT_BACKGROUND_TASKS;
 #if defined(CONFIG_MICRODOT_WHEN_FULL_REFUSE)

@@ -86,10 +86,13 @@ struct Limits {
                                  ///< As many as `connections`: no cap. A newcomer beyond gets 503.
   std::uint32_t exchanges = 64;  ///< Requests being read, handled and answered: see `exchange_memory`. A
                                  ///< client address takes one if it has fewer than it leaves to others.
-  std::uint32_t streams = 64;    ///< Live streams, apart from exchanges: for WebSocket, which is to come.
-                                 ///< Server-Sent Events are a `Generator`'s, in an exchange.
-  std::uint32_t stream_bytes = 4096;  ///< Memory of one stream: its windows and its handler's frames.
-  std::uint32_t queue_length = 512;   ///< Connections that wait for an exchange; one more gets 503 at once.
+  std::uint32_t streams = 64;    ///< Live streams, apart from exchanges: WebSocket, Server-Sent Events.
+  std::uint32_t stream_bytes =
+      16 * 1024;  ///< Memory of one stream: a copy of its request, a queue for what is sent, frames.
+  std::uint32_t ws_message_bytes =
+      64 * 1024;                     ///< Largest message of a WebSocket; above: closed with 1009. Memory of
+                                     ///< each stream beside `stream_bytes`; 0: there are no WebSockets.
+  std::uint32_t queue_length = 512;  ///< Connections that wait for an exchange; one more gets 503 at once.
   std::uint32_t background_tasks =
       256;  ///< Running tasks that requests have started (`create_task`, `shield`); one
             ///< more is refused and reported. They live in the task pool.
@@ -137,15 +140,16 @@ struct Limits {
 
   /// For servers: the default values.
   static constexpr Limits host() noexcept { return {}; }
-  /// For microcontrollers: an App of 24 KB (on 32 bits). Newcomers wait rather than see an error, and a
-  /// client's address says little (all may come through one), so it has no cap of connections; of
-  /// exchanges it has its share. No streams as long as nothing opens one; a kilobyte each.
+  /// For microcontrollers: an App of 24 KB (on 32 bits), and 11 KB for 4 streams (`streams = 0` where none
+  /// are opened). Newcomers wait rather than see an error, and a client's address says little (all may come
+  /// through one), so it has no cap of connections and streams; of exchanges it has its share.
   static constexpr Limits device() noexcept {
     Limits limits;
     limits.connections = limits.connections_per_client = limits.queue_length = 12;
     limits.exchanges = 3;
-    limits.streams = 0;
-    limits.stream_bytes = 1024;
+    limits.streams = 4;
+    limits.stream_bytes = 2048;
+    limits.ws_message_bytes = 512;
     limits.background_tasks = 8;
     limits.when_full = WhenFull::wait;
     limits.head_bytes = 1024;
@@ -239,11 +243,11 @@ constexpr Size align_up(Size size) noexcept {
 constexpr std::size_t object_bytes(std::size_t on_64_bits, std::size_t on_32_bits) noexcept {
   return align_up(sizeof(void*) == 8 ? on_64_bits : on_32_bits);
 }
-inline constexpr std::size_t kAppBytes = object_bytes(424, 296);
-inline constexpr std::size_t kServerBytes = object_bytes(1296, 936);
+inline constexpr std::size_t kAppBytes = object_bytes(432, 304);
+inline constexpr std::size_t kServerBytes = object_bytes(1392, 992);
 inline constexpr std::size_t kConnectionBytes = object_bytes(240, MICRODOT_HOSTED ? 156 : 144);
-inline constexpr std::size_t kExchangeBytes = object_bytes(1632, 1032);
-inline constexpr std::size_t kStreamBytes = object_bytes(192, 96);
+inline constexpr std::size_t kExchangeBytes = object_bytes(1648, 1032);
+inline constexpr std::size_t kStreamBytes = object_bytes(80, 48);
 inline constexpr std::size_t kRouteBytes = object_bytes(64, 36);
 inline constexpr std::size_t kHeaderFieldBytes = 8;
 /// One more than there are, to tell newcomers that there are no more.
@@ -267,8 +271,12 @@ constexpr std::uint64_t exchange_bytes(const Limits& limits) noexcept {
     sum += align_up(size);
   return sum;
 }
+/// A message, what is told with it, and some bytes of what follows.
+inline constexpr std::uint32_t kMessageOverhead = 64;
 constexpr std::uint64_t stream_bytes(const Limits& limits) noexcept {
-  return kStreamBytes + align_up(std::uint64_t{limits.stream_bytes});
+  const std::uint64_t message =
+      limits.ws_message_bytes != 0 ? std::uint64_t{limits.ws_message_bytes} + kMessageOverhead : 0;
+  return kStreamBytes + align_up(std::uint64_t{limits.stream_bytes} + message);
 }
 constexpr std::uint64_t registry_bytes(const Limits& limits) noexcept {
   return std::uint64_t{limits.routes} * kRouteBytes + align_up(std::uint64_t{limits.handler_bytes});

@@ -35,7 +35,7 @@ class RequestStream {
   /// Awaits body bytes; see `next` and `read`.
   class Next {
    public:
-    explicit Next(detail::BodyReader& reader) noexcept : reader_(&reader) {}
+    explicit Next(detail::BodyReader* reader) noexcept : reader_(reader) {}
     Next(const Next&) = delete;
     Next& operator=(const Next&) = delete;
     ~Next() {
@@ -55,21 +55,22 @@ class RequestStream {
   };
   class Read : public Next {
    public:
-    Read(detail::BodyReader& reader, std::span<char> buffer) noexcept : Next(reader), buffer_(buffer) {}
+    Read(detail::BodyReader* reader, std::span<char> buffer) noexcept : Next(reader), buffer_(buffer) {}
     Result<std::size_t> await_resume() const noexcept;
 
    private:
     std::span<char> buffer_;
   };
 
-  explicit RequestStream(detail::BodyReader& reader) noexcept : reader_(&reader) {}
+  /// `reader`: null for a request without a body.
+  explicit RequestStream(detail::BodyReader* reader) noexcept : reader_(reader) {}
 
   /// `Result<std::string_view> part = co_await req.stream().next();` gives the next bytes without a copy,
   /// valid until the next call; an empty view is the end. Errors: `closed` (the client left), `timeout`,
   /// `too_large` (more than `max_content_length`), `invalid` (bad chunked coding).
-  Next next() const noexcept { return Next(*reader_); }
+  Next next() const noexcept { return Next(reader_); }
   /// The same, copied into `buffer`; gives the number of bytes, 0 at the end.
-  Read read(std::span<char> buffer) const noexcept { return Read(*reader_, buffer); }
+  Read read(std::span<char> buffer) const noexcept { return Read(reader_, buffer); }
 
  private:
   detail::BodyReader* reader_;
@@ -78,7 +79,8 @@ class RequestStream {
 /// An HTTP request, as handlers see it. All views stay valid until its response is sent.
 class Request {
  public:
-  Request(App& its_app, const RequestParser& parser, detail::BodyReader& body, Arena& arena,
+  /// `body`: null for a live stream, which has none.
+  Request(App& its_app, const RequestParser& parser, detail::BodyReader* body, Arena& arena,
           const Endpoint& client) noexcept;
   Request(const Request&) = delete;
   Request& operator=(const Request&) = delete;
@@ -107,7 +109,7 @@ class Request {
   std::string_view body() const noexcept;
   /// False if the body is so large that only `stream()` gives it.
   bool body_kept() const noexcept;
-  RequestStream stream() const noexcept { return RequestStream(*body_); }
+  RequestStream stream() const noexcept { return RequestStream(body_); }
   /// The fields of an application/x-www-form-urlencoded body; null if the request has none.
   const MultiDict* form() noexcept;
   /// The parsed JSON body, by value: include <microdot/ext/json.hpp>. A null value if the request's type is
@@ -135,17 +137,10 @@ class Request {
   template <typename T, typename... Args>
   T* g_emplace(Args&&... arguments) {
     static_assert(alignof(T) <= Arena::kAlignment, "over-aligned objects are not supported");
-    struct Entry final : GlobalEntry {
-      explicit Entry(Args&&... values) : value(make_value<T>(std::forward<Args>(values)...)) {}
-      void run() override { this->~Entry(); }
-      T value;
-    };
-    void* memory = take(sizeof(Entry));
+    void* memory = take(sizeof(Global<T>));
     if (memory == nullptr) return nullptr;
-    auto* entry = ::new (memory) Entry(std::forward<Args>(arguments)...);
-    entry->key = type_key<T>();
-    entry->object = &entry->value;
-    entry->next_global = std::exchange(globals_, entry);
+    auto* entry = ::new (memory) Global<T>(InPlace{}, std::forward<Args>(arguments)...);
+    push_global(*entry);
     push_end(*entry);
     return &entry->value;
   }
@@ -164,17 +159,9 @@ class Request {
   template <typename F>
   bool on_end(F f) {
     static_assert(alignof(F) <= Arena::kAlignment, "over-aligned closures are not supported");
-    struct Entry final : EndEntry {
-      explicit Entry(F&& closure) : call(std::move(closure)) {}
-      void run() override {
-        const Destroy<Entry> destroy(*this);
-        call();
-      }
-      F call;
-    };
-    void* memory = take(sizeof(Entry));
+    void* memory = take(sizeof(OnEnd<F>));
     if (memory == nullptr) return false;
-    push_end(*::new (memory) Entry(std::move(f)));
+    push_end(*::new (memory) OnEnd<F>(std::move(f)));
     return true;
   }
 
@@ -186,7 +173,9 @@ class Request {
     void* memory = take(sizeof(Node));
     if (memory == nullptr) return;
     auto* node = ::new (memory) Node(std::move(f));
-    if (!on_end([node]() noexcept { node->~Node(); })) return node->destroy();
+    void* end = take(sizeof(EndOfHook));
+    if (end == nullptr) return node->destroy();
+    push_end(*::new (end) EndOfHook(*node));
     detail::Callable** last = &after_request_;
     while (*last != nullptr) last = &(*last)->next;
     *last = node;
@@ -202,12 +191,17 @@ class Request {
   void fail(int status) noexcept {
     if (failure_ == 0) failure_ = status;
   }
+  /// Moves what `g_emplace` and `on_end` left to `to`, which goes on when this request has been answered.
+  /// False if something finds no room there, or can't be moved.
+  bool move_objects(Request& to) noexcept;
   /// That status, 0 if there is none; it is dealt with once.
   int take_failure() noexcept { return std::exchange(failure_, 0); }
 
  private:
   struct EndEntry {
     virtual void run() = 0;
+    /// The same for `to`, and an end of this one; null if that can't be, `this` if it belongs here.
+    virtual EndEntry* move_to(Request& to) = 0;
     EndEntry* next = nullptr;
 
    protected:
@@ -220,6 +214,52 @@ class Request {
 
    protected:
     ~GlobalEntry() = default;
+  };
+  struct InPlace {};
+
+  template <typename T>
+  struct Global final : GlobalEntry {
+    template <typename... Args>
+    explicit Global(InPlace, Args&&... values) : value(make_value<T>(std::forward<Args>(values)...)) {
+      this->key = type_key<T>();
+      this->object = &value;
+    }
+    void run() override { this->~Global(); }
+    EndEntry* move_to(Request& to) override {
+      if constexpr (std::is_move_constructible_v<T>) {
+        void* memory = to.take(sizeof(Global));
+        if (memory == nullptr) return nullptr;
+        auto* moved = ::new (memory) Global(InPlace{}, std::move(value));
+        to.push_global(*moved);
+        this->~Global();
+        return moved;
+      } else {
+        return nullptr;
+      }
+    }
+    T value;
+  };
+  template <typename F>
+  struct OnEnd final : EndEntry {
+    explicit OnEnd(F&& closure) : call(std::move(closure)) {}
+    void run() override {
+      const Destroy<OnEnd> destroy(*this);
+      call();
+    }
+    EndEntry* move_to(Request& to) override {
+      void* memory = to.take(sizeof(OnEnd));
+      if (memory == nullptr) return nullptr;
+      auto* moved = ::new (memory) OnEnd(std::move(call));
+      this->~OnEnd();
+      return moved;
+    }
+    F call;
+  };
+  struct EndOfHook final : EndEntry {
+    explicit EndOfHook(detail::Callable& its_hook) noexcept : hook(&its_hook) {}
+    void run() override { hook->destroy(); }
+    EndEntry* move_to(Request&) override { return this; }
+    detail::Callable* hook;
   };
 
   template <typename T>
@@ -247,6 +287,7 @@ class Request {
   }
   void* take(std::size_t size) noexcept;
   void push_end(EndEntry& entry) noexcept { entry.next = std::exchange(ends_, &entry); }
+  void push_global(GlobalEntry& entry) noexcept { entry.next_global = std::exchange(globals_, &entry); }
   std::string_view keep_text(std::size_t size) noexcept;
   MultiDict parse_pairs(std::string_view text, int status_if_full) noexcept;
 

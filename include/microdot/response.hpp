@@ -120,6 +120,7 @@ struct SendFileOptions {
 
 namespace detail {
 class Exchange;
+class StreamStart;
 struct FileRequest;  // what send_file was asked for, until it is opened for the request at hand
 
 void append_piece(Exchange& exchange) noexcept;
@@ -142,7 +143,7 @@ struct OwnedBodyOps {
 /// (`req.body()`, path arguments, `req.format(…)`), never a view of a local. A `std::string` is always owned.
 class Response {
  public:
-  enum class BodyKind : std::uint8_t { view, owned, generator, file, source, file_request };
+  enum class BodyKind : std::uint8_t { view, owned, generator, file, source, file_request, stream };
 
   Response() noexcept : Response(std::string_view{}) {}
   Response(std::string_view body, int status = 200, std::initializer_list<Header> headers = {}) noexcept
@@ -272,6 +273,9 @@ class Response {
   BodySource* source() const noexcept { return file_.source; }
   explicit Response(detail::FileRequest* request) noexcept;
   detail::FileRequest* file_request() const noexcept { return file_request_; }
+  /// The beginning of a live stream, which is owned: see <microdot/stream.hpp>.
+  explicit Response(detail::StreamStart* stream, int status) noexcept;
+  detail::StreamStart* stream() const noexcept { return stream_; }
 
  private:
   struct Prepared {};
@@ -327,6 +331,7 @@ class Response {
     GeneratorBody generator_;
     FileBody file_;
     detail::FileRequest* file_request_;
+    detail::StreamStart* stream_;
   };
 };
 

@@ -73,18 +73,23 @@ struct Stats {
   std::uint32_t idle = 0;               ///< Of them, between requests.
   std::uint32_t exchanges = 0;          ///< Requests in flight.
   std::uint32_t queued = 0;             ///< Connections that wait for an exchange.
+  std::uint32_t streams = 0;            ///< Live streams: WebSocket, Server-Sent Events.
   std::uint32_t tasks = 0;              ///< Background tasks of the loop.
   std::uint32_t tasks_of_requests = 0;  ///< Of them, started by requests.
 
   // Since the start.
-  std::uint64_t accepted = 0;       ///< Connections.
-  std::uint64_t requests = 0;       ///< Answered.
-  std::uint64_t refused = 0;        ///< Answered 503 without being read: see `Tier::refusing`.
-  std::uint64_t evicted = 0;        ///< Idle connections that were closed to make room.
-  std::uint64_t timed_out = 0;      ///< Requests and answers given up since their time was over.
-  std::uint64_t forfeited = 0;      ///< The same, since they were too slow while others waited.
-  std::uint64_t client_errors = 0;  ///< Answers with a status from 400 to 499.
-  std::uint64_t server_errors = 0;  ///< Answers with a status from 500.
+  std::uint64_t accepted = 0;          ///< Connections.
+  std::uint64_t requests = 0;          ///< Answered.
+  std::uint64_t refused = 0;           ///< Answered 503 without being read: see `Tier::refusing`.
+  std::uint64_t evicted = 0;           ///< Idle connections that were closed to make room.
+  std::uint64_t timed_out = 0;         ///< Requests and answers given up since their time was over.
+  std::uint64_t forfeited = 0;         ///< The same, since they were too slow while others waited.
+  std::uint64_t client_errors = 0;     ///< Answers with a status from 400 to 499.
+  std::uint64_t server_errors = 0;     ///< Answers with a status from 500.
+  std::uint64_t messages_in = 0;       ///< Of live streams, from clients.
+  std::uint64_t messages_out = 0;      ///< To clients.
+  std::uint64_t messages_dropped = 0;  ///< Not sent, since the client was too slow (`WhenSlow::drop_oldest`).
+  std::uint64_t slow_streams = 0;      ///< Closed, since the client was too slow (`WhenSlow::close`).
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
   std::uint64_t tier_changes = 0;
@@ -94,6 +99,8 @@ struct Stats {
   std::uint32_t connections_high_water = 0;
   std::uint32_t exchanges_high_water = 0;
   std::uint32_t queue_high_water = 0;
+  std::uint32_t streams_high_water = 0;
+  std::uint32_t stream_high_water = 0;     ///< Bytes that one stream has used of its memory.
   std::uint32_t arena_high_water = 0;      ///< Bytes that one request has used of its arena.
   std::uint32_t task_pool_high_water = 0;  ///< Bytes of the loop's task pool.
   Duration longest_turn{0};                ///< See `Loop::longest_turn`.

@@ -10,6 +10,7 @@
 #include <microdot/base/text.hpp>
 #include <microdot/ext/json_text.hpp>
 #include <microdot/ext/monitor.hpp>
+#include <microdot/ext/sse.hpp>
 #include <microdot/http/utf8.hpp>
 
 // What microdot_embed makes of status.html.
@@ -119,9 +120,11 @@ void write_numbers(TextBuilder& text, const Stats& stats, const Limits& limits, 
   append(text, "idle", stats.idle);
   append(text, "exchanges", stats.exchanges, limits.exchanges, stats.exchanges_high_water);
   append(text, "queue", stats.queued, limits.queue_length, stats.queue_high_water);
+  append(text, "streams", stats.streams, limits.streams, stats.streams_high_water);
   append(text, "tasks", stats.tasks);
   append(text, "request_tasks", stats.tasks_of_requests, limits.background_tasks, {});
   append(text, "arena", {}, limits.arena_bytes, stats.arena_high_water);
+  append(text, "stream", {}, limits.stream_memory(), stats.stream_high_water);
   append(text, "task_pool", task_pool().used(), task_pool().capacity(), stats.task_pool_high_water);
   append(text, "requests", stats.requests);
   append(text, "client_errors", stats.client_errors);
@@ -131,6 +134,10 @@ void write_numbers(TextBuilder& text, const Stats& stats, const Limits& limits, 
   append(text, "evicted", stats.evicted);
   append(text, "timed_out", stats.timed_out);
   append(text, "forfeited", stats.forfeited);
+  append(text, "messages_in", stats.messages_in);
+  append(text, "messages_out", stats.messages_out);
+  append(text, "messages_dropped", stats.messages_dropped);
+  append(text, "slow_streams", stats.slow_streams);
   append(text, "bytes_in", stats.bytes_in);
   append(text, "bytes_out", stats.bytes_out);
   append(text, "tier_changes", stats.tier_changes);
@@ -174,15 +181,14 @@ std::string_view make_status(Arena& arena, const App& app) noexcept {
   return arena.keep(text.view().size());
 }
 
-Generator<std::string_view> events(Request& req) {
+Task<> send_status(Request& req, SSE& sse) {
   constexpr auto kInterval = std::chrono::seconds(1);
-  while (!exit_requested()) {
+  for (;;) {
     const std::string_view status = make_status(req.arena(), req.app);
     if (status.data() == nullptr) co_return;
-    co_yield "data: ";
-    co_yield status;
-    co_yield "\n\n";
+    const Result<void> sent = co_await sse.send(status);
     Arena::free(const_cast<char*>(status.data()));
+    if (!sent) co_return;
     co_await sleep_for(kInterval);
   }
 }
@@ -214,7 +220,8 @@ Response status_data(Request& req) noexcept {
 }
 
 Response status_events(Request& req) noexcept {
-  return Response(events(req), 200, {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}});
+  static auto route = with_sse(send_status);
+  return route(req);
 }
 
 void monitor(Router& router, const MonitorOptions& options) {

@@ -187,6 +187,31 @@ void Server::free_exchange(Exchange& exchange) noexcept {
   if (!queue_.empty()) serve_queue();
 }
 
+// Where connections have a cap, a client leaves a quarter of the streams to others, too.
+StreamSlot* Server::take_stream(const Endpoint& client) noexcept {
+  const std::uint32_t streams = limits().streams;
+  if (free_streams_.empty() || shutting_down_) return nullptr;
+  const std::uint32_t cap = streams - streams / 4;
+  if (live_ >= cap && limits().client_cap() < limits().connections && !is_proxy(client)) {
+    std::uint32_t held = 0;
+    for (std::size_t i = 0; i < connection_slots(limits()); ++i) {
+      if (connection(i).state() == Connection::State::streaming &&
+          same_client(connection(i).transport().peer(), client))
+        ++held;
+    }
+    if (held >= cap) return nullptr;
+  }
+  if (++live_ > stats_.streams_high_water) stats_.streams_high_water = live_;
+  return &free_streams_.pop_front();
+}
+
+void Server::free_stream(StreamSlot& slot) noexcept {
+  --live_;
+  slot.stream = nullptr;
+  slot.arena.reset();
+  free_streams_.push_front(slot);
+}
+
 void Server::serve_queue() noexcept {
   // Clients that may have no more: they need not be asked about again, which costs a look at all exchanges.
   // What is lent meanwhile gives them no more. With yet more of them the oldest is asked about anew.

@@ -20,6 +20,10 @@ const char* Connection::check() const noexcept {
       if (transport_ == nullptr) return "a connection has no transport";
       if (!timed) return "a connection waits without a deadline";
       return nullptr;
+    case State::streaming:
+      if (stream_ == nullptr) return "a connection has lost its stream";
+      if (deadline_ != TimePoint::max() && !timed) return "a deadline has no timer";
+      return stream_->check();
     case State::active:
       if (exchange_ == nullptr || !exchange_->busy()) return "an active connection has no exchange";
       if (deadline_ != TimePoint::max() && !timed) return "a deadline has no timer";
@@ -105,6 +109,12 @@ const char* Server::check() noexcept {
     if (const char* found = exchange(i).check()) wrong = found;
     if (exchange(i).busy()) ++busy;
   }
+  std::size_t free_streams = 0;
+  free_streams_.for_each([&](const StreamSlot& item) {
+    ++free_streams;
+    if (item.stream != nullptr || item.arena.used() != 0) wrong = "a free stream slot holds something";
+  });
+  if (live_ + free_streams != limits().streams) wrong = "the live streams are miscounted";
   if (wrong != nullptr) return wrong;
   if (busy + free_exchanges != limits().exchanges) return "an exchange is lost";
   if (busy_ != busy) return "the busy exchanges are miscounted";

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include <microdot/stream.hpp>
+
 #include "exchange.hpp"
 #include "serve_awaiters.hpp"
 #include "server.hpp"
@@ -215,6 +217,7 @@ void Connection::on_timer() noexcept {
   deadline_ = TimePoint::max();
   switch (state_) {
     case State::active: return exchange_->on_deadline();
+    case State::streaming: return stream_->on_deadline();
     case State::queued: return server_->refuse_queued(*this);
     case State::idle:
     case State::draining: return close(false);
@@ -233,6 +236,7 @@ void Connection::on_readable() noexcept {
   switch (state_) {
     case State::idle: return server_->want_exchange(*this);
     case State::active: return exchange_->on_readable();
+    case State::streaming: return stream_->on_readable();
     case State::draining: return drain();
     case State::queued: return transport_->set_interest(false, false);
     case State::tail: return transport_->set_interest(false, true);
@@ -243,11 +247,13 @@ void Connection::on_readable() noexcept {
 
 void Connection::on_writable() noexcept {
   if (state_ == State::active) return exchange_->on_writable();
+  if (state_ == State::streaming) return stream_->on_writable();
   if (state_ == State::tail) return continue_tail();
 }
 
 void Connection::on_gone() noexcept {
   if (state_ == State::active) return exchange_->on_gone();
+  if (state_ == State::streaming) return stream_->on_gone();
   // If both sides have ended it, the answer may still be on its way.
   close(state_ != State::draining);
 }

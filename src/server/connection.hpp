@@ -15,6 +15,7 @@
 namespace microdot::inline MICRODOT_ABI::detail {
 
 class Exchange;
+class LiveStream;
 class Server;
 
 /// What remains to be sent of a body when its exchange is needed no more: static bytes, or a part of a file.
@@ -35,14 +36,15 @@ struct Tail {
 class Connection final : private Timer, public TransportEvents, public ListHook {
  public:
   enum class State : std::uint8_t {
-    free,      // no socket
-    idle,      // between requests
-    queued,    // readable, waits for an exchange
-    active,    // has an exchange
-    tail,      // sends the rest of a body without one
-    draining,  // answered for the last time; takes what the client still sends, so that no reset eats the
-               // answer
-    closing,   // closed; the port still holds the storage
+    free,       // no socket
+    idle,       // between requests
+    queued,     // readable, waits for an exchange
+    active,     // has an exchange
+    tail,       // sends the rest of a body without one
+    streaming,  // belongs to a live stream
+    draining,   // answered for the last time; takes what the client still sends, so that no reset eats the
+                // answer
+    closing,    // closed; the port still holds the storage
   };
 
   explicit Connection(Server& server) noexcept : server_(&server) {}
@@ -66,6 +68,13 @@ class Connection final : private Timer, public TransportEvents, public ListHook 
   Transport& transport() const noexcept { return *transport_; }
   Exchange* exchange() noexcept { return exchange_; }
   void set_exchange(Exchange* exchange) noexcept { exchange_ = exchange; }
+  /// While `streaming`.
+  LiveStream* stream() const noexcept { return stream_; }
+  /// It is a stream's from now on; null: no more, and to be closed.
+  void set_stream(LiveStream* stream) noexcept {
+    state_ = State::streaming;
+    stream_ = stream;
+  }
   Tail& tail() noexcept { return tail_; }
   /// How fast the client takes or gives what it is waited for.
   Pace& pace() noexcept { return pace_; }
@@ -104,7 +113,10 @@ class Connection final : private Timer, public TransportEvents, public ListHook 
 
   Server* server_;
   Transport* transport_ = nullptr;
-  Exchange* exchange_ = nullptr;
+  union {
+    Exchange* exchange_ = nullptr;  // while active; else null
+    LiveStream* stream_;            // while streaming
+  };
   TimePoint deadline_ = TimePoint::max();
   Tail tail_;
   Pace pace_;

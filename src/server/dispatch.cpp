@@ -270,7 +270,8 @@ void Dispatch::settle(Response&& response) noexcept {
 
 void Dispatch::mend_response() noexcept {
   const int status = response_.status_code;
-  if (status < 200 || status > 999) {
+  const bool begins_stream = response_.body_kind() == Response::BodyKind::stream;
+  if ((status < 200 && !(begins_stream && status == 101)) || status > 999) {
     // An interim status would be taken for one, and what follows for the answer to this request.
     FixedText<64> text;
     log(text.append("a handler may not answer with status ").append(status).view());

@@ -55,6 +55,11 @@ class Dispatch {
   Response& response() noexcept { return response_; }
   /// The route serves only so many at once; this request is one of them until it ends.
   bool limited() const noexcept { return active_; }
+  /// Leaves that to a stream, which counts down what is given when it ends; null if there is nothing to
+  /// count.
+  std::uint16_t* hand_over_count() noexcept {
+    return std::exchange(active_, false) ? &match_.entry->active : nullptr;
+  }
 
  private:
   enum class Stage : std::uint8_t {

@@ -46,6 +46,7 @@ void Exchange::stop() noexcept {
   dispatch_.reset();
   request_.reset();
   serving_.destroy();
+  stream_ = nullptr;  // the server stops it
   connection_ = nullptr;
 }
 
@@ -295,7 +296,7 @@ void Exchange::begin_request() noexcept {
   began_ = server_->loop().now();
   connection_->pace().restart();
   connection_->pace().move(peek_buffered().size());  // of the body, came with the head
-  request_.emplace(server_->app(), parser_, body_, arena_, connection_->transport().peer());
+  request_.emplace(server_->app(), parser_, &body_, arena_, connection_->transport().peer());
   dispatch_.emplace(server_->app(), *request_, parser_.method());
   refusal_ = request_->take_failure();
   body_.begin(parser_, limits.max_content_length, limits.max_body_length);
@@ -415,6 +416,12 @@ void Exchange::drop_request() noexcept {
 void Exchange::release() noexcept {
   drop_request();
   Connection& connection = *std::exchange(connection_, nullptr);
+  LiveStream* const stream = std::exchange(stream_, nullptr);
+  if (stream != nullptr && !gone_) {
+    stream->begin(connection, peek_buffered());
+    return server_->free_exchange(*this);
+  }
+  if (stream != nullptr) stream->stop();
   if (gone_) {
     connection.close(true);
   } else if (!connection.tail().empty() || connection.tail().file) {  // or it has not arrived yet

@@ -65,6 +65,7 @@ class Exchange final : public ListHook, private Strand::Owner {
 
   // For the body.
 
+  std::string_view head_text() const noexcept { return {head_.data() + start_, parser_.head_bytes()}; }
   std::string_view peek_buffered() const noexcept { return {head_.data() + consumed_, filled_ - consumed_}; }
   /// Takes up to `size` bytes that came behind the head.
   std::string_view take_buffered(std::size_t size) noexcept;
@@ -76,6 +77,7 @@ class Exchange final : public ListHook, private Strand::Owner {
  private:
   friend void log_outcome(Exchange& exchange, int refused) noexcept;
   friend void append_piece(Exchange& exchange) noexcept;
+  friend class StreamStart;  // takes a copy of the request
 
   /// What the serving strand waits for.
   enum class Waiting : std::uint8_t { nothing, connection, head, body, handler, flush, tail };
@@ -115,6 +117,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   void call(Callable& callable) noexcept;
   void finish_call() noexcept;
   bool begin_response() noexcept;
+  bool open_stream(Response& response) noexcept;
   void begin_body() noexcept;
   bool more_body() noexcept;
   bool begins_stream() noexcept;
@@ -154,6 +157,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   // What is small and used by everything comes first: there one instruction of 16 bits reaches it.
   Server* server_;
   Connection* connection_ = nullptr;
+  LiveStream* stream_ = nullptr;  // begins when the response's head is sent
   Error error_ = Error::none;
   Waiting waiting_ = Waiting::nothing;
   Sending sending_ = Sending::nothing;

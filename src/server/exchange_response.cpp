@@ -56,6 +56,7 @@ inline void Exchange::begin_body() noexcept {
     case Response::BodyKind::generator: sending_ = Sending::generator; return;
     case Response::BodyKind::source: sending_ = Sending::source; return;
     case Response::BodyKind::file: return begin_file_part(response.file_offset(), response.file_size());
+    case Response::BodyKind::stream: return;
     default: break;
   }
   const std::string_view body = response.body();
@@ -82,6 +83,12 @@ bool Exchange::begin_response() noexcept {
     if (status == 500) server_->loop().port().log().write(LogLevel::error, "a response field is not valid");
     response = Response(error_text(status), status);
   }
+  if (response.body_kind() != Response::BodyKind::stream) {
+  } else if (response.status_code >= 300) {
+    response.set_body({});  // a hook has made something else of it
+  } else if (!open_stream(response)) {
+    response = Response(error_text(503), 503, {{"Retry-After", "1"}});
+  }
   if (refusal_ != 0 && refusal_ != 405) keep_alive_ = false;
   keep_alive_ = wants_keep_alive();
 
@@ -94,6 +101,7 @@ bool Exchange::begin_response() noexcept {
       break;
     case Response::BodyKind::file:
     case Response::BodyKind::source: length = response.file_size(); break;
+    case Response::BodyKind::stream: keep_alive_ = false; break;
     default: length = response.body().size(); break;
   }
   if (bodiless) {
@@ -102,6 +110,7 @@ bool Exchange::begin_response() noexcept {
   }
   if (!write_head(length)) {
     if (out_size_ != 0) return false;
+    if (stream_ != nullptr) std::exchange(stream_, nullptr)->stop();
     response = Response(error_text(500), 500);
     chunked_ = false;
     server_->loop().port().log().write(LogLevel::error,
@@ -110,6 +119,11 @@ bool Exchange::begin_response() noexcept {
   }
   if (!gone_ && !bodiless && parser_.method() != Method::head) begin_body();
   return true;
+}
+
+// Once: the head may have to be written again.
+inline bool Exchange::open_stream(Response& response) noexcept {
+  return stream_ != nullptr || response.stream()->open(*this) == 0;
 }
 
 bool Exchange::holds(std::string_view bytes) const noexcept {
@@ -134,7 +148,7 @@ bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept 
     if (equals_ignore_case(field.name, "Content-Length") ||
         equals_ignore_case(field.name, "Transfer-Encoding") || equals_ignore_case(field.name, "Date"))
       return;
-    if (equals_ignore_case(field.name, "Connection")) {
+    if (equals_ignore_case(field.name, "Connection") && response.status_code != 101) {
       if (equals_ignore_case(field.value, "close")) keep_alive_ = false;
       return;
     }
@@ -148,7 +162,9 @@ bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept 
   } else if (content_length) {
     head.content_length(*content_length);
   }
-  if (!keep_alive_) {
+  if (response.status_code == 101) {
+    // The connection goes on, but not with HTTP.
+  } else if (!keep_alive_) {
     head.connection_close();
   } else if (parser_.version_minor() == 0) {
     head.connection_keep_alive();

@@ -37,6 +37,12 @@ Server::Server(App& app, std::span<std::byte> block) noexcept : app_(&app) {
     memory.arena = {take(limits.arena_bytes), limits.arena_bytes};
     free_exchanges_.push_back(*::new (static_cast<void*>(place)) Exchange(*this, memory));
   }
+  streams_ = at;
+  for (std::size_t i = 0; i < limits.streams; ++i) {
+    const std::span<std::byte> memory(at + kStreamBytes, limits.stream_memory() - kStreamBytes);
+    free_streams_.push_back(*::new (static_cast<void*>(at)) StreamSlot(memory));
+    at += limits.stream_memory();
+  }
 }
 
 Server* Server::create(App& app, std::span<std::byte> block) noexcept {
@@ -46,6 +52,7 @@ Server* Server::create(App& app, std::span<std::byte> block) noexcept {
 void Server::destroy() noexcept {
   stop();
   for (std::size_t i = 0; i < limits().exchanges; ++i) exchange(i).~Exchange();
+  for (std::size_t i = 0; i < limits().streams; ++i) stream_slot(i).~StreamSlot();
   for (std::size_t i = 0; i < connection_slots(limits()); ++i) connection(i).~Connection();
   this->~Server();
 }
@@ -56,6 +63,10 @@ Connection& Server::connection(std::size_t i) const noexcept {
 
 Exchange& Server::exchange(std::size_t i) const noexcept {
   return *std::launder(reinterpret_cast<Exchange*>(exchanges_ + i * limits().exchange_memory()));
+}
+
+StreamSlot& Server::stream_slot(std::size_t i) const noexcept {
+  return *std::launder(reinterpret_cast<StreamSlot*>(streams_ + i * limits().stream_memory()));
 }
 
 Result<void> Server::start(const ServerOptions& options) noexcept {
@@ -113,6 +124,9 @@ void Server::shutdown() noexcept {
   listening_.close();
   while (!idle_.empty()) idle_.front().close(false);
   while (!fresh_.empty()) fresh_.front().close(false);
+  for (std::size_t i = 0; i < limits().streams; ++i) {
+    if (LiveStream* stream = stream_slot(i).stream) stream->shutdown();
+  }
   while (!draining_.empty()) draining_.front().close_politely();
   loop_->timers().arm(*this, loop_->now() + Duration(limits().shutdown_timeout));
   check_ended();
@@ -125,6 +139,9 @@ void Server::stop() noexcept {
   ExitListener::unlink();
   listening_.stop();
   for (std::size_t i = 0; i < limits().exchanges; ++i) exchange(i).stop();
+  for (std::size_t i = 0; i < limits().streams; ++i) {
+    if (LiveStream* stream = stream_slot(i).stream) stream->stop();
+  }
   for (std::size_t i = 0; i < connection_slots(limits()); ++i) connection(i).close(true);
 }
 
@@ -165,6 +182,11 @@ Stats Server::stats() const noexcept {
   for (std::size_t i = 0; i < limits().exchanges; ++i) {
     const auto high = static_cast<std::uint32_t>(exchange(i).arena().high_water());
     if (high > stats.arena_high_water) stats.arena_high_water = high;
+  }
+  stats.streams = live_;
+  for (std::size_t i = 0; i < limits().streams; ++i) {
+    const auto high = static_cast<std::uint32_t>(stream_slot(i).arena.high_water());
+    if (high > stats.stream_high_water) stats.stream_high_water = high;
   }
   if (loop_ != nullptr) {
     stats.longest_turn = loop_->longest_turn();

@@ -12,6 +12,7 @@
 #include <microdot/async/loop.hpp>
 #include <microdot/base/text.hpp>
 #include <microdot/http/date.hpp>
+#include <microdot/stream.hpp>
 
 #include "connection.hpp"
 #include "exchange.hpp"
@@ -80,6 +81,10 @@ class Server final : private ExitListener, private Timer {
   void count_in(std::size_t bytes) noexcept { stats_.bytes_in += bytes; }
   void count_out(std::size_t bytes) noexcept { stats_.bytes_out += bytes; }
   void count_timeout() noexcept { ++stats_.timed_out; }
+  void count_message_in() noexcept { ++stats_.messages_in; }
+  void count_message_out() noexcept { ++stats_.messages_out; }
+  void count_message_dropped() noexcept { ++stats_.messages_dropped; }
+  void count_slow_stream() noexcept { ++stats_.slow_streams; }
 
   // What the listener asks for and reports; see admission.cpp.
 
@@ -112,6 +117,10 @@ class Server final : private ExitListener, private Timer {
   void free_connection(Connection& connection) noexcept;
   /// Serves nobody any more.
   void free_exchange(Exchange& exchange) noexcept;
+  /// Memory for a live stream of `client`, if there is some for it.
+  StreamSlot* take_stream(const Endpoint& client) noexcept;
+  /// Nothing of the stream is left in it.
+  void free_stream(StreamSlot& slot) noexcept;
   /// Whether a connection that was just answered should rather go.
   bool short_of_connections() const noexcept;
   /// Whether connections wait until an exchange comes free (not only for their own share of them).
@@ -155,15 +164,18 @@ class Server final : private ExitListener, private Timer {
   };
   Connection& connection(std::size_t i) const noexcept;
   Exchange& exchange(std::size_t i) const noexcept;
+  StreamSlot& stream_slot(std::size_t i) const noexcept;
 
   App* app_;
   Loop* loop_ = nullptr;
   std::byte* connections_ = nullptr;
   std::byte* exchanges_ = nullptr;
+  std::byte* streams_ = nullptr;
   void (*log_)(Exchange& exchange, int refused) noexcept = nullptr;
   // As in an Exchange, what is small comes first.
   std::uint32_t queued_ = 0;
   std::uint32_t busy_ = 0;    // exchanges that are not free
+  std::uint32_t live_ = 0;    // streams
   std::uint32_t open_ = 0;    // connections that are not free
   std::uint32_t usable_ = 0;  // connections that the system has descriptors for
   bool shutting_down_ = false;
@@ -178,6 +190,7 @@ class Server final : private ExitListener, private Timer {
   List<Connection> draining_;
   List<Connection> queue_;  // first come first
   List<Exchange> free_exchanges_;
+  List<StreamSlot> free_streams_;
   Review review_{*this};
   Tiers tiers_;
   Stats stats_;  // totals; the rest is filled in when it is asked for

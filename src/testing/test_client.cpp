@@ -11,11 +11,13 @@ namespace microdot::inline MICRODOT_ABI {
 namespace {
 
 constexpr std::uint16_t kPort = 80;
+constexpr std::string_view kNoAnswer = "no answer in time";
 
 /// Takes an answer apart as it comes.
 class AnswerParser {
  public:
-  explicit AnswerParser(bool head_only) : head_only_(head_only) {}
+  /// `head_only`: to HEAD. `stream`: what begins a live stream is complete with its head.
+  AnswerParser(bool head_only, bool stream) : head_only_(head_only), stream_(stream) {}
 
   /// Whether the answer is complete in `bytes`, or given up. `ended`: nothing more comes.
   bool parse(std::string_view bytes, bool ended) {
@@ -23,7 +25,8 @@ class AnswerParser {
     answer_ = {};
     std::size_t head_end = bytes.find("\r\n\r\n");
     // Interim answers (100 Continue) are passed over.
-    while (head_end != std::string_view::npos && bytes.substr(size_, 10) == "HTTP/1.1 1") {
+    while (head_end != std::string_view::npos && bytes.substr(size_, 11) == "HTTP/1.1 10" &&
+           bytes.substr(size_, 12) != "HTTP/1.1 101") {
       size_ = head_end + 4;
       head_end = bytes.find("\r\n\r\n", size_);
     }
@@ -56,7 +59,8 @@ class AnswerParser {
   }
   bool parse_body(std::string_view bytes, bool ended) {
     const int status = answer_.status_code;
-    if (head_only_ || status == 204 || status == 304) return true;
+    if (head_only_ || status == 101 || status == 204 || status == 304) return true;
+    if (stream_ && answer_.headers["Content-Type"].starts_with("text/event-stream")) return true;
     if (answer_.headers["Transfer-Encoding"] == "chunked") return parse_chunks(bytes, ended);
     if (!answer_.headers.contains("Content-Length")) {
       if (!ended) return false;
@@ -86,6 +90,7 @@ class AnswerParser {
   }
 
   bool head_only_;
+  bool stream_;
   std::size_t size_ = 0;
   TestResponse answer_;
 };
@@ -169,56 +174,92 @@ bool TestClient::turn(TimePoint deadline) {
   return !sim_.stuck();
 }
 
-TestResponse TestClient::request(std::string_view method, std::string_view url, std::string_view body,
-                                 HeaderList headers) {
+namespace {
+
+bool has(TestClient::HeaderList headers, std::string_view name) {
+  return std::any_of(headers.begin(), headers.end(),
+                     [&](const Header& field) { return equals_ignore_case(field.name, name); });
+}
+
+}  // namespace
+
+// Up to the empty line.
+std::string TestClient::head(std::string_view method, std::string_view url, HeaderList headers) const {
   std::string text;
   text.append(method).append(" ").append(url).append(" HTTP/1.1\r\n");
-  const auto given = [&](std::string_view name) {
-    return std::any_of(headers.begin(), headers.end(),
-                       [&](const Header& field) { return equals_ignore_case(field.name, name); });
-  };
-  if (!given("Host")) text += "Host: localhost\r\n";
-  if (!given("Cookie") && !cookies.empty()) {
+  if (!has(headers, "Host")) text += "Host: localhost\r\n";
+  if (!has(headers, "Cookie") && !cookies.empty()) {
     text += "Cookie: ";
     for (std::size_t i = 0; i < cookies.size(); ++i) {
       text.append(i == 0 ? "" : "; ").append(cookies[i].first).append("=").append(cookies[i].second);
     }
     text += "\r\n";
   }
+  for (const Header& field : headers) text.append(field.name).append(": ").append(field.value).append("\r\n");
+  return text;
+}
+
+TestResponse TestClient::request(std::string_view method, std::string_view url, std::string_view body,
+                                 HeaderList headers) {
+  std::string text = head(method, url, headers);
   const bool bodied = !body.empty() || method == "POST" || method == "PUT" || method == "PATCH";
-  if (bodied && !given("Content-Length") && !given("Transfer-Encoding")) {
+  if (bodied && !has(headers, "Content-Length") && !has(headers, "Transfer-Encoding")) {
     text.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");
   }
-  for (const Header& field : headers) text.append(field.name).append(": ").append(field.value).append("\r\n");
   text.append("\r\n").append(body);
-
   if (!connected_ || connection_.closed()) {
     connection_ = sim_.connect(kPort);
     connected_ = true;
   }
-  connection_.send(text);
+  TestResponse answer = exchange(connection_, text, method == "HEAD", false);
+  if (answer.error == kNoAnswer) {
+    connection_ = {};
+    connected_ = false;
+  }
+  return answer;
+}
+
+TestWebSocket TestClient::websocket(std::string_view url, HeaderList headers, std::string_view subprotocols) {
+  std::string text = head("GET", url, headers);
+  text +=
+      "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+  if (!subprotocols.empty()) text.append("Sec-WebSocket-Protocol: ").append(subprotocols).append("\r\n");
+  SimClient connection = sim_.connect(kPort);
+  const TestResponse answer = exchange(connection, text + "\r\n", false, true);
+  return {*this, std::move(connection), answer.status_code,
+          std::string(answer.headers["Sec-WebSocket-Protocol"])};
+}
+
+TestEvents TestClient::events(std::string_view url, HeaderList headers) {
+  SimClient connection = sim_.connect(kPort);
+  const TestResponse answer =
+      exchange(connection, head("GET", url, headers) + "Accept: text/event-stream\r\n\r\n", false, true);
+  return {*this, std::move(connection), answer.status_code};
+}
+
+TestResponse TestClient::exchange(SimClient& connection, std::string_view text, bool head_only, bool stream) {
+  connection.send(text);
   const TimePoint deadline = sim_.clock().now() + timeout_;
-  AnswerParser parser(method == "HEAD");
+  AnswerParser parser(head_only, stream);
   std::size_t seen = SIZE_MAX;
   for (;;) {
-    const bool ended = connection_.closed();
-    if (ended || connection_.received().size() != seen) {
-      seen = connection_.received().size();
-      if (parser.parse(connection_.received(), ended)) break;
+    const bool ended = connection.closed();
+    if (ended || connection.received().size() != seen) {
+      seen = connection.received().size();
+      if (parser.parse(connection.received(), ended)) break;
     }
     if (!turn(deadline)) {
       parser.answer().status_code = 0;
-      parser.answer().error = "no answer in time";
-      connection_ = {};
-      connected_ = false;
+      parser.answer().error = kNoAnswer;
       return std::move(parser.answer());
     }
   }
   TestResponse answer = std::move(parser.answer());
-  connection_.consume(parser.size());
+  connection.consume(parser.size());
   // The end of the connection, or of the request's last steps, comes right behind the answer.
   for (int i = 0; i < 4; ++i) loop_.turn(Duration{0});
-  answer.connection_closed = connection_.closed();
+  answer.connection_closed = connection.closed();
   keep_cookies(answer);
   return answer;
 }

@@ -196,7 +196,9 @@ TEST(ArenaLimits, QueriesAndFormsThatDoNotFit) {
 
 TEST(ArenaLimits, AnAppOnADeviceHasNoMoreThanItsBlock) {
   static StaticApp<Limits::device()> app;
-  static_assert(decltype(app)::memory() <= (sizeof(void*) == 8 ? 32 : 24) * 1024);
+  constexpr Limits kLimits = Limits::device();
+  static_assert(decltype(app)::memory() - kLimits.streams * kLimits.stream_memory() <=
+                (sizeof(void*) == 8 ? 32 : 24) * 1024);
   app.get("/", [](Request& req) { return req.format("{}", 1); });
   TestClient client(app);
   EXPECT_EQ(client.get("/").text, "1");

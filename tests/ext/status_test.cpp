@@ -53,6 +53,7 @@ TEST(Status, DataIsWhatTheStatsSay) {
   EXPECT_EQ(data["idle"], 1);
   EXPECT_EQ(data["exchanges"], json({1, 3, 1}));
   EXPECT_EQ(data["queue"], json({0, 2, 0}));
+  EXPECT_EQ(data["streams"], json({0, kSmall.streams, 0}));
   EXPECT_EQ(data["tasks"], 0);
   EXPECT_EQ(data["request_tasks"], json({0, 4, nullptr}));
   EXPECT_EQ(data["arena"][0], nullptr);
@@ -227,7 +228,8 @@ TEST(Status, WithLittleRoomItTellsOfFewerRoutes) {
     }
   }
   EXPECT_GT(refused, 10);
-  EXPECT_EQ(seen.size(), 9U);
+  EXPECT_EQ(seen.rbegin()->first, 8U);
+  EXPECT_GE(seen.size(), 8U);  // none may be missed, as 16 bytes are the least that is left
 }
 
 // ---- Events ----
@@ -237,13 +239,7 @@ std::vector<json> events_of(std::string_view answer) {
   EXPECT_EQ(status_of(answer), 200);
   EXPECT_TRUE(field_of(answer, "Content-Type").starts_with("text/event-stream"));
   EXPECT_EQ(field_of(answer, "Cache-Control").substr(0, 2), "no");
-  std::string text;
-  for (std::string_view rest = body_of(answer); !rest.empty();) {
-    const std::size_t line = rest.find("\r\n");
-    const std::size_t size = std::stoul(std::string(rest.substr(0, line)), nullptr, 16);
-    text += rest.substr(line + 2, size);
-    rest.remove_prefix(line + 2 + size + 2);
-  }
+  const std::string text(body_of(answer));
   std::vector<json> events;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = text.find("\n\n", at);
@@ -274,6 +270,9 @@ TEST(Status, EventsComeEverySecond) {
   for (std::size_t i = 0; i < events.size(); ++i) {
     EXPECT_EQ(events[i]["uptime_ms"], 1000 * i);
     EXPECT_EQ(events[i]["accepted"], i < 2 ? 1 : 2);
+    EXPECT_EQ(events[i]["exchanges"][0], 0);  // it is a stream
+    EXPECT_EQ(events[i]["streams"], json({1, Limits::host().streams, 1}));
+    EXPECT_EQ(events[i]["messages_out"], i);
   }
   EXPECT_EQ(events.front().size(), ask(server).size());
   watcher.close();

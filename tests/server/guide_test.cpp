@@ -7,7 +7,7 @@ namespace {
 
 constexpr Limits kLimits{.connections = 200, .exchanges = 32, .max_content_length = 1024 * 1024};
 constexpr Limits kDevice = Limits::device();
-static_assert(kDevice.memory() <= 32 * 1024);
+static_assert(kDevice.memory() <= 40 * 1024);
 static_assert(kLimits.memory() > 32 * kLimits.exchange_memory());
 StaticApp<kDevice> device_app;
 constexpr Limits kChanged = [] {

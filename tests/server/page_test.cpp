@@ -13,6 +13,7 @@ constexpr Limits kSmall = [] {
   Limits limits = Limits::device();
   limits.connections = limits.connections_per_client = limits.queue_length = 6;
   limits.exchanges = 2;
+  limits.streams = 0;
   return limits;
 }();
 static_assert(kSmall.memory() <= (sizeof(void*) == 8 ? 24 : 17) * 1024);

@@ -43,11 +43,11 @@ Response status_page(Request& req) noexcept;
 /// not enough either (about 800 bytes are) the answer is 503.
 Response status_data(Request& req) noexcept;
 
-/// The same every second, as Server-Sent Events (text/event-stream).
+/// The same every second, as Server-Sent Events (text/event-stream), in a stream slot: see <ext/sse.hpp>.
 Response status_events(Request& req) noexcept;
 
 /// The longest that `status_data` can be.
-inline constexpr std::size_t kStatusBytes = 1280;
+inline constexpr std::size_t kStatusBytes = 1536;
 
 /// All of `req.app.stats()`, and the limits that it has to be seen in proportion to, in Prometheus' text
 /// format (version 0.0.4). Names begin with `microdot_`; totals count from the start of the server. Takes

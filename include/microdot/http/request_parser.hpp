@@ -63,6 +63,12 @@ class RequestParser {
     headers_.set_base(base);
   }
 
+  /// Moves the fields to other storage, and says where the head's bytes are now. False if it is too small.
+  bool move_to(std::span<HeaderField> fields, const char* base) noexcept {
+    base_ = base;
+    return headers_.move_to(fields, base);
+  }
+
   /// After `error`: the status to answer, and what was wrong in a few words for the log (static storage).
   int error_status() const noexcept { return error_status_; }
   std::string_view error_reason() const noexcept;

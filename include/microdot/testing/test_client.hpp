@@ -11,6 +11,7 @@
 #include <microdot/app.hpp>
 #include <microdot/async/loop.hpp>
 #include <microdot/testing/sim_port.hpp>
+#include <microdot/testing/test_streams.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
 
@@ -97,6 +98,11 @@ class TestClient {
   /// ends or nothing more happens.
   std::string raw(std::string_view bytes);
 
+  /// Opens a WebSocket, on a connection of its own. `subprotocols`: what is offered, "chat, superchat".
+  TestWebSocket websocket(std::string_view url, HeaderList headers = {}, std::string_view subprotocols = {});
+  /// Asks for Server-Sent Events, on a connection of its own.
+  TestEvents events(std::string_view url, HeaderList headers = {});
+
   /// Lets time pass for timers and background tasks.
   void run_for(Duration time);
 
@@ -110,7 +116,10 @@ class TestClient {
 
  private:
   class Server;
+  friend class TestStream;
 
+  std::string head(std::string_view method, std::string_view url, HeaderList headers) const;
+  TestResponse exchange(SimClient& connection, std::string_view text, bool head_only, bool stream);
   bool turn(TimePoint deadline);
   void keep_cookies(const TestResponse& response);
 

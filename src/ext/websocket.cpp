@@ -1,0 +1,329 @@
+#include <microdot/ext/websocket.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include <microdot/http/chars.hpp>
+#include <microdot/http/websocket_handshake.hpp>
+
+namespace microdot::inline MICRODOT_ABI {
+namespace {
+
+// Before each message in the window: its size, and whether it is text.
+using Word = std::uint32_t;
+constexpr std::uint32_t kWord = sizeof(Word);
+constexpr std::size_t kMaxServerHead = 10;
+constexpr std::size_t kListed = 8;  // origins and subprotocols that are looked at
+
+std::string_view write_head(const WebSocketFrameHead& head,
+                            std::array<char, kMaxWebSocketHead>& room) noexcept {
+  const std::size_t size = write_websocket_head(head, room);
+  return {room.data() + room.size() - size, size};
+}
+
+// The code that a Close frame is answered with.
+std::uint16_t answer_to(std::uint16_t code) noexcept {
+  return code == kCloseNoStatus ? std::uint16_t{kCloseNormal} : code;
+}
+
+// The elements of a list; how many there are.
+std::size_t split(std::string_view list, std::array<std::string_view, kListed>& elements) noexcept {
+  std::size_t count = 0;
+  for_each_element(list, [&](std::string_view element) {
+    elements[count++] = element;
+    return count != kListed;
+  });
+  return count;
+}
+
+}  // namespace
+
+// The handshake
+
+Response WebSocket::answer(Request& request, const Options& options, detail::StreamStart* start) noexcept {
+  const auto refuse = [&](int status, std::string_view reason) {
+    if (start != nullptr) start->destroy();
+    Response response(reason, status);
+    if (status == 426) response.header("Upgrade", "websocket").header("Connection", "Upgrade");
+    if (status == 426) response.header("Sec-WebSocket-Version", kWebSocketVersion);
+    return response;
+  };
+  const int minor = request.http_version == "1.0" ? 0 : 1;
+  const WebSocketHandshake handshake =
+      read_websocket_handshake(parse_method(request.method), minor, request.headers);
+  if (handshake.status != 101) return refuse(handshake.status, handshake.reason);
+  if (!request.body().empty() || !request.body_kept())
+    return refuse(400, "a WebSocket's request has no body");
+  std::array<std::string_view, kListed> listed;
+  const std::size_t origins = split(options.origins, listed);
+  if (!is_websocket_origin_allowed(request.headers, request.host, std::span(listed).first(origins)))
+    return refuse(403, "pages of this origin may not connect");
+
+  Response response(start, 101);
+  if (start == nullptr) {
+    response = Response();
+    response.headers().fail(Error::no_memory);
+    return response;
+  }
+  std::array<char, kWebSocketAcceptBytes> accept;
+  response.header("Upgrade", "websocket").header("Connection", "Upgrade");
+  response.header("Sec-WebSocket-Accept", write_websocket_accept(handshake.key, accept));
+  const std::size_t protocols = split(options.subprotocols, listed);
+  const std::string_view protocol = choose_subprotocol(request.headers, std::span(listed).first(protocols));
+  if (!protocol.empty()) response.header("Sec-WebSocket-Protocol", protocol);
+  return response;
+}
+
+WebSocket::WebSocket(detail::Server& server, detail::StreamSlot& slot, const Options& options) noexcept
+    : Stream(server, slot,
+             {.when_slow = options.when_slow,
+              .queue_bytes = options.queue_bytes,
+              .keep_alive = options.keep_alive}),
+      subprotocol_(options.subprotocols) {}
+
+bool WebSocket::prepare() noexcept {
+  const std::uint32_t bytes = limits().ws_message_bytes;
+  // Room for a message of any allowed size, and to read on behind it.
+  const std::size_t size = bytes + 2 * kWord + 16;
+  auto* const memory = static_cast<char*>(arena().allocate(size));
+  if (bytes == 0 || memory == nullptr) return false;
+  window_ = {memory, size};
+  raw_ = kWord;
+  filled_ = kWord;
+  decoder_ = WebSocketDecoder({.message_bytes = bytes});
+  return true;
+}
+
+void WebSocket::on_begin(std::string_view rest) noexcept {
+  std::array<std::string_view, kListed> listed;
+  const std::size_t protocols = split(subprotocol_, listed);
+  subprotocol_ = choose_subprotocol(request().headers, std::span(listed).first(protocols));
+  heard_ = now();
+  // At most a head's size: more than fits breaks the limit anyway.
+  const std::size_t size = std::min(rest.size(), window_.size() - filled_);
+  if (size != rest.size()) {
+    begin_close(kCloseTooBig, {});
+    return end();
+  }
+  if (size != 0) std::memcpy(window_.data() + filled_, rest.data(), size);
+  filled_ += static_cast<std::uint32_t>(size);
+  digest();
+}
+
+// Receiving
+
+void WebSocket::on_input() noexcept {
+  if (filled_ == window_.size()) make_window_room();
+  if (filled_ == window_.size() || owes_pong_) return set_reading(false);  // until the handler has received
+  const Result<std::size_t> size = read(window_.subspan(filled_));
+  if (!size) {
+    if (size.error() != Error::would_block) lose();
+    return;
+  }
+  if (*size == 0) return lose();
+  heard_ = now();
+  pinged_ = false;
+  filled_ += static_cast<std::uint32_t>(*size);
+  digest();
+}
+
+// Moves what is used to the window's front, unless the handler has some of it.
+void WebSocket::make_window_room() noexcept {
+  if (given_) return;
+  const std::uint32_t used = end_ - first_;
+  if (first_ != 0) {
+    std::memmove(window_.data(), window_.data() + first_, used);
+    partial_ -= first_;
+    first_ = 0;
+    end_ = used;
+  }
+  // What comes next begins with a message's word, unless it continues one.
+  const std::uint32_t at = partial_ == end_ ? end_ + kWord : end_;
+  const std::uint32_t rest = filled_ - raw_;
+  if (at >= raw_) return;
+  if (rest != 0) std::memmove(window_.data() + at, window_.data() + raw_, rest);
+  raw_ = at;
+  filled_ = at + rest;
+}
+
+void WebSocket::digest() noexcept {
+  while (raw_ != filled_ && !owes_pong_ && !last_read_ && !closing_) {
+    const WebSocketResult result = decoder_.decode(window_.subspan(raw_, filled_ - raw_));
+    const bool goes_on = take(result);
+    raw_ += static_cast<std::uint32_t>(result.consumed);
+    if (!goes_on) break;
+  }
+  if (ready_ != 0 && !given_) wake_reader();
+  flush();
+}
+
+bool WebSocket::take(const WebSocketResult& result) noexcept {
+  switch (result.event) {
+    case WebSocketEvent::need_more:
+    case WebSocketEvent::pong: return true;
+    case WebSocketEvent::data: keep_part(result); return true;
+    case WebSocketEvent::ping:
+      pong_ = result.payload.data();
+      pong_size_ = static_cast<std::uint8_t>(result.payload.size());
+      owes_pong_ = !send_control(WebSocketOpcode::pong, {pong_, pong_size_});
+      return true;
+    case WebSocketEvent::close: {
+      const WebSocketClose close = parse_close_payload({result.payload.data(), result.payload.size()});
+      close_code_ = close.code;
+      close_reason_ = close.reason;
+      break;
+    }
+    case WebSocketEvent::error: close_code_ = decoder_.error_code(); break;
+  }
+  // The messages before it are still received, and answered.
+  last_read_ = true;
+  if (ready_ == 0) {
+    end_reading();
+  } else {
+    end_soon();
+  }
+  return false;
+}
+
+void WebSocket::end_reading() noexcept {
+  begin_close(decoder_.error_code() != 0 ? decoder_.error_code() : answer_to(close_code_),
+              decoder_.error_reason());
+  end();
+}
+
+void WebSocket::keep_part(const WebSocketResult& result) noexcept {
+  if (partial_ == end_) end_ += kWord;
+  const std::size_t size = result.payload.size();
+  if (size != 0) std::memmove(window_.data() + end_, result.payload.data(), size);
+  end_ += static_cast<std::uint32_t>(size);
+  if (!result.end) return;
+  const Word word = (end_ - partial_ - kWord) << 1 | (result.opcode == WebSocketOpcode::text ? 1U : 0U);
+  std::memcpy(window_.data() + partial_, &word, kWord);
+  partial_ = end_;
+  ++ready_;
+  count_message_in();
+}
+
+// The message that was given goes. Whether there is another one, or the end.
+bool WebSocket::next_message() noexcept {
+  if (given_) {
+    Word word = 0;
+    std::memcpy(&word, window_.data() + first_, kWord);
+    first_ += kWord + (word >> 1);
+    given_ = false;
+    --ready_;
+  }
+  if (ready_ != 0) return true;
+  if (last_read_ && is_open()) end_reading();
+  if (!is_open() || reader() != nullptr) return true;
+  make_window_room();
+  if (raw_ != filled_) digest();
+  set_reading(!owes_pong_);
+  flush();
+  return ready_ != 0 || !is_open();
+}
+
+Result<Message> WebSocket::take_message() noexcept {
+  if (ready_ == 0) return is_open() ? Error::invalid : Error::closed;  // invalid: somebody waits already
+  given_ = true;
+  Word word = 0;
+  std::memcpy(&word, window_.data() + first_, kWord);
+  return Message{{window_.data() + first_ + kWord, word >> 1}, (word & 1) != 0};
+}
+
+// Sending
+
+std::size_t WebSocket::Send::render(std::size_t skip, std::span<char> room) const noexcept {
+  std::array<char, kMaxWebSocketHead> bytes;
+  std::string_view head = write_head({.opcode = opcode_, .payload_bytes = data_.size()}, bytes);
+  const std::size_t size = head.size() + data_.size();
+  for (std::string_view part : {head, data_}) {
+    const std::size_t skipped = std::min(skip, part.size());
+    skip -= skipped;
+    const std::size_t taken = part.substr(skipped).copy(room.data(), room.size());
+    room = room.subspan(taken);
+  }
+  return size;
+}
+
+bool WebSocket::send_control(WebSocketOpcode opcode, std::string_view payload) noexcept {
+  std::array<char, kMaxWebSocketHead> bytes;
+  const std::string_view head = write_head({.opcode = opcode, .payload_bytes = payload.size()}, bytes);
+  std::array<char, kMaxServerHead + kMaxControlPayload> frame;
+  std::size_t size = head.copy(frame.data(), head.size());
+  size += payload.copy(frame.data() + size, payload.size());
+  return append({frame.data(), size});
+}
+
+Stream::Queued WebSocket::first_message(std::string_view queued) const noexcept {
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(queued[i]); };
+  // The queue begins with a whole head: it was put there in one piece.
+  const bool is_control = (byte(0) & 8) != 0;
+  std::size_t size = byte(1) & 127;
+  std::size_t head = 2;
+  if (size >= 126) {
+    const std::size_t digits = size == 126 ? 2 : 8;
+    size = 0;
+    for (std::size_t i = 0; i < digits; ++i) size = size << 8 | byte(2 + i);
+    head += digits;
+  }
+  return {std::min(head + size, queued.size()), !is_control};
+}
+
+// Silence, and the end
+
+Duration WebSocket::on_quiet() noexcept {
+  const Duration silent = now() - heard_;
+  if (silent < keep_alive()) return keep_alive() - silent;
+  // A client that can't be heard, since the handler does not receive, may well be there.
+  const bool heard = filled_ != window_.size() && !owes_pong_;
+  if (pinged_ && heard) {
+    count_timeout();
+    lose();
+    return keep_alive();
+  }
+  pinged_ = send_control(WebSocketOpcode::ping, {});
+  flush();
+  return keep_alive();
+}
+
+void WebSocket::on_room() noexcept {
+  if (owes_pong_ && send_control(WebSocketOpcode::pong, {pong_, pong_size_})) {
+    owes_pong_ = false;
+    set_reading(true);
+    digest();
+  }
+  if (owes_close_) send_close();
+}
+
+void WebSocket::begin_close(std::uint16_t code, std::string_view reason) noexcept {
+  if (closing_) return;
+  closing_ = true;
+  goodbye_size_ = static_cast<std::uint8_t>(write_close_payload(code, reason, goodbye_));
+  send_close();
+}
+
+void WebSocket::send_close() noexcept {
+  owes_close_ = !send_control(WebSocketOpcode::close, {goodbye_, goodbye_size_});
+}
+
+WebSocket::Closing WebSocket::close(std::uint16_t code, std::string_view reason) noexcept {
+  if (is_open()) {
+    begin_close(code, reason);
+    flush();
+    end();
+  }
+  return {};
+}
+
+void WebSocket::on_end(End how) noexcept {
+  switch (how) {
+    case End::returned:
+      return begin_close(last_read_ ? answer_to(close_code_) : answer_to(kCloseNoStatus), {});
+    case End::failed: return begin_close(kCloseInternalError, {});
+    case End::shutdown: return begin_close(kCloseGoingAway, {});
+  }
+}
+
+}  // namespace microdot::inline MICRODOT_ABI
