@@ -26,10 +26,13 @@ struct Options {
 // Ctrl-C does not wait long for downloads that are under way.
 constexpr Limits quick_to_end(Limits limits) {
   limits.shutdown_timeout = 500ms;
-  limits.streams = 0;  // it opens none
   return limits;
 }
-constexpr Limits kDevice = quick_to_end(Limits::device());
+constexpr Limits kDevice = [] {
+  Limits limits = quick_to_end(Limits::device());
+  limits.streams = 0;  // it opens none there: a status page asks again and again
+  return limits;
+}();
 static_assert(kDevice.memory() <= 32 * 1024);
 
 // What the sensor task writes and requests read. Both hold the lock meanwhile, so that nobody sees half a

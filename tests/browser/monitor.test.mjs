@@ -94,6 +94,7 @@ test("it looks right in any light and on a phone, and asks nobody else", { timeo
     await page.goto(new URL("/status", gallery.url).href);
     await is(page, "#link", "Live");
     await is(page, "#rate", /^\d/);
+    await until(() => [...asked].join(), () => asked.has("/status/events"));
     assert.deepEqual([...asked].sort(), ["/status", "/status/data", "/status/events"]);
     const width = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     assert.equal(width[0], width[1], `${look.name}: it has to be scrolled sideways`);
@@ -155,6 +156,24 @@ test("where there are no events it asks again and again", { timeout: 30_000 }, a
   await is(page, "#link", "Live");
   await is(page, "#rate", /^\d/);
   await context.close();
+});
+
+test("a server without streams is not asked for events", { timeout: 30_000 }, async () => {
+  const small = await startGallery("--device");
+  try {
+    const context = await browser.newContext();
+    const { page, wrong } = await open(context);
+    const asked = [];
+    page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+    await page.goto(new URL("/status", small.url).href);
+    await is(page, "#rate", /^\d/);
+    await is(page, "#link", "Live");
+    assert.ok(asked.includes("/status/data") && !asked.includes("/status/events"), asked.join());
+    assertNothingWrong(wrong);
+    await context.close();
+  } finally {
+    small.kill();
+  }
 });
 
 test("it says that it may not see the numbers", { timeout: 30_000 }, async () => {
