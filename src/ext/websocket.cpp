@@ -101,7 +101,7 @@ void WebSocket::on_begin(std::string_view rest) noexcept {
   subprotocol_ = choose_subprotocol(request().headers, std::span(listed).first(protocols));
   heard_ = now();
   // At most a head's size: more than fits breaks the limit anyway.
-  const std::size_t size = std::min(rest.size(), window_.size() - filled_);
+  const std::size_t size = std::min<std::size_t>(rest.size(), window_.size() - filled_);
   if (size != rest.size()) {
     begin_close(kCloseTooBig, {});
     return end();

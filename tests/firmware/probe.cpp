@@ -21,7 +21,7 @@ constexpr auto kLarge = [] {
 }();
 
 StaticApp<Limits::device()> app;
-static_assert(decltype(app)::memory() <= 24 * 1024);
+static_assert(decltype(app)::memory() <= 36 * 1024);
 
 }  // namespace
 
