@@ -158,13 +158,12 @@ class TextIn final : public TextBuilder {
   std::size_t capacity_;
 };
 
-/// How the App is, in the arena; null data if there is no room for it. Who has less than `kStatusBytes` there
-/// is told of fewer routes.
-std::string_view make_status(Arena& arena, const App& app) noexcept {
-  constexpr std::size_t kLeft = 192;  // for what hooks add to an answer
+/// How the App is, in the arena, of which so many bytes are left; null data if there is no room for it. Who
+/// has less than `kStatusBytes` there is told of fewer routes.
+std::string_view make_status(Arena& arena, const App& app, std::size_t left) noexcept {
   const std::span<char> rest = arena.rest();
-  if (rest.size() < kLeft) return {};
-  TextIn text(rest.first(std::min(kStatusBytes, rest.size() - kLeft)));
+  if (rest.size() < left) return {};
+  TextIn text(rest.first(std::min(kStatusBytes, rest.size() - left)));
   const Stats stats = app.stats();
   write_numbers(text, stats, app.limits(), Loop::current().now() - stats.started);
   if (text.room() < kMaxDecimal) return {};  // one of them may be missing
@@ -184,7 +183,7 @@ std::string_view make_status(Arena& arena, const App& app) noexcept {
 Task<> send_status(Request& req, SSE& sse) {
   constexpr auto kInterval = std::chrono::seconds(1);
   for (;;) {
-    const std::string_view status = make_status(req.arena(), req.app);
+    const std::string_view status = make_status(req.arena(), req.app, 0);
     if (status.data() == nullptr) co_return;
     const Result<void> sent = co_await sse.send(status);
     Arena::free(const_cast<char*>(status.data()));
@@ -213,14 +212,16 @@ Response status_page([[maybe_unused]] Request& req) noexcept {
 
 Response status_data(Request& req) noexcept {
   Response answer("", 200, {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}});
-  const std::string_view status = make_status(req.arena(), req.app);
+  constexpr std::size_t kForHooks = 192;
+  const std::string_view status = make_status(req.arena(), req.app, kForHooks);
   if (status.data() == nullptr) return abort(503);
   answer.set_body(status);
   return answer;
 }
 
 Response status_events(Request& req) noexcept {
-  static auto route = with_sse(send_status);
+  // On a device the status itself needs the memory; it is sent in pieces then.
+  static auto route = with_sse(send_status, {.queue_bytes = MICRODOT_HOSTED ? 0 : 256});
   return route(req);
 }
 
