@@ -33,7 +33,9 @@ StaticApp<Limits::device()> app;
 struct Camera {
   std::size_t count = 0;
   Event taken;
-  std::string_view picture() const { return camera_assets.files()[count % camera_assets.files().size()].content; }
+  std::string_view picture() const {
+    return camera_assets.files()[count % camera_assets.files().size()].content;
+  }
 };
 Camera camera;
 
@@ -51,8 +53,8 @@ Generator<std::string_view> video() {
   for (;;) {
     const std::string_view picture = camera.picture();
     char head[96];
-    const std::size_t size = format_to(head, "--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
-                                       picture.size());
+    const std::size_t size =
+        format_to(head, "--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", picture.size());
     co_yield std::string_view(head, size);
     co_yield picture;
     co_yield "\r\n";
@@ -73,11 +75,10 @@ int main(int argc, char** argv) {
 
   app.get("/", [](Request&) { return Response(kPage, 200, {{"Content-Type", "text/html; charset=utf-8"}}); });
   // A viewer has an exchange for as long as it looks: two may, so that others are still served.
-  app.get(
-      "/video",
-      [](Request&) {
-        return Response(video(), 200, {{"Content-Type", kType}, {"Cache-Control", "no-store"}});
-      },
-      {.max_active = 2});
+  app.get("/video",
+          [](Request&) {
+            return Response(video(), 200, {{"Content-Type", kType}, {"Cache-Control", "no-store"}});
+          },
+          {.max_active = 2});
   return microdot::run(main_task(options));
 }

@@ -1,7 +1,6 @@
-// Chat rooms: http://127.0.0.1:5000/ asks for a name and joins the room of the page's address (/#cats is the room
-// "cats"). Everybody in a room gets what is said there; who reads too slowly misses the oldest, and costs the
-// others nothing.
-// chat [--host ADDRESS] [--port NUMBER]
+// Chat rooms: http://127.0.0.1:5000/ asks for a name and joins the room of the page's address (/#cats is the
+// room "cats"). Everybody in a room gets what is said there; who reads too slowly misses the oldest, and
+// costs the others nothing. chat [--host ADDRESS] [--port NUMBER]
 #include <functional>
 #include <string>
 

@@ -1,6 +1,5 @@
-// Server-Sent Events: http://127.0.0.1:5000/ counts, also after the server was started anew, since the browser says
-// where it was.
-// counter [--host ADDRESS] [--port NUMBER]
+// Server-Sent Events: http://127.0.0.1:5000/ counts, also after the server was started anew, since the
+// browser says where it was. counter [--host ADDRESS] [--port NUMBER]
 #include <charconv>
 
 #include <microdot/base/text.hpp>

@@ -1,6 +1,6 @@
-// A device's page: readings of a weather sensor as they come, and pins that are switched, by everybody who looks at
-// it. http://127.0.0.1:5000/ ; on a device port 80 (scripts/firmware run dashboard). Sensor and pins are simulated.
-// dashboard [--host ADDRESS] [--port NUMBER]
+// A device's page: readings of a weather sensor as they come, and pins that are switched, by everybody who
+// looks at it. http://127.0.0.1:5000/ ; on a device port 80 (scripts/firmware run dashboard). Sensor and pins
+// are simulated. dashboard [--host ADDRESS] [--port NUMBER]
 #include <array>
 #include <cstdint>
 #include <cstdlib>
