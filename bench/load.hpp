@@ -63,14 +63,17 @@ inline Answer fetch(std::uint16_t port, std::string_view request, std::string_vi
 
 class Load {
  public:
-  /// `at_once` requests go out together on each of `connections`.
-  Load(std::uint16_t port, std::string_view request, const Answer& answer, int connections, int at_once)
+  /// `at_once` requests go out together on each of `connections`. `opening`: what is sent once before, and
+  /// answered with the head of an answer.
+  Load(std::uint16_t port, std::string_view request, const Answer& answer, int connections, int at_once,
+       std::string_view opening = {})
       : answer_(&answer), at_once_(static_cast<std::size_t>(at_once)) {
     for (int i = 0; i < at_once; ++i) requests_ += request;
     epoll_ = check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
     for (int i = 0; i < connections; ++i) {
       Connection& connection = connections_.emplace_back();
       connection.fd = connect_to(port);
+      if (!opening.empty()) open(connection.fd, opening);
       connection.bytes.resize(answer.size() * at_once_);
     }
     for (Connection& connection : connections_) {
@@ -121,6 +124,14 @@ class Load {
     std::size_t got = 0;
     std::vector<char> bytes;
   };
+
+  static void open(int fd, std::string_view opening) {
+    check(send(fd, opening.data(), opening.size(), MSG_NOSIGNAL), "send");
+    std::string head;
+    char byte;
+    while (!head.ends_with("\r\n\r\n") && recv(fd, &byte, 1, 0) == 1) head += byte;
+    if (!head.ends_with("\r\n\r\n")) fail("no answer to\n" + std::string(opening));
+  }
 
   void begin(Connection& connection) {
     connection.got = 0;

@@ -4,7 +4,6 @@
 
 #include <microdot/microdot.hpp>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -13,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "figures.hpp"
 #include "load.hpp"
 #include "raw_server.hpp"
 #include "system.hpp"
@@ -120,30 +120,6 @@ microdot::Task<int> serve(std::string_view root, Ready ready) {
   co_return 0;
 }
 
-struct Figures {
-  std::vector<double> cpu;   // µs for a request, by round
-  std::vector<double> rate;  // requests per second
-  double user = 0;           // seconds
-  long requests = 0;
-
-  static double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-  }
-  double user_micros() const { return user * 1e6 / static_cast<double>(requests); }
-};
-
-void run_round(const bench::Child& server, bench::Load& load, double duration, Figures& figures) {
-  const double began = bench::seconds();
-  const double cpu = server.cpu_seconds();
-  const double user = server.user_seconds();
-  const long requests = load.run(duration);
-  figures.user += server.user_seconds() - user;
-  figures.cpu.push_back((server.cpu_seconds() - cpu) * 1e6 / static_cast<double>(requests));
-  figures.rate.push_back(static_cast<double>(requests) / (bench::seconds() - began));
-  figures.requests += requests;
-}
-
 void run_case(const Case& test, const bench::Child& ours, const Options& options) {
   const bench::Answer answer = bench::fetch(ours.port(), test.request, test.body);
   const bench::Child raw("ceiling", [&](auto ready) {
@@ -153,25 +129,25 @@ void run_case(const Case& test, const bench::Child& ours, const Options& options
   bench::Load our_load(ours.port(), test.request, answer, options.connections, test.at_once);
   raw_load.run(options.seconds / 10);
   our_load.run(options.seconds / 10);
-  Figures ceiling;
-  Figures figures;
+  bench::Figures ceiling;
+  bench::Figures figures;
   for (int i = 0; i < options.rounds; ++i) {
-    run_round(raw, raw_load, options.seconds, ceiling);
-    run_round(ours, our_load, options.seconds, figures);
+    bench::run_round(raw, raw_load, options.seconds, ceiling);
+    bench::run_round(ours, our_load, options.seconds, figures);
   }
   // Of each pair of rounds, so that what disturbs both (another load, a slower clock) cancels out.
   std::vector<double> ratios;
   for (std::size_t i = 0; i < figures.cpu.size(); ++i) ratios.push_back(ceiling.cpu[i] / figures.cpu[i]);
-  const double ratio = Figures::median(ratios);
-  std::printf("%-28s %8.2f %8.2f %6.2f", test.name.c_str(), Figures::median(ceiling.cpu),
-              Figures::median(figures.cpu), ratio);
+  const double ratio = bench::Figures::median(ratios);
+  std::printf("%-28s %8.2f %8.2f %6.2f", test.name.c_str(), bench::Figures::median(ceiling.cpu),
+              bench::Figures::median(figures.cpu), ratio);
   if (test.goal > 0) {
     std::printf("  %.2f %s", test.goal, ratio >= test.goal ? "✓" : "✗");
   } else {
     std::printf("        ");
   }
   std::printf(" %8.2f %8.2f %10.0f %10.0f\n", ceiling.user_micros(), figures.user_micros(),
-              Figures::median(ceiling.rate), Figures::median(figures.rate));
+              bench::Figures::median(ceiling.rate), bench::Figures::median(figures.rate));
   std::fflush(stdout);
 }
 

@@ -166,8 +166,7 @@ class Stream : public detail::LiveStream, private Strand::Owner {
   virtual void on_end(End end) noexcept { (void)end; }
   /// Something is still owed to the client, for which `on_room` waits.
   virtual bool owes() const noexcept { return false; }
-  /// The size of the first message in `queued`, and whether it may be dropped. A message that was cut off
-  /// counts as far as it is there.
+  /// The size of the first message in `queued`, and whether it may be dropped. All of it is there.
   struct Queued {
     std::size_t size;
     bool droppable;
@@ -265,11 +264,13 @@ class Stream : public detail::LiveStream, private Strand::Owner {
   bool gone_ = false;
   bool reading_ = true;
   bool writing_ = false;           // the transport tells when there is room
+  bool blocked_ = false;           // until it tells, it takes nothing
+  bool in_turn_ = false;           // the handler was woken by input; what it sends is flushed when it waits
   std::uint16_t* held_ = nullptr;  // a route's count of active requests
   std::span<char> queue_;
   std::uint32_t sent_ = 0;  // bytes of the queue that the transport has taken
   std::uint32_t queued_end_ = 0;
-  std::size_t rest_of_first_ = 0;  // bytes in the queue of a message that is partly sent
+  std::size_t kept_ = 0;  // bytes at the queue's front that can't be dropped: a part of their message is sent
   std::uint32_t dropped_ = 0;
   std::uint32_t burst_ = 0;  // bytes that were sent without waiting
   TimePoint sent_at_{};

@@ -57,14 +57,13 @@ SSE::SSE(detail::Server& server, detail::StreamSlot& slot, const Options& option
               .queue_bytes = options.queue_bytes,
               .keep_alive = options.keep_alive}) {}
 
-Response SSE::answer(Request& request, const Options&, detail::StreamStart* start) noexcept {
+Response SSE::answer(Request&, const Options&, detail::StreamStart* start) noexcept {
   Response response(start, 200);
   if (start == nullptr) {
     response = Response();
     response.headers().fail(Error::no_memory);
     return response;
   }
-  if (request.method == "HEAD") response.set_body({});
   response.header("Content-Type", "text/event-stream");
   response.header("Cache-Control", "no-cache, no-transform");
   response.header("X-Accel-Buffering", "no");  // nginx and those who follow it

@@ -100,7 +100,8 @@ void WebSocket::on_begin(std::string_view rest) noexcept {
   const std::size_t protocols = split(subprotocol_, listed);
   subprotocol_ = choose_subprotocol(request().headers, std::span(listed).first(protocols));
   heard_ = now();
-  // At most a head's size: more than fits breaks the limit anyway.
+  // A client has to wait for the answer before it sends (RFC 6455 4.1): there is no place for what one of
+  // those that do not sends beyond a message.
   const std::size_t size = std::min<std::size_t>(rest.size(), window_.size() - filled_);
   if (size != rest.size()) {
     begin_close(kCloseTooBig, {});

@@ -86,7 +86,7 @@ bool Exchange::begin_response() noexcept {
   if (response.body_kind() != Response::BodyKind::stream) {
   } else if (response.status_code >= 300) {
     response.set_body({});  // a hook has made something else of it
-  } else if (!open_stream(response)) {
+  } else if (parser_.method() != Method::head && !open_stream(response)) {
     response = Response(error_text(503), 503, {{"Retry-After", "1"}});
   }
   if (refusal_ != 0 && refusal_ != 405) keep_alive_ = false;
@@ -101,7 +101,7 @@ bool Exchange::begin_response() noexcept {
       break;
     case Response::BodyKind::file:
     case Response::BodyKind::source: length = response.file_size(); break;
-    case Response::BodyKind::stream: keep_alive_ = false; break;
+    case Response::BodyKind::stream: keep_alive_ = keep_alive_ && parser_.method() == Method::head; break;
     default: length = response.body().size(); break;
   }
   if (bodiless) {
@@ -148,7 +148,7 @@ bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept 
     if (equals_ignore_case(field.name, "Content-Length") ||
         equals_ignore_case(field.name, "Transfer-Encoding") || equals_ignore_case(field.name, "Date"))
       return;
-    if (equals_ignore_case(field.name, "Connection") && response.status_code != 101) {
+    if (equals_ignore_case(field.name, "Connection") && !equals_ignore_case(field.value, "Upgrade")) {
       if (equals_ignore_case(field.value, "close")) keep_alive_ = false;
       return;
     }

@@ -13,7 +13,6 @@
 namespace microdot::inline MICRODOT_ABI {
 
 using detail::Connection;
-using detail::Exchange;
 using detail::Server;
 
 namespace {
@@ -115,18 +114,25 @@ void Stream::count_message_in() noexcept { server_->count_message_in(); }
 void Stream::count_timeout() noexcept { server_->count_timeout(); }
 std::uint32_t Stream::task_limit() const noexcept { return server_->limits().background_tasks; }
 
-// What its connection tells it. The handler runs last: afterwards the stream may be gone.
+// What its connection tells it. Once the handler has run the stream may be gone.
 
 void Stream::on_readable() noexcept {
   if (!reading_) return connection_->transport().set_interest(false, writing_);
   woken_ = nullptr;
   on_input();
   schedule();
-  if (woken_ != nullptr) woken_->run_now();
+  if (woken_ == nullptr) return;
+  const Connection& connection = *connection_;
+  in_turn_ = true;
+  woken_->run_now();
+  if (connection.stream() != this) return;
+  in_turn_ = false;
+  if (sent_ != queued_end_) flush();
 }
 
 void Stream::on_writable() noexcept {
   woken_ = nullptr;
+  blocked_ = false;
   pump();
   if (state_ == State::flushing) return wind_up();
   schedule();
@@ -168,7 +174,7 @@ void Stream::schedule() noexcept {
 
 Result<std::size_t> Stream::read(std::span<char> room) noexcept {
   if (gone_) return Error::closed;
-  const Result<std::size_t> size = connection_->transport().read(room);
+  Result<std::size_t> size = connection_->transport().read(room);
   if (size) server_->count_in(*size);
   return size;
 }
@@ -221,14 +227,14 @@ bool Stream::begin_send(StreamSend& send) noexcept {
   }
   const bool alone = senders_.empty();
   const std::size_t size = send.render(0, {});
-  if (size > queue_.size()) return alone && send_pieces(send);
+  if (size > queue_.size()) return alone && send_pieces(send) && may_go_on(send, size);
   if (alone && (has_room(size) || make_room(size))) {
     send.render(0, queue_.subspan(queued_end_));
     queued_end_ += static_cast<std::uint32_t>(size);
     server_->count_message_out();
     if (!expects_more()) {
       flush();
-    } else if (!writing_) {
+    } else if (!writing_ && !in_turn_) {
       writing_ = true;
       connection_->transport().set_interest(reading_, true);
     }
@@ -274,10 +280,11 @@ bool Stream::send_pieces(StreamSend& send) noexcept {
     const std::size_t piece = std::min(room.size(), size - send.done_);
     send.done_ += piece;
     queued_end_ += static_cast<std::uint32_t>(piece);
+    kept_ = queued_end_ - sent_;
     flush();
     if (send.done_ == size) {
       server_->count_message_out();
-      return may_go_on(send, size);
+      return true;
     }
   }
 }
@@ -298,7 +305,7 @@ bool Stream::make_room(std::size_t size) noexcept {
 
 // Drops messages of which nothing was sent, the oldest first.
 bool Stream::drop_oldest(std::size_t size) noexcept {
-  std::size_t at = sent_ + rest_of_first_;
+  std::size_t at = sent_ + kept_;
   while (!has_room(size) && at < queued_end_) {
     const Queued first = first_message({queue_.data() + at, queued_end_ - at});
     if (!first.droppable) {
@@ -329,9 +336,9 @@ void Stream::note_sent(std::size_t size) noexcept {
     std::size_t left = size;
     std::size_t at = sent_;
     while (left != 0) {
-      if (rest_of_first_ == 0) rest_of_first_ = first_message({queue_.data() + at, queued_end_ - at}).size;
-      const std::size_t part = std::min(left, rest_of_first_);
-      rest_of_first_ -= part;
+      if (kept_ == 0) kept_ = first_message({queue_.data() + at, queued_end_ - at}).size;
+      const std::size_t part = std::min(left, kept_);
+      kept_ -= part;
       left -= part;
       at += part;
     }
@@ -340,7 +347,7 @@ void Stream::note_sent(std::size_t size) noexcept {
 }
 
 void Stream::flush() noexcept {
-  if (gone_) return;
+  if (gone_ || blocked_) return;
   Transport& transport = connection_->transport();
   bool moved = false;
   while (sent_ != queued_end_) {
@@ -348,6 +355,7 @@ void Stream::flush() noexcept {
     const Result<std::size_t> size = transport.write({&piece, 1}, false);
     if (!size) {
       if (size.error() != Error::would_block) return lose();
+      blocked_ = true;
       break;
     }
     note_sent(*size);

@@ -90,8 +90,8 @@ function ask(url, options = {}) {
   });
 }
 
-export const startBrowser = () => chromium.launch({
-  executablePath: process.env.CHROMIUM,
+export const startBrowser = (executablePath = process.env.CHROMIUM) => chromium.launch({
+  executablePath,
   args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });

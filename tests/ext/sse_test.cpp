@@ -226,7 +226,10 @@ TEST_F(SSETest, HeadIsAnsweredWithoutAStream) {
   auto head = client().head("/events");
   EXPECT_EQ(head.status_code, 200);
   EXPECT_EQ(head.headers["Content-Type"], "text/event-stream");
+  EXPECT_FALSE(head.headers.contains("Content-Length"));  // as GET's answer has none (RFC 9110 8.6)
   EXPECT_EQ(app.stats().streams_high_water, 0U);
+  EXPECT_EQ(app.stats().exchanges, 0U);
+  EXPECT_EQ(client().get("/events").status_code, 200);
 }
 
 TEST_F(SSETest, HooksMayAddFields) {

@@ -194,6 +194,7 @@ TEST_F(WebSocketTest, BadHandshakesAreRefused) {
   auto plain = client().get("/echo");
   EXPECT_EQ(plain.status_code, 426);
   EXPECT_EQ(plain.headers["Upgrade"], "websocket");
+  EXPECT_EQ(plain.headers["Connection"], "Upgrade");
   EXPECT_EQ(plain.headers["Sec-WebSocket-Version"], "13");
   auto no_key = client().get(
       "/echo", {{"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Version", "13"}});
@@ -518,6 +519,36 @@ TEST_F(WebSocketTest, OldMessagesAreDroppedForSlowClients) {
   EXPECT_EQ(app.stats().messages_dropped, static_cast<std::uint64_t>(1000 - count));
 }
 
+// Messages that are larger than the queue are never dropped in part, whatever their bytes look like.
+TEST_F(WebSocketTest, LargeMessagesAreNotTornWhenOthersAreDropped) {
+  const std::string large(2500, '\x05');
+  const auto small = [](int i) { return std::to_string(i) + std::string(60, '.'); };
+  app.get("/ws", with_websocket(
+                     [&](Request&, WebSocket& ws) -> Task<> {
+                       co_await ws.receive();
+                       for (int round = 0; round < 20; ++round) {
+                         co_await ws.send_binary(large);
+                         for (int i = 0; i < 30; ++i) co_await ws.send(small(i));
+                         co_await sleep_for(std::chrono::milliseconds(10));
+                       }
+                     },
+                     {.when_slow = WhenSlow::drop_oldest, .queue_bytes = 700}));
+  auto ws = client().websocket("/ws");
+  ws.connection().set_receive_window(300);
+  ws.send("go");
+  int count = 0;
+  while (auto message = ws.receive()) {
+    ASSERT_EQ(message->data, message->is_text ? small(std::stoi(message->data)) : large);
+    if (message->is_text) continue;
+    if (++count < 18) ws.send_frame(WebSocketOpcode::ping, "still there?");
+  }
+  EXPECT_EQ(ws.pongs().size(), 17U);
+  EXPECT_EQ(ws.close_code(), kCloseNormal);
+  EXPECT_EQ(count, 20);
+  EXPECT_GT(app.stats().messages_dropped, 100U);
+  expect_all_ended();
+}
+
 TEST_F(WebSocketTest, SlowClientsCanBeClosed) {
   Error error = Error::none;
   app.get("/ws", with_websocket(
@@ -565,6 +596,25 @@ TEST_F(WebSocketTest, MessagesLargerThanTheQueueGoInPieces) {
     EXPECT_EQ(ws.pongs().size(), window != SIZE_MAX ? 1U : 0U);  // all was sent and closed before
     EXPECT_EQ(ws.close_code(), kCloseNormal);
   }
+  expect_all_ended();
+}
+
+TEST_F(WebSocketTest, VeryLargeMessagesReachSlowClientsToo) {
+  const std::string large(300'000, 'y');
+  app.get("/ws", with_websocket([&](Request&, WebSocket& ws) -> Task<> {
+            co_await ws.receive();
+            co_await ws.send(large);
+            co_await ws.send("after");
+          }));
+  auto ws = client().websocket("/ws");
+  ws.connection().set_receive_window(10'000);
+  ws.send("go");
+  EXPECT_EQ(ws.receive()->data, large);
+  auto after = ws.receive();
+  ASSERT_TRUE(after);
+  EXPECT_EQ(after->data, "after");
+  EXPECT_FALSE(ws.receive());
+  EXPECT_EQ(ws.close_code(), kCloseNormal);
   expect_all_ended();
 }
 
@@ -830,6 +880,74 @@ TEST(WebSocket, ManyRandomClientsLeaveNothing) {
   EXPECT_EQ(alive, 0);
   EXPECT_EQ(app.stats().streams, 0U);
   EXPECT_EQ(app.stats().connections, 0U);
+}
+
+// Every byte, whatever the sizes, fragments, segments and windows, and whether the handler is quick.
+TEST(WebSocket, RandomMessagesComeBackAsTheyAre) {
+  App app{websocket_limits()};
+  app.get("/echo", with_websocket(
+                       [](Request&, WebSocket& ws) -> Task<> {
+                         while (auto message = co_await ws.receive()) {
+                           if (message->data.size() % 7 == 0)
+                             co_await sleep_for(std::chrono::milliseconds(20));
+                           co_await ws.send(*message);
+                         }
+                       },
+                       {.queue_bytes = 500}));
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(seed);
+    TestClientOptions options;
+    options.sim.seed = seed;
+    options.sim.refers_to_written_bytes = seed % 2 == 0;
+    TestClient client(app, options);
+    const auto dice = [&](std::size_t sides) { return client.sim().random() % sides; };
+    auto ws = client.websocket("/echo");
+    ASSERT_EQ(ws.status_code(), 101);
+    std::vector<TestMessage> sent;
+    std::vector<std::string> pings;
+    std::size_t received = 0;
+    const auto receive_one = [&] {
+      auto message = ws.receive();
+      ASSERT_TRUE(message);
+      ASSERT_EQ(message->is_text, sent[received].is_text);
+      ASSERT_EQ(message->data, sent[received].data);
+      ++received;
+    };
+    for (int i = 0; i < 100; ++i) {
+      if (dice(4) == 0) ws.connection().set_segment_size(1 + dice(300));
+      if (dice(4) == 0) ws.connection().set_receive_window(dice(2) == 0 ? 1 + dice(400) : SIZE_MAX);
+      TestMessage message;
+      message.is_text = dice(2) == 0;
+      const std::size_t size = dice(3) == 0 ? dice(1001) : dice(130);
+      while (message.data.size() < size) {
+        message.data += static_cast<char>(message.is_text ? 'a' + dice(26) : dice(256));
+      }
+      std::string_view rest = message.data;
+      auto opcode = message.is_text ? WebSocketOpcode::text : WebSocketOpcode::binary;
+      for (bool fin = false; !fin; opcode = WebSocketOpcode::continuation) {
+        const std::size_t part = dice(2) == 0 ? rest.size() : dice(rest.size() + 1);
+        fin = part == rest.size();
+        ws.send_frame(opcode, rest.substr(0, part), fin);
+        rest.remove_prefix(part);
+        if (dice(5) == 0) {
+          pings.push_back(std::string(dice(126), static_cast<char>('A' + dice(26))));
+          ws.send_frame(WebSocketOpcode::ping, pings.back());
+        }
+      }
+      sent.push_back(std::move(message));
+      while (dice(3) == 0 && received < sent.size()) receive_one();
+      if (testing::Test::HasFatalFailure()) return;
+    }
+    ws.connection().set_receive_window(SIZE_MAX);
+    ws.close(4001);
+    while (received < sent.size() && !testing::Test::HasFatalFailure()) receive_one();
+    EXPECT_FALSE(ws.receive());
+    EXPECT_EQ(ws.close_code(), 4001);
+    EXPECT_EQ(ws.pongs(), pings);
+    client.run_for(std::chrono::seconds(3));
+    ASSERT_EQ(app.check(), nullptr) << app.check();
+    if (testing::Test::HasFailure()) return;
+  }
 }
 
 }  // namespace
