@@ -37,6 +37,7 @@ std::string_view take_until(std::string_view& text, char separator) noexcept {
 std::uint8_t window_bits(std::string_view value) noexcept {
   std::array<char, 2> digits{};
   std::size_t count = 0;
+  value = trim_ows(value);
   const bool quoted = value.size() >= 2 && value.front() == '"' && value.back() == '"';
   if (quoted) value = value.substr(1, value.size() - 2);
   for (std::size_t i = 0; i < value.size(); ++i) {
@@ -59,7 +60,7 @@ struct Offer {
 
 // Reads one element of the field. None if it is no valid offer of this extension.
 std::optional<Offer> read_offer(std::string_view element) noexcept {
-  if (take_until(element, ';') != kName) return {};
+  if (element.ends_with(';') || take_until(element, ';') != kName) return {};
   Offer offer;
   while (!element.empty()) {
     std::string_view value = take_until(element, ';');
