@@ -391,6 +391,35 @@ TEST_F(WebSocketDeflateTest, SlowHandlerHoldsThemBackUnchanged) {
   EXPECT_EQ(ws.pongs().size(), 1U);
 }
 
+// Nothing more comes that would make the server look again, however a message ends at the end of the room.
+TEST_F(WebSocketDeflateTest, RoomMayEndWithAMessage) {
+  app.get("/echo", with_websocket(
+                       [](Request&, WebSocket& ws) -> Task<> {
+                         co_await sleep_for(std::chrono::milliseconds(10));
+                         while (auto message = co_await ws.receive()) co_await ws.send(*message);
+                       },
+                       {.compression = &kWebSocketDeflate}));
+  for (std::size_t size = 90; size < 140; ++size) {
+    for (const bool stored : {true, false}) {
+      Peer side(12);
+      auto ws = open();
+      const std::string text = words(size);
+      const auto low = static_cast<char>(size);
+      ws.send_frame(WebSocketOpcode::text, side.compress(std::string(900, 'a')), true, kRsv1);
+      ws.send_frame(WebSocketOpcode::text,
+                    stored ? std::string{'\0', low, '\0', static_cast<char>(~low), '\xff'} + text + '\0' : side.compress(text),
+                    true, kRsv1);
+      const TimePoint before = client().sim().clock().now();
+      EXPECT_EQ(side.text_of(ws.receive()), std::string(900, 'a'));
+      EXPECT_EQ(side.text_of(ws.receive()), text) << size;
+      EXPECT_LT(client().sim().clock().now() - before, std::chrono::seconds(1)) << size;  // no ping was needed
+      ws.close();
+      EXPECT_FALSE(ws.receive());
+      client().run_for(std::chrono::seconds(3));
+    }
+  }
+}
+
 TEST_F(WebSocketDeflateTest, BytesBehindTheHandshakeAreFrames) {
   app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
   std::string text =
@@ -581,7 +610,8 @@ TEST_F(WebSocketDeflateTest, BitOnOtherFramesBreaksTheProtocol) {
 
 TEST_F(WebSocketDeflateTest, TextsAreCheckedAfterwards) {
   app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
-  for (const std::string& text : {std::string("a\xff" "b"), std::string("ends inside \xe2\x82")}) {
+  const std::string ascii(100, 'a');
+  for (const std::string& text : {ascii + "\xff" + ascii, ascii + "\xe2\x82"}) {
     auto ws = open();
     Peer side(12);
     ws.send_frame(WebSocketOpcode::binary, side.compress(text), true, kRsv1);
@@ -646,6 +676,33 @@ TEST_F(WebSocketDeflateTest, LargerMessagesThanTheLimitGoAsTheyAre) {
   EXPECT_EQ(ws.close_code(), kCloseNormal);
 }
 
+TEST_F(WebSocketDeflateTest, WhatWasGivenUpIsNotBuiltUpon) {
+  bool given_up = false;
+  app.get("/ws", with_websocket(
+                     [&](Request&, WebSocket& ws) -> Task<> {
+                       const auto send = [](WebSocket* to, std::string_view bytes) -> Task<> {
+                         co_await to->send_binary(bytes);
+                       };
+                       co_await ws.receive();
+                       co_await ws.send_binary(noise(700));  // all that the client takes, and a part of the queue
+                       const std::string text = words(900);
+                       auto sent = co_await wait_for(send(&ws, text), std::chrono::milliseconds(100));
+                       given_up = !sent;
+                       co_await ws.send_binary(text);
+                     },
+                     {.queue_bytes = 400, .compression = &kWebSocketDeflate}));
+  auto ws = open("/ws");
+  ws.connection().set_receive_window(400);
+  ws.send("go");
+  client().run_for(std::chrono::seconds(1));
+  EXPECT_TRUE(given_up);
+  ws.connection().set_receive_window(SIZE_MAX);
+  EXPECT_EQ(ws.receive()->data, noise(700));
+  const auto message = ws.receive();
+  ASSERT_TRUE(message && message->rsv != 0);
+  EXPECT_EQ(peer.decompress(message->data), words(900));
+}
+
 // Several senders, some of whom give up while they wait: what is sent can always be read.
 TEST_F(WebSocketDeflateTest, WhoWaitsMayGiveUp) {
   for (const std::uint32_t queue : {150U, 400U, 2000U}) {
@@ -671,7 +728,7 @@ TEST_F(WebSocketDeflateTest, WhoWaitsMayGiveUp) {
     TestClient user(busy);
     auto ws = user.websocket("/ws", {{"Sec-WebSocket-Extensions", kOffer}});
     Peer side;
-    ws.connection().set_receive_window(queue == 2000 ? 1000 : 100'000);
+    ws.connection().set_receive_window(queue == 150 ? 100'000 : 600);
     int count = 0;
     int compressed = 0;
     while (auto message = ws.receive()) {
@@ -679,7 +736,7 @@ TEST_F(WebSocketDeflateTest, WhoWaitsMayGiveUp) {
       compressed += message->rsv != 0 ? 1 : 0;
       const std::string text = side.text_of(message);
       EXPECT_TRUE(text.size() == 100 || text.size() >= 300);
-      if (count % 5 == 0) user.run_for(std::chrono::milliseconds(20));
+      user.run_for(std::chrono::milliseconds(40));
     }
     EXPECT_GT(count, 10);
     EXPECT_GT(compressed, 5);

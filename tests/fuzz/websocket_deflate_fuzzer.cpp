@@ -152,13 +152,13 @@ class Plain {
     feed(stream_, message);
     while (stream_.avail_in != 0) {
       const int result = run(stream_, out);
+      if (out.size() > most) return out;  // whatever follows
       ends = result == Z_STREAM_END;
       if (ends) {
         inflateReset(&stream_);
       } else if (result != Z_OK) {
         return {};
       }
-      if (out.size() > most) return out;
     }
     if (ends || !between_blocks()) return {};
     if (!takeover_) inflateReset(&stream_);
