@@ -100,9 +100,9 @@ struct Limits {
             ///< more is refused and reported. They live in the task pool.
   WhenFull when_full = WhenFull::refuse;  ///< What newcomers meet when every connection is taken.
   std::uint8_t ws_window_bits = 12;       ///< What compresses looks back 2^12 bytes for repetitions; 9 to 15.
-                                     ///< Below 15 only for clients that offer `client_max_window_bits`.
-  std::uint32_t ws_compressed = 0;   ///< WebSockets that compress at once (ext/websocket_deflate.hpp); one more
-                                     ///< does not. Memory of each: see `compression_memory`.
+                                          ///< Below 15 only for clients that offer `client_max_window_bits`.
+  std::uint32_t ws_compressed = 0;  ///< WebSockets that compress at once (ext/websocket_deflate.hpp); one
+                                    ///< more does not. Memory of each: see `compression_memory`.
 
   // ---- Memory of one exchange: bytes ----
   std::uint32_t head_bytes = 8192;      ///< Request line and header fields; larger: 431. At most 65535.

@@ -45,8 +45,8 @@ std::size_t split(std::string_view list, std::array<std::string_view, kListed>& 
 struct WebSocket::Coding {
   const WebSocketCompression* compression;
   WebSocketCodec* codec = nullptr;
-  std::span<char> in = {};   // what has come, as frames
-  std::span<char> out = {};  // a message on its way, encoded
+  std::span<char> in = {};     // what has come, as frames
+  std::span<char> out = {};    // a message on its way, encoded
   const Send* send = nullptr;  // whose it is
   std::size_t send_bytes = 0;
   // The part of a message that is being decoded: the next bytes of `in`.
@@ -278,8 +278,10 @@ std::size_t WebSocket::Send::render(std::size_t skip, std::span<char> room) cons
   const bool encoded = MICRODOT_HOSTED && form_ == Form::encoded;
   if (!encoded && !room.empty()) form_ = Form::plain;  // as it begins it goes on
   std::array<char, kMaxWebSocketHead> bytes;
-  const std::string_view head =
-      write_head({.opcode = opcode_, .payload_bytes = data.size(), .rsv = encoded ? std::uint8_t{kRsv1} : std::uint8_t{0}}, bytes);
+  const std::string_view head = write_head({.opcode = opcode_,
+                                            .payload_bytes = data.size(),
+                                            .rsv = encoded ? std::uint8_t{kRsv1} : std::uint8_t{0}},
+                                           bytes);
   const std::size_t size = head.size() + data.size();
   std::size_t rest = size - std::min(skip, size);
   for (std::string_view part : {head, data}) {
@@ -329,8 +331,7 @@ bool WebSocket::begin_coding(Response& answer) noexcept {
   auto* const bytes = reinterpret_cast<char*>(memory + detail::align_up(sizeof(Coding)));
   const std::size_t taken = detail::align_up(detail::align_up(sizeof(Coding)) + in + out);
   const std::span<std::byte> rest(memory + taken, limits().compression_memory() - taken);
-  coding_->codec =
-      coding_->compression->agree(request().headers, limits(), may_drop(), rest, answer);
+  coding_->codec = coding_->compression->agree(request().headers, limits(), may_drop(), rest, answer);
   if (coding_->codec == nullptr) {
     end_coding();
     return true;
@@ -373,19 +374,22 @@ bool WebSocket::decode_part() noexcept {
     if (window_.size() - end_ <= kWord) return false;
     if (partial_ == end_) end_ += kWord;
     const std::size_t before = end_ - partial_ - kWord;
-    const std::span<char> room = window_.subspan(end_, std::min(window_.size() - end_, limit + 1 - before));
+    const std::span<char> room =
+        window_.subspan(end_, std::min<std::size_t>(window_.size() - end_, limit + 1 - before));
     const std::string_view in(coding.in.data() + raw_, part.payload.size());
     WebSocketCodec::Decoded decoded{};
     if (decodes) {
       decoded = coding.codec->decode(in, part.end, room);
     } else {
       decoded.used = decoded.made = in.copy(room.data(), room.size());
-      decoded.status = decoded.used == in.size() ? WebSocketCodec::Status::done : WebSocketCodec::Status::more;
+      decoded.status =
+          decoded.used == in.size() ? WebSocketCodec::Status::done : WebSocketCodec::Status::more;
     }
     raw_ += static_cast<std::uint32_t>(decoded.used);
     part.payload = part.payload.subspan(decoded.used);
     if (decoded.status == WebSocketCodec::Status::bad) return fail(kCloseInvalidData);
-    if (checks && coding.utf8.check({room.data(), decoded.made}) != decoded.made) return fail(kCloseInvalidData);
+    if (checks && coding.utf8.check({room.data(), decoded.made}) != decoded.made)
+      return fail(kCloseInvalidData);
     if (before + decoded.made > limit) return fail(kCloseTooBig);
     end_ += static_cast<std::uint32_t>(decoded.made);
     if (decoded.status == WebSocketCodec::Status::done) break;
@@ -405,7 +409,8 @@ std::string_view WebSocket::encode(const Send& send) noexcept {
     send.form_ = coding.send_bytes != 0 ? Send::Form::encoded : Send::Form::plain;
     if (coding.send_bytes != 0) coding.send = &send;
   }
-  return send.form_ == Send::Form::encoded ? std::string_view(coding.out.data(), coding.send_bytes) : send.data_;
+  return send.form_ == Send::Form::encoded ? std::string_view(coding.out.data(), coding.send_bytes)
+                                           : send.data_;
 }
 
 // It lies in the queue now, or never will.

@@ -45,7 +45,8 @@ std::uint8_t window_bits(std::string_view value) noexcept {
     if (count == digits.size() || value[i] < '0' || value[i] > '9') return 0;
     digits[count++] = value[i];
   }
-  if (count == 1) return digits[0] == '8' || digits[0] == '9' ? static_cast<std::uint8_t>(digits[0] - '0') : 0;
+  if (count == 1)
+    return digits[0] == '8' || digits[0] == '9' ? static_cast<std::uint8_t>(digits[0] - '0') : 0;
   if (count != 2 || digits[0] != '1' || digits[1] > '5') return 0;
   return static_cast<std::uint8_t>(10 + digits[1] - '0');
 }
@@ -130,7 +131,8 @@ Bytef* bytes_of(std::string_view text) noexcept {  // zlib only reads them
 
 class Codec final : public WebSocketCodec {
  public:
-  Codec(std::span<std::byte> memory, const DeflateAgreement& agreement, const WebSocketDeflateOptions& options) noexcept
+  Codec(std::span<std::byte> memory, const DeflateAgreement& agreement,
+        const WebSocketDeflateOptions& options) noexcept
       : memory_(memory), agreement_(agreement), threshold_(std::max(options.threshold, 1U)) {}
 
   // False without memory.
@@ -239,13 +241,14 @@ std::string_view write_deflate_agreement(const DeflateAgreement& agreement,
 WebSocketCodec* WebSocketDeflate::agree(const HeaderTable& request, const Limits& limits, bool drops,
                                         std::span<std::byte> memory, Response& answer) const noexcept {
   const std::uint8_t bits = limits.ws_window_bits;
-  const std::optional<DeflateAgreement> agreement = agree_on_deflate(
-      request, {.window_bits = bits,
-                .server_no_context_takeover = options_.server_no_context_takeover || drops,
-                .client_no_context_takeover = options_.client_no_context_takeover});
+  const std::optional<DeflateAgreement> agreement =
+      agree_on_deflate(request, {.window_bits = bits,
+                                 .server_no_context_takeover = options_.server_no_context_takeover || drops,
+                                 .client_no_context_takeover = options_.client_no_context_takeover});
   if (!agreement) return nullptr;
   constexpr std::size_t kBytes = detail::align_up(sizeof(Codec));
-  auto* const codec = ::new (static_cast<void*>(memory.data())) Codec(memory.subspan(kBytes), *agreement, options_);
+  auto* const codec =
+      ::new (static_cast<void*>(memory.data())) Codec(memory.subspan(kBytes), *agreement, options_);
   if (!codec->start(std::clamp(options_.level, 1, 9), bits)) return nullptr;
   std::array<char, kDeflateAgreementBytes> value;
   answer.headers().add(kField, write_deflate_agreement(*agreement, value));

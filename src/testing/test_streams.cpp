@@ -19,8 +19,7 @@ bool TestStream::wait() {
 
 // TestWebSocket
 
-void TestWebSocket::send_frame(WebSocketOpcode opcode, std::string_view payload, bool fin,
-                               std::uint8_t rsv) {
+void TestWebSocket::send_frame(WebSocketOpcode opcode, std::string_view payload, bool fin, std::uint8_t rsv) {
   const WebSocketMask mask = {'\x12', '\x34', '\x56', '\x78'};
   std::array<char, kMaxWebSocketHead> head;
   const std::size_t size = write_websocket_head(

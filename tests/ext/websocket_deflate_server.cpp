@@ -1,6 +1,6 @@
-/// Compressed WebSockets on real sockets: counts what is asked of the heap from the moment the server has started,
-/// by anybody in the process, zlib above all. Exits with 0 if that was nothing, and every message was right. The
-/// client is another process.
+/// Compressed WebSockets on real sockets: counts what is asked of the heap from the moment the server has
+/// started, by anybody in the process, zlib above all. Exits with 0 if that was nothing, and every message
+/// was right. The client is another process.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -53,8 +53,8 @@ void send_all(int fd, std::string_view bytes) {
 void send_frame(int fd, WebSocketOpcode opcode, std::string payload, std::uint8_t rsv) {
   const WebSocketMask mask = {'\1', '\2', '\3', '\4'};
   std::array<char, kMaxWebSocketHead> head;
-  const std::size_t size =
-      write_websocket_head({.opcode = opcode, .payload_bytes = payload.size(), .rsv = rsv, .mask = mask}, head);
+  const std::size_t size = write_websocket_head(
+      {.opcode = opcode, .payload_bytes = payload.size(), .rsv = rsv, .mask = mask}, head);
   apply_websocket_mask(payload, mask);
   send_all(fd, std::string(head.end() - size, head.end()) + payload);
 }
@@ -67,9 +67,11 @@ bool talk(std::uint16_t port) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(port);
   if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return false;
-  send_all(fd,
-           "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
+  send_all(
+      fd,
+      "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: "
+      "13\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
   std::string bytes;
   const auto more = [&] {
     char room[8192];

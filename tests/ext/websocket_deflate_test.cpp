@@ -1,5 +1,5 @@
-/// permessage-deflate (RFC 7692): what is agreed upon, and messages that go both ways. The client's end is zlib
-/// with a heap of its own.
+/// permessage-deflate (RFC 7692): what is agreed upon, and messages that go both ways. The client's end is
+/// zlib with a heap of its own.
 
 #include <microdot/ext/websocket_deflate.hpp>
 
@@ -281,9 +281,10 @@ TEST_F(WebSocketDeflateTest, ExamplesOfTheRfc) {  // 7.2.3
 TEST_F(WebSocketDeflateTest, NotAskedForOrNotOfferedItIsPlain) {
   app.get("/plain", with_websocket(echo));
   app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
-  const std::pair<const char*, const char*> cases[] = {{"/plain", "permessage-deflate; client_max_window_bits"},
-                                                       {"/echo", "permessage-deflate; nonsense"},
-                                                       {"/echo", "permessage-deflate"}};
+  const std::pair<const char*, const char*> cases[] = {
+      {"/plain", "permessage-deflate; client_max_window_bits"},
+      {"/echo", "permessage-deflate; nonsense"},
+      {"/echo", "permessage-deflate"}};
   for (const auto& [url, offer] : cases) {
     auto ws = open(url, offer);
     EXPECT_EQ(ws.status_code(), 101);
@@ -407,12 +408,14 @@ TEST_F(WebSocketDeflateTest, RoomMayEndWithAMessage) {
       const auto low = static_cast<char>(size);
       ws.send_frame(WebSocketOpcode::text, side.compress(std::string(900, 'a')), true, kRsv1);
       ws.send_frame(WebSocketOpcode::text,
-                    stored ? std::string{'\0', low, '\0', static_cast<char>(~low), '\xff'} + text + '\0' : side.compress(text),
+                    stored ? std::string{'\0', low, '\0', static_cast<char>(~low), '\xff'} + text + '\0'
+                           : side.compress(text),
                     true, kRsv1);
       const TimePoint before = client().sim().clock().now();
       EXPECT_EQ(side.text_of(ws.receive()), std::string(900, 'a'));
       EXPECT_EQ(side.text_of(ws.receive()), text) << size;
-      EXPECT_LT(client().sim().clock().now() - before, std::chrono::seconds(1)) << size;  // no ping was needed
+      EXPECT_LT(client().sim().clock().now() - before, std::chrono::seconds(1))
+          << size;  // no ping was needed
       ws.close();
       EXPECT_FALSE(ws.receive());
       client().run_for(std::chrono::seconds(3));
@@ -423,7 +426,8 @@ TEST_F(WebSocketDeflateTest, RoomMayEndWithAMessage) {
 TEST_F(WebSocketDeflateTest, BytesBehindTheHandshakeAreFrames) {
   app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
   std::string text =
-      "GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+      "GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: "
+      "13\r\n"
       "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
   // More than there is room for messages.
@@ -438,13 +442,15 @@ TEST_F(WebSocketDeflateTest, BytesBehindTheHandshakeAreFrames) {
 }
 
 TEST_F(WebSocketDeflateTest, WithoutTakeoverEachMessageStandsByItself) {
-  static constexpr WebSocketDeflate kAlone({.server_no_context_takeover = true, .client_no_context_takeover = true});
+  static constexpr WebSocketDeflate kAlone(
+      {.server_no_context_takeover = true, .client_no_context_takeover = true});
   app.get("/echo", with_websocket(echo, {.compression = &kAlone}));
   app.get("/asked", with_websocket(echo, {.compression = &kWebSocketDeflate}));
   for (const char* url : {"/echo", "/asked"}) {
     auto ws = open(url, std::string(kOffer) + "; server_no_context_takeover; client_no_context_takeover");
     EXPECT_EQ(ws.extensions(),
-              "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits=12");
+              "permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
+              "client_max_window_bits=12");
     Peer alone(12, false);
     for (int i = 0; i < 3; ++i) {
       ws.send_frame(WebSocketOpcode::text, alone.compress(words(500)), true, kRsv1);
@@ -556,8 +562,8 @@ TEST_F(WebSocketDeflateTest, BombsStopAtTheLimit) {
     auto ws = open();
     ws.send("before");
     for (std::size_t at = 0; at < bomb.size(); at += piece)
-      ws.send_frame(at == 0 ? WebSocketOpcode::text : WebSocketOpcode::continuation, bomb.substr(at, piece), false,
-                    at == 0 ? kRsv1 : 0);
+      ws.send_frame(at == 0 ? WebSocketOpcode::text : WebSocketOpcode::continuation, bomb.substr(at, piece),
+                    false, at == 0 ? kRsv1 : 0);
     EXPECT_FALSE(ws.receive());
     EXPECT_EQ(ws.close_code(), kCloseTooBig);
     client().run_for(std::chrono::seconds(3));
@@ -570,11 +576,11 @@ TEST_F(WebSocketDeflateTest, WhatIsNotDeflateIsClosed) {
   app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
   const std::string whole = peer.compress(words(500));
   const std::string cases[] = {
-      "\xff\xff\xff\xff",                   // no such kind of block
+      "\xff\xff\xff\xff",                                // no such kind of block
       std::string("\x00\x05\x00\x00\x00hello\x00", 11),  // a length that is not right
-      whole.substr(0, whole.size() / 2),    // ends inside a block
-      "",                                   // not even the beginning of one
-      std::string("\x02\x07\x00", 3),         // looks back before the beginning
+      whole.substr(0, whole.size() / 2),                 // ends inside a block
+      "",                                                // not even the beginning of one
+      std::string("\x02\x07\x00", 3),                    // looks back before the beginning
   };
   for (const std::string& bytes : cases) {
     for (const bool split : {false, true}) {
@@ -678,19 +684,20 @@ TEST_F(WebSocketDeflateTest, LargerMessagesThanTheLimitGoAsTheyAre) {
 
 TEST_F(WebSocketDeflateTest, WhatWasGivenUpIsNotBuiltUpon) {
   bool given_up = false;
-  app.get("/ws", with_websocket(
-                     [&](Request&, WebSocket& ws) -> Task<> {
-                       const auto send = [](WebSocket* to, std::string_view bytes) -> Task<> {
-                         co_await to->send_binary(bytes);
-                       };
-                       co_await ws.receive();
-                       co_await ws.send_binary(noise(700));  // all that the client takes, and a part of the queue
-                       const std::string text = words(900);
-                       auto sent = co_await wait_for(send(&ws, text), std::chrono::milliseconds(100));
-                       given_up = !sent;
-                       co_await ws.send_binary(text);
-                     },
-                     {.queue_bytes = 400, .compression = &kWebSocketDeflate}));
+  app.get("/ws",
+          with_websocket(
+              [&](Request&, WebSocket& ws) -> Task<> {
+                const auto send = [](WebSocket* to, std::string_view bytes) -> Task<> {
+                  co_await to->send_binary(bytes);
+                };
+                co_await ws.receive();
+                co_await ws.send_binary(noise(700));  // all that the client takes, and a part of the queue
+                const std::string text = words(900);
+                auto sent = co_await wait_for(send(&ws, text), std::chrono::milliseconds(100));
+                given_up = !sent;
+                co_await ws.send_binary(text);
+              },
+              {.queue_bytes = 400, .compression = &kWebSocketDeflate}));
   auto ws = open("/ws");
   ws.connection().set_receive_window(400);
   ws.send("go");
@@ -711,7 +718,8 @@ TEST_F(WebSocketDeflateTest, WhoWaitsMayGiveUp) {
                         [](Request&, WebSocket& ws) -> Task<> {
                           const auto sender = [](WebSocket* to, unsigned seed) -> Task<> {
                             for (unsigned i = 0; i < 40; ++i) {
-                              const std::string text = i % 4 == 1 ? noise(100, i) : words(300 + i * 10, seed + i);
+                              const std::string text =
+                                  i % 4 == 1 ? noise(100, i) : words(300 + i * 10, seed + i);
                               const auto send = [](WebSocket* s, std::string_view bytes) -> Task<> {
                                 co_await s->send_binary(bytes);
                               };
@@ -744,14 +752,15 @@ TEST_F(WebSocketDeflateTest, WhoWaitsMayGiveUp) {
 }
 
 TEST_F(WebSocketDeflateTest, DroppedMessagesAreNotBuiltUpon) {
-  app.get("/ws", with_websocket(
-                     [](Request&, WebSocket& ws) -> Task<> {
-                       for (unsigned i = 0; i < 500; ++i) {
-                         co_await ws.send(std::to_string(i) + " " + words(400, i));
-                         if (i % 50 == 0) co_await sleep_for(std::chrono::milliseconds(10));
-                       }
-                     },
-                     {.when_slow = WhenSlow::drop_oldest, .queue_bytes = 1000, .compression = &kWebSocketDeflate}));
+  app.get("/ws",
+          with_websocket(
+              [](Request&, WebSocket& ws) -> Task<> {
+                for (unsigned i = 0; i < 500; ++i) {
+                  co_await ws.send(std::to_string(i) + " " + words(400, i));
+                  if (i % 50 == 0) co_await sleep_for(std::chrono::milliseconds(10));
+                }
+              },
+              {.when_slow = WhenSlow::drop_oldest, .queue_bytes = 1000, .compression = &kWebSocketDeflate}));
   auto ws = open("/ws");
   EXPECT_NE(ws.extensions().find("server_no_context_takeover"), std::string::npos);
   ws.connection().set_receive_window(500);
@@ -803,12 +812,17 @@ TEST(WebSocketDeflate, MemoryIsCounted) {
   constexpr Limits kNone{.streams = 8};
   constexpr Limits kSome{.streams = 8, .ws_compressed = 3};
   static_assert(kSome.memory() == kNone.memory() + 3 * kSome.compression_memory());
-  static_assert(Limits{.streams = 2, .ws_compressed = 3}.error() == LimitsError::ws_compressed_must_not_exceed_streams);
+  static_assert(Limits{.streams = 2, .ws_compressed = 3}.error() ==
+                LimitsError::ws_compressed_must_not_exceed_streams);
   static_assert(Limits{.ws_window_bits = 8}.error() == LimitsError::ws_window_bits_must_be_from_9_to_15);
   static_assert(Limits{.ws_window_bits = 16}.error() == LimitsError::ws_window_bits_must_be_from_9_to_15);
   // zlib finds room with every window.
   for (std::uint8_t bits = 9; bits <= 15; ++bits) {
-    App app{Limits{.streams = 2, .ws_message_bytes = 1000, .ws_window_bits = bits, .ws_compressed = 2, .head_bytes = 256}};
+    App app{Limits{.streams = 2,
+                   .ws_message_bytes = 1000,
+                   .ws_window_bits = bits,
+                   .ws_compressed = 2,
+                   .head_bytes = 256}};
     app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
     TestClient client(app);
     auto ws = client.websocket("/echo", {{"Sec-WebSocket-Extensions", kOffer}});
@@ -830,7 +844,8 @@ TEST(WebSocketDeflate, ManyRandomClientsLeaveNothing) {
                        [&](Request&, WebSocket& ws) -> Task<> {
                          const testing_support::Counted counted(alive);
                          while (auto message = co_await ws.receive()) {
-                           if (message->data.size() % 3 == 0) co_await sleep_for(std::chrono::milliseconds(20));
+                           if (message->data.size() % 3 == 0)
+                             co_await sleep_for(std::chrono::milliseconds(20));
                            co_await ws.send(*message);
                          }
                        },
@@ -857,10 +872,14 @@ TEST(WebSocketDeflate, ManyRandomClientsLeaveNothing) {
         case 2: one.ws.connection().set_receive_window(number % 600); break;
         case 3: one.ws.send_frame(WebSocketOpcode::ping, "?"); break;
         case 4: one.ws.connection().set_segment_size(number % 30 + 1); break;
-        case 5: one.ws.send_frame(WebSocketOpcode::binary, noise(number % 50, dice & 0xffff), true, codes ? kRsv1 : 0); break;
+        case 5:
+          one.ws.send_frame(WebSocketOpcode::binary, noise(number % 50, dice & 0xffff), true,
+                            codes ? kRsv1 : 0);
+          break;
         default:
-          one.ws.send_frame(WebSocketOpcode::text, codes ? one.peer->compress(words(number % 1000)) : words(number % 1000),
-                            true, codes ? kRsv1 : 0);
+          one.ws.send_frame(WebSocketOpcode::text,
+                            codes ? one.peer->compress(words(number % 1000)) : words(number % 1000), true,
+                            codes ? kRsv1 : 0);
           break;
       }
       if (dice / 64 % 12 < 2 || one.ws.connection().closed())

@@ -1,6 +1,6 @@
-// permessage-deflate. Offers are accepted and declined as a plain reading of RFC 7692 has it. What is inflated in
-// pieces into small rooms is what zlib gives of it at once. Hostile frames do no harm to a server, and what is
-// compressed can be read.
+// permessage-deflate. Offers are accepted and declined as a plain reading of RFC 7692 has it. What is
+// inflated in pieces into small rooms is what zlib gives of it at once. Hostile frames do no harm to a
+// server, and what is compressed can be read.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -79,7 +79,8 @@ int bits_of(const std::string& value) {
   return 0;
 }
 
-std::optional<DeflateAgreement> read_plainly(const std::vector<std::string>& values, const DeflateWishes& wishes) {
+std::optional<DeflateAgreement> read_plainly(const std::vector<std::string>& values,
+                                             const DeflateWishes& wishes) {
   for (const std::string& value : values) {
     for (const std::string& element : split(value, ',', true)) {
       const std::vector<std::string> parts = split(element, ';', false);
@@ -100,7 +101,8 @@ std::optional<DeflateAgreement> read_plainly(const std::vector<std::string>& val
         } else if (name == "client_no_context_takeover" && !has_value) {
           out.client_no_context_takeover = true;
         } else if (name == "server_max_window_bits" && has_value && bits_of(text) > 8) {
-          out.server_max_window_bits = static_cast<std::uint8_t>(std::min<int>(bits_of(text), wishes.window_bits));
+          out.server_max_window_bits =
+              static_cast<std::uint8_t>(std::min<int>(bits_of(text), wishes.window_bits));
         } else if (name == "client_max_window_bits" && (!has_value || bits_of(text) != 0)) {
           client = std::min<int>(has_value ? bits_of(text) : 15, wishes.window_bits);
           if (client < 15) out.client_max_window_bits = static_cast<std::uint8_t>(client);
@@ -300,7 +302,8 @@ void serve(fuzz::Input& input) {
     } else {
       static constexpr WebSocketOpcode kOpcodes[] = {WebSocketOpcode::text, WebSocketOpcode::binary,
                                                      WebSocketOpcode::continuation, WebSocketOpcode::ping};
-      ws.send_frame(kOpcodes[kind & 3], payload, (kind & 4) == 0, (kind & 8) != 0 ? std::uint8_t{kRsv1} : std::uint8_t{0});
+      ws.send_frame(kOpcodes[kind & 3], payload, (kind & 4) == 0,
+                    (kind & 8) != 0 ? std::uint8_t{kRsv1} : std::uint8_t{0});
     }
     if ((kind & 0x70) == 0x70) client.run_for(std::chrono::milliseconds(3));
     require(app.check() == nullptr);

@@ -22,5 +22,6 @@ int main(int argc, char** argv) {
   App app{Limits{.ws_message_bytes = 256 * 1024, .ws_window_bits = 15, .ws_compressed = 16}};
   app.get("/", with_websocket(echo, {.compression = &kWebSocketDeflate}));
   app.get("/alone", with_websocket(echo, {.compression = &kAlone}));
-  return app.run({.host = "127.0.0.1", .port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0)});
+  return app.run(
+      {.host = "127.0.0.1", .port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0)});
 }

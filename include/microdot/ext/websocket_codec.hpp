@@ -12,8 +12,8 @@
 
 namespace microdot::inline MICRODOT_ABI {
 
-/// Codes the messages of one WebSocket, both ways, in memory of its own. Coded messages have RSV1 set in their
-/// first frame.
+/// Codes the messages of one WebSocket, both ways, in memory of its own. Coded messages have RSV1 set in
+/// their first frame.
 class WebSocketCodec {
  public:
   enum class Status : std::uint8_t {
@@ -29,8 +29,8 @@ class WebSocketCodec {
   /// Decodes `in`, the next bytes of a message, into `room`, which is not empty; `end`: its last ones.
   virtual Decoded decode(std::string_view in, bool end, std::span<char> room) noexcept = 0;
 
-  /// Encodes a message into `room`. Returns the bytes written; 0: it goes as it is, since it is too small, does
-  /// not get smaller or has no room.
+  /// Encodes a message into `room`. Returns the bytes written; 0: it goes as it is, since it is too small,
+  /// does not get smaller or has no room.
   virtual std::size_t encode(std::string_view message, std::span<char> room) noexcept = 0;
   /// What was encoded last is not sent: what follows must not build upon it.
   virtual void discard() noexcept = 0;
@@ -42,8 +42,8 @@ class WebSocketCodec {
 /// Agrees with clients on a codec: see `WebSocketOptions::compression`.
 class WebSocketCompression {
  public:
-  /// Makes a codec in `memory` as one of the offers in `request` wants it, and tells so in `answer`; null, and
-  /// nothing told, if none of them can be accepted. `drops`: messages may get lost that were encoded.
+  /// Makes a codec in `memory` as one of the offers in `request` wants it, and tells so in `answer`; null,
+  /// and nothing told, if none of them can be accepted. `drops`: messages may get lost that were encoded.
   virtual WebSocketCodec* agree(const HeaderTable& request, const Limits& limits, bool drops,
                                 std::span<std::byte> memory, Response& answer) const noexcept = 0;
 

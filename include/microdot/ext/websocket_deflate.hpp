@@ -1,6 +1,7 @@
 #pragma once
-/// permessage-deflate (RFC 7692) over zlib: messages of WebSockets, compressed. Link microdot::websocket_deflate
-/// (microdot::websocket_deflate_noexcept), say how many WebSockets may compress at once, and for which routes:
+/// permessage-deflate (RFC 7692) over zlib: messages of WebSockets, compressed. Link
+/// microdot::websocket_deflate (microdot::websocket_deflate_noexcept), say how many WebSockets may compress
+/// at once, and for which routes:
 ///
 ///     #include <microdot/ext/websocket_deflate.hpp>
 ///     App app{Limits{.ws_compressed = 20}};
@@ -37,9 +38,9 @@ struct DeflateWishes {
 };
 
 /// Reads the offers in a request's Sec-WebSocket-Extensions fields and accepts the first one that can be:
-/// offers with a parameter that is unknown, stands there twice or has a wrong value are declined (RFC 7692 7), as
-/// are those that let the client look back further than there is room for, or the server less than zlib can. None
-/// if there is nothing to accept.
+/// offers with a parameter that is unknown, stands there twice or has a wrong value are declined (RFC 7692
+/// 7), as are those that let the client look back further than there is room for, or the server less than
+/// zlib can. None if there is nothing to accept.
 std::optional<DeflateAgreement> agree_on_deflate(const HeaderTable& request,
                                                  const DeflateWishes& wishes) noexcept;
 
@@ -61,8 +62,8 @@ struct WebSocketDeflateOptions {
 /// permessage-deflate for `WebSocketOptions::compression`. Must live as long as its routes.
 ///
 /// Messages that do not get smaller are sent as they are, as are those above `Limits::ws_message_bytes`. What
-/// clients send is inflated piece by piece into the room for messages: `ws_message_bytes` is of inflated bytes, and
-/// nothing is inflated beyond it. Data that is not deflate's is closed with 1007.
+/// clients send is inflated piece by piece into the room for messages: `ws_message_bytes` is of inflated
+/// bytes, and nothing is inflated beyond it. Data that is not deflate's is closed with 1007.
 class WebSocketDeflate final : public WebSocketCompression {
  public:
   using Options = WebSocketDeflateOptions;
