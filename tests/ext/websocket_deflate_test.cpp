@@ -169,7 +169,7 @@ class Peer {
   bool takeover_;
 };
 
-Task<> echo(Request&, WebSocket& ws) {
+Task<> echo_compressed(Request&, WebSocket& ws) {
   while (auto message = co_await ws.receive()) co_await ws.send(*message);
 }
 
@@ -256,7 +256,7 @@ TEST_F(WebSocketDeflateTest, MessagesGoBothWays) {
 }
 
 TEST_F(WebSocketDeflateTest, ExamplesOfTheRfc) {  // 7.2.3
-  app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+  app.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   auto ws = open();
   const auto receive = [&](std::string_view bytes, bool fin = true) {
     ws.send_frame(WebSocketOpcode::text, bytes, fin, kRsv1);
@@ -280,7 +280,7 @@ TEST_F(WebSocketDeflateTest, ExamplesOfTheRfc) {  // 7.2.3
 
 TEST_F(WebSocketDeflateTest, NotAskedForOrNotOfferedItIsPlain) {
   app.get("/plain", with_websocket(echo));
-  app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+  app.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   const std::pair<const char*, const char*> cases[] = {
       {"/plain", "permessage-deflate; client_max_window_bits"},
       {"/echo", "permessage-deflate; nonsense"},
@@ -299,7 +299,7 @@ TEST_F(WebSocketDeflateTest, NotAskedForOrNotOfferedItIsPlain) {
 }
 
 TEST_F(WebSocketDeflateTest, OneMoreIsServedWithout) {
-  app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+  app.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   auto one = open();
   auto two = open();
   auto three = open();
@@ -315,7 +315,7 @@ TEST_F(WebSocketDeflateTest, OneMoreIsServedWithout) {
 }
 
 TEST_F(WebSocketDeflateTest, WhoIsRefusedKeepsNoMemory) {
-  app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+  app.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   app.after_request([](Request& req, Response&) -> std::optional<Response> {
     if (req.args.contains("refuse")) return abort(403);
     return {};
@@ -331,7 +331,7 @@ TEST_F(WebSocketDeflateTest, WhoIsRefusedKeepsNoMemory) {
 }
 
 TEST_F(WebSocketDeflateTest, EverySplitGivesTheSame) {
-  app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+  app.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   for (std::size_t piece = 1; piece <= 40; ++piece) {
     Peer side{12};
     auto ws = open();
@@ -424,7 +424,7 @@ TEST_F(WebSocketDeflateTest, RoomMayEndWithAMessage) {
 }
 
 TEST_F(WebSocketDeflateTest, BytesBehindTheHandshakeAreFrames) {
-  app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+  app.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   std::string text =
       "GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: "
       "13\r\n"
@@ -444,8 +444,8 @@ TEST_F(WebSocketDeflateTest, BytesBehindTheHandshakeAreFrames) {
 TEST_F(WebSocketDeflateTest, WithoutTakeoverEachMessageStandsByItself) {
   static constexpr WebSocketDeflate kAlone(
       {.server_no_context_takeover = true, .client_no_context_takeover = true});
-  app.get("/echo", with_websocket(echo, {.compression = &kAlone}));
-  app.get("/asked", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+  app.get("/echo", with_websocket(echo_compressed, {.compression = &kAlone}));
+  app.get("/asked", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   for (const char* url : {"/echo", "/asked"}) {
     auto ws = open(url, std::string(kOffer) + "; server_no_context_takeover; client_no_context_takeover");
     EXPECT_EQ(ws.extensions(),
@@ -473,7 +473,7 @@ TEST_F(WebSocketDeflateTest, AnyWindowThatIsAgreedUpon) {
   limits.ws_message_bytes = 100'000;
   limits.stream_bytes = 16 * 1024;
   App large{limits};
-  large.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+  large.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   TestClient user(large);
   for (int bits = 9; bits <= 15; ++bits) {
     Peer side(bits);
@@ -496,7 +496,7 @@ TEST_F(WebSocketDeflateTest, AnyWindowThatIsAgreedUpon) {
 }
 
 TEST_F(WebSocketDeflateTest, WindowsAreAsSmallAsWasSaid) {
-  app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+  app.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   auto ws = open("/echo", "permessage-deflate; server_max_window_bits=9; client_max_window_bits");
   EXPECT_EQ(ws.extensions(), "permessage-deflate; server_max_window_bits=9; client_max_window_bits=12");
   // A client with exactly this window can read it.
@@ -524,7 +524,7 @@ TEST_F(WebSocketDeflateTest, WindowsAreAsSmallAsWasSaid) {
 }
 
 TEST_F(WebSocketDeflateTest, MessagesUpToTheLimit) {
-  app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+  app.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   for (const bool compressed : {true, false}) {
     for (const std::string& text : {std::string(1000, 'x'), noise(1000)}) {
       auto ws = open();
@@ -573,7 +573,7 @@ TEST_F(WebSocketDeflateTest, BombsStopAtTheLimit) {
 }
 
 TEST_F(WebSocketDeflateTest, WhatIsNotDeflateIsClosed) {
-  app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+  app.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   const std::string whole = peer.compress(words(500));
   const std::string cases[] = {
       "\xff\xff\xff\xff",                                // no such kind of block
@@ -602,7 +602,7 @@ TEST_F(WebSocketDeflateTest, WhatIsNotDeflateIsClosed) {
 }
 
 TEST_F(WebSocketDeflateTest, BitOnOtherFramesBreaksTheProtocol) {
-  app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+  app.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   for (const WebSocketOpcode second : {WebSocketOpcode::continuation, WebSocketOpcode::ping}) {
     auto ws = open();
     const std::string bytes = peer.compress(words(100));
@@ -615,7 +615,7 @@ TEST_F(WebSocketDeflateTest, BitOnOtherFramesBreaksTheProtocol) {
 }
 
 TEST_F(WebSocketDeflateTest, TextsAreCheckedAfterwards) {
-  app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+  app.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   const std::string ascii(100, 'a');
   for (const std::string& text : {ascii + "\xff" + ascii, ascii + "\xe2\x82"}) {
     auto ws = open();
@@ -639,7 +639,7 @@ TEST_F(WebSocketDeflateTest, TextsAreCheckedAfterwards) {
 
 TEST_F(WebSocketDeflateTest, WhatDoesNotGetSmallerGoesAsItIs) {
   static constexpr WebSocketDeflate kFrom200({.level = 1, .threshold = 200});
-  app.get("/echo", with_websocket(echo, {.compression = &kFrom200}));
+  app.get("/echo", with_websocket(echo_compressed, {.compression = &kFrom200}));
   auto ws = open();
   const auto rsv_of = [&](const std::string& bytes) {
     ws.send_binary(bytes);
@@ -783,7 +783,7 @@ TEST_F(WebSocketDeflateTest, DroppedMessagesAreNotBuiltUpon) {
 }
 
 TEST_F(WebSocketDeflateTest, ClosesAndShutsDownAsOthers) {
-  app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+  app.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   auto ws = open();
   send(ws, words(300));
   EXPECT_EQ(peer.text_of(ws.receive()), words(300));
@@ -799,7 +799,7 @@ TEST_F(WebSocketDeflateTest, ClosesAndShutsDownAsOthers) {
 
 TEST(WebSocketDeflate, WithoutMemoryForItThereIsNone) {
   App app{Limits{.streams = 4}};
-  app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+  app.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   TestClient client(app);
   auto ws = client.websocket("/echo", {{"Sec-WebSocket-Extensions", kOffer}});
   EXPECT_EQ(ws.status_code(), 101);
@@ -823,7 +823,7 @@ TEST(WebSocketDeflate, MemoryIsCounted) {
                    .ws_window_bits = bits,
                    .ws_compressed = 2,
                    .head_bytes = 256}};
-    app.get("/echo", with_websocket(echo, {.compression = &kWebSocketDeflate}));
+    app.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
     TestClient client(app);
     auto ws = client.websocket("/echo", {{"Sec-WebSocket-Extensions", kOffer}});
     EXPECT_NE(ws.extensions(), "") << int{bits};
