@@ -78,15 +78,14 @@ std::string_view Request::body() const noexcept {
 bool Request::body_kept() const noexcept { return body_ == nullptr || body_->kept(); }
 
 const MultiDict* Request::form() noexcept {
+  if (form_parsed_) return &form_;
   constexpr std::string_view kForm = "application/x-www-form-urlencoded";
   const std::string_view type = content_type.substr(0, content_type.find(';'));
   const std::size_t end = type.find_last_not_of(" \t");
   if (!equals_ignore_case(type.substr(0, end + 1), kForm)) return nullptr;
-  if (!form_parsed_) {
-    form_parsed_ = true;
-    if (!body_kept()) fail(413);
-    form_ = parse_pairs(body(), 413);
-  }
+  form_parsed_ = true;
+  if (!body_kept()) fail(413);
+  form_ = parse_pairs(body(), 413);
   return &form_;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include <microdot/app.hpp>
+#include <microdot/async/channel.hpp>
 #include <microdot/async/event.hpp>
 #include <microdot/async/gather.hpp>
 #include <microdot/async/generator.hpp>

@@ -110,7 +110,8 @@ class Request {
   /// False if the body is so large that only `stream()` gives it.
   bool body_kept() const noexcept;
   RequestStream stream() const noexcept { return RequestStream(body_); }
-  /// The fields of an application/x-www-form-urlencoded body; null if the request has none.
+  /// The fields of an application/x-www-form-urlencoded body, and of a form that `with_form_data` has read
+  /// (ext/multipart.hpp); null if the request has none.
   const MultiDict* form() noexcept;
   /// The parsed JSON body, by value: include <microdot/ext/json.hpp>. A null value if the request's type is
   /// not JSON (application/json, or anything with +json). A body that is not JSON, or is nested deeper than
@@ -183,6 +184,11 @@ class Request {
 
   // For the library.
 
+  /// What `form` gives from now on.
+  void set_form(const MultiDict& fields) noexcept {
+    form_ = fields;
+    form_parsed_ = true;
+  }
   detail::Callable* after_request_hooks() const noexcept { return after_request_; }
   /// `g_emplace`, `on_end` or `after_request` made something that lives as long as the request.
   bool has_objects() const noexcept { return ends_ != nullptr; }

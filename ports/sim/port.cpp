@@ -48,6 +48,10 @@ class SimPoller final : public Poller {
       return;
     }
     unmoved_ = 0;
+#if MICRODOT_HOSTED
+    // What a thread takes is no time of ours: nothing of it may depend on how fast the machine is.
+    if (threads_ != 0) return woken_.wait(false);
+#endif
     TimePoint next;
     const bool coming = network_.next_event(next);
     if (!coming && timeout < Duration::zero()) {
@@ -63,7 +67,17 @@ class SimPoller final : public Poller {
     network_.arrive();
     network_.dispatch();
   }
-  void wake() noexcept override { woken_.store(true); }
+  void wake() noexcept override {
+    woken_.store(true);
+#if MICRODOT_HOSTED
+    woken_.notify_one();
+#endif
+  }
+  void thread_started() noexcept override { ++threads_; }
+  void thread_ended() noexcept override {
+    assert(threads_ != 0);
+    --threads_;
+  }
   void watch_exit_signals() noexcept override { ++watches_; }
   void unwatch_exit_signals() noexcept override {
     assert(watches_ != 0);
@@ -87,6 +101,7 @@ class SimPoller final : public Poller {
   SimNetwork& network_;
   unsigned unmoved_ = 0;  ///< Polls in a row in which nothing new came and the clock stood still.
   std::atomic<bool> woken_{false};
+  unsigned threads_ = 0;  ///< At work for somebody who waits.
   unsigned watches_ = 0;
   unsigned signals_ = 0;
 };

@@ -99,6 +99,41 @@ TEST(Thread, RunInThreadGivesResults) {
   EXPECT_EQ(microdot::run(main_task()), 1000);
 }
 
+using ThreadOnTheSimulator = AsyncTest;
+
+TEST_F(ThreadOnTheSimulator, AThreadTakesNoTime) {
+  const auto main_task = [this]() -> Task<> {
+    const Result<int> in_time = co_await wait_for(run_in_thread([] {
+                                                    std::this_thread::sleep_for(20ms);
+                                                    return 7;
+                                                  }),
+                                                  1ms);
+    EXPECT_TRUE(in_time);
+    EXPECT_EQ(ms(), 0) << "the machine's time is not the simulator's";
+    co_await sleep_for(5ms);
+    EXPECT_EQ(ms(), 5) << "and it goes on";
+    // Who waits no more does not hold the clock.
+    std::atomic<bool> go = false;
+    std::atomic<bool> ended = false;
+    {
+      TaskHandle task = create_task([&]() -> Task<> {
+        co_await run_in_thread([&go, &ended] {
+          while (!go) std::this_thread::yield();
+          ended = true;
+        });
+      });
+      co_await yield();
+      task.cancel();
+      co_await task;
+    }
+    co_await sleep_for(5ms);
+    EXPECT_EQ(ms(), 10);
+    go = true;
+    while (!ended) std::this_thread::yield();
+  };
+  EXPECT_EQ(run(main_task), 0);
+}
+
 TEST(Thread, AnAbandonedThreadHarmsNobody) {
   static std::atomic<bool> go, finished;
   go = finished = false;

@@ -31,31 +31,36 @@ export async function until(what, condition, milliseconds = 10_000) {
   }
 }
 
-/// Starts the gallery at a free port. `get` is a plain request, outside the browser; a given agent may keep its
-/// connection.
-export async function startGallery(...options) {
-  const [program, ...given] = process.env.MICRODOT_GALLERY.split(" ");
+/// Starts an example at a free port.
+export async function startExample(program, ...options) {
   const place = ["--host", "127.0.0.1", "--port", "0"];
-  const server = spawn(program, [...given, ...options, ...place], { stdio: ["ignore", "ignore", "pipe"] });
+  const server = spawn(program, [...options, ...place], { stdio: ["ignore", "ignore", "pipe"] });
   const exited = once(server, "exit");
   let output = "";
   server.stderr.on("data", (data) => {
     output += data;
     process.stderr.write(data);
   });
-  await until(() => `the gallery did not say where it is: ${output}`, () => /http:\/\/\S+/.test(output));
-  const url = output.match(/http:\/\/\S+/)[0];
+  await until(() => `${program} did not say where it is: ${output}`, () => /http:\/\/\S+/.test(output));
+  return {
+    server, exited, url: output.match(/http:\/\/\S+/)[0],
+    /// Ends it where a test has not.
+    kill: () => server.exitCode === null && server.signalCode === null && server.kill("SIGKILL"),
+  };
+}
+
+/// Starts the gallery. `get` is a plain request, outside the browser; a given agent may keep its connection.
+export async function startGallery(...options) {
+  const [program, ...given] = process.env.MICRODOT_GALLERY.split(" ");
+  const gallery = await startExample(program, ...given, ...options);
+  const { server, url } = gallery;
   const get = (path, options) => ask(new URL(path, url), options);
   const open = () => descriptors(server);
   const sockets = () => open().match(/socket/g).length;
   const socketsAtStart = sockets();
   await get("/");  // the server keeps open the directory that it has served
   await until("a connection stays open", () => sockets() === socketsAtStart);
-  return {
-    server, exited, url, get, descriptors: open, descriptorsAtStart: open(),
-    /// Ends it where a test has not.
-    kill: () => server.exitCode === null && server.signalCode === null && server.kill("SIGKILL"),
-  };
+  return { ...gallery, get, descriptors: open, descriptorsAtStart: open() };
 }
 
 /// What the server's open descriptors refer to.

@@ -13,7 +13,7 @@ namespace {
 
 using testing_support::Counted;
 
-Limits small_streams() {
+Limits event_limits() {
   Limits limits;
   limits.streams = 4;
   limits.stream_bytes = 8192;
@@ -34,7 +34,7 @@ class SSETest : public testing::Test {
     EXPECT_EQ(app.check(), nullptr) << app.check();
   }
 
-  App app{small_streams()};
+  App app{event_limits()};
   std::optional<TestClient> client_;
 };
 

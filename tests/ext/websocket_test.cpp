@@ -20,7 +20,7 @@ Task<> echo(Request&, WebSocket& ws) {
   while (auto message = co_await ws.receive()) co_await ws.send(*message);
 }
 
-Limits small_streams() {
+Limits websocket_limits() {
   Limits limits;
   limits.streams = 4;
   limits.stream_bytes = 8192;
@@ -43,7 +43,7 @@ class WebSocketTest : public testing::Test {
     EXPECT_EQ(app.check(), nullptr) << app.check();
   }
 
-  App app{small_streams()};
+  App app{websocket_limits()};
   std::optional<TestClient> client_;
 };
 
@@ -648,7 +648,7 @@ TEST_F(WebSocketTest, WithoutASlotItIs503) {
 }
 
 TEST(WebSocket, WithoutMemoryItIs503) {
-  Limits limits = small_streams();
+  Limits limits = websocket_limits();
   limits.stream_bytes = 1500;
   App app{limits};
   app.get("/echo", with_websocket(echo));
@@ -682,7 +682,7 @@ TEST_F(WebSocketTest, ClientThatTakesEverythingLeavesTheLoopToOthers) {
 }
 
 TEST(WebSocket, AnyAllocationMayFail) {
-  App app{small_streams()};
+  App app{websocket_limits()};
   app.get("/ws/<name>", with_websocket([](Request& req, WebSocket& ws, std::string_view name) -> Task<> {
             const auto child = [](WebSocket* to, std::string_view text) -> Task<> {
               co_await to->send(text);
@@ -742,7 +742,7 @@ TEST_F(WebSocketTest, ShutdownSaysGoingAway) {
 
 TEST(WebSocket, ServerThatGoesEndsWhatIsOpen) {
   int alive = 0;
-  App app{small_streams()};
+  App app{websocket_limits()};
   app.get("/ws", with_websocket([&](Request&, WebSocket&) -> Task<> {
             const Counted counted(alive);
             co_await shield(
@@ -762,7 +762,7 @@ TEST(WebSocket, ServerThatGoesEndsWhatIsOpen) {
 }
 
 TEST(WebSocket, OnATransportThatRefersToItsBytes) {
-  App app{small_streams()};
+  App app{websocket_limits()};
   app.get("/echo", with_websocket(echo, {.queue_bytes = 1300}));
   TestClientOptions options;
   options.sim.refers_to_written_bytes = true;
@@ -785,7 +785,7 @@ TEST(WebSocket, OnATransportThatRefersToItsBytes) {
 }
 
 TEST(WebSocket, ManyRandomClientsLeaveNothing) {
-  Limits limits = small_streams();
+  Limits limits = websocket_limits();
   limits.connections_per_client = limits.connections;
   App app{limits};
   int alive = 0;

@@ -1,9 +1,12 @@
-// What tests ask of an image beyond hello: bodies of several segments both ways, a file, and what happens
-// when a handler fails.
+// What tests ask of an image beyond hello: bodies of several segments both ways, a file, live streams, and
+// what happens when a handler fails.
 #include <cstdio>
 #include <stdexcept>
+#include <utility>
 
 #include <microdot/ext/monitor.hpp>
+#include <microdot/ext/sse.hpp>
+#include <microdot/ext/websocket.hpp>
 #include <microdot/microdot.hpp>
 
 #include "files.hpp"
@@ -21,7 +24,30 @@ constexpr auto kLarge = [] {
 }();
 
 StaticApp<Limits::device()> app;
-static_assert(decltype(app)::memory() <= 24 * 1024);
+Channel<std::uint32_t> channel;
+bool ticking = false;
+FixedText<400> text;  // what does not wait is sent before the next one writes it
+
+// As long as somebody listens.
+Task<> tick() {
+  for (std::uint32_t i = 0; channel.subscribers() != 0; ++i) {
+    channel.publish(i);
+    co_await sleep_for(10ms);
+  }
+  ticking = false;
+}
+
+template <typename Stream>
+Task<> ticks(Request&, Stream& stream) {
+  Channel<std::uint32_t>::Subscription<4> subscription(channel);
+  if (!std::exchange(ticking, true)) create_task(tick);
+  while (auto number = co_await subscription.next()) {
+    text.clear();
+    text.append("tick ").append(*number).append(" ").append(std::string_view(kLarge.data(), kLarge.size()));
+    if (!co_await stream.send(text.view())) co_return;
+  }
+}
+static_assert(decltype(app)::memory() <= 36 * 1024);
 
 }  // namespace
 
@@ -60,6 +86,22 @@ int main(int argc, char** argv) {
     return Response(req.format("{}", error.what()), 418);
   });
 #endif
+  app.get("/echo", with_websocket([](Request&, WebSocket& ws) -> Task<> {
+            while (auto message = co_await ws.receive()) co_await ws.send(*message);
+          }));
+  app.get("/ticks", with_websocket(ticks<WebSocket>, {.when_slow = WhenSlow::drop_oldest}));
+  app.get("/events", with_sse(ticks<SSE>, {.when_slow = WhenSlow::drop_oldest}));
+  app.get("/flood", with_websocket(
+                        [](Request&, WebSocket& ws) -> Task<> {
+                          const std::string_view large(kLarge.data(), 400);
+                          while (co_await ws.send(large)) co_await yield();
+                        },
+                        {.when_slow = WhenSlow::drop_oldest}));
+  app.get("/streams", [](Request& req) {
+    const Stats stats = app.stats();
+    return req.format("{} {} {} {}", stats.streams, stats.messages_out, stats.messages_dropped,
+                      stats.stream_high_water);
+  });
   app.get("/metrics", metrics);
   app.on_network_lost([] { std::puts("probe: the network is lost"); });
   app.on_network_up([] { std::puts("probe: the network is back"); });

@@ -13,24 +13,24 @@ namespace {
 using Events = std::vector<std::string>;
 
 // What came of some bytes: whole messages and control frames in order, and how it ended.
-struct Outcome {
+struct Received {
   Events events;
   std::string part;  // of a message that has not ended; says nothing after an error
   int error = 0;
   std::size_t consumed = 0;
-  friend bool operator==(const Outcome&, const Outcome&) = default;
+  friend bool operator==(const Received&, const Received&) = default;
 };
 
-void PrintTo(const Outcome& outcome, std::ostream* out) {
+void PrintTo(const Received& outcome, std::ostream* out) {
   *out << testing::PrintToString(outcome.events) << " part " << testing::PrintToString(outcome.part)
        << " error " << outcome.error << " consumed " << outcome.consumed;
 }
 
 // Decodes `input` in the pieces that begin at `starts`, each in memory of exactly its size.
-Outcome decode_pieces(const std::string& input, const std::vector<std::size_t>& starts,
-                      WebSocketDecoderOptions options) {
+Received decode_pieces(const std::string& input, const std::vector<std::size_t>& starts,
+                       WebSocketDecoderOptions options) {
   WebSocketDecoder decoder(options);
-  Outcome out;
+  Received out;
   for (std::size_t i = 0; i < starts.size() && out.error == 0; ++i) {
     const std::size_t size = (i + 1 < starts.size() ? starts[i + 1] : input.size()) - starts[i];
     auto piece = std::make_unique<char[]>(size);
@@ -75,8 +75,8 @@ Outcome decode_pieces(const std::string& input, const std::vector<std::size_t>& 
 }
 
 // In one piece, after proving that bytes and any two pieces give the same.
-Outcome decode(const std::string& input, WebSocketDecoderOptions options = {}) {
-  const Outcome whole = decode_pieces(input, {0}, options);
+Received decode(const std::string& input, WebSocketDecoderOptions options = {}) {
+  const Received whole = decode_pieces(input, {0}, options);
   std::vector<std::size_t> every;
   for (std::size_t i = 0; i < input.size(); ++i) every.push_back(i);
   if (!input.empty()) {
@@ -164,11 +164,11 @@ TEST(WebSocketDecoder, PingsAndPongs) {  // Autobahn 2; RFC 6455 5.5.2, 5.5.3
 
 TEST(WebSocketDecoder, ControlFramesAreShortAndWhole) {  // Autobahn 2.5, 5.1, 5.2; RFC 6455 5.5
   for (const int opcode : {kClose, kPing, kPong}) {
-    const Outcome large = decode(frame(opcode, std::string(126, 'x')));
+    const Received large = decode(frame(opcode, std::string(126, 'x')));
     EXPECT_EQ(large.error, 1002);
     EXPECT_EQ(large.consumed, 2U);
     EXPECT_EQ(decode(static_cast<char>(opcode) + length(5, 64, true)).error, 1002);
-    const Outcome fragment = decode(frame(opcode & ~kFin, "x") + frame(kFin | kContinuation, "y"));
+    const Received fragment = decode(frame(opcode & ~kFin, "x") + frame(kFin | kContinuation, "y"));
     EXPECT_EQ(fragment.error, 1002);
     EXPECT_EQ(fragment.consumed, 1U);
   }
@@ -177,7 +177,7 @@ TEST(WebSocketDecoder, ControlFramesAreShortAndWhole) {  // Autobahn 2.5, 5.1, 5
 TEST(WebSocketDecoder, ExtensionBitsNeedAnAgreement) {  // Autobahn 3; RFC 6455 5.2
   for (int rsv = 0x10; rsv <= 0x70; rsv += 0x10) {
     for (const int first : {kFin | kText, kFin | kBinary, kClose, kPing, kPong}) {
-      const Outcome r = decode(frame(kFin | kText, "ok") + frame(first | rsv, "x"));
+      const Received r = decode(frame(kFin | kText, "ok") + frame(first | rsv, "x"));
       EXPECT_EQ(r.error, 1002);
       EXPECT_EQ(r.events, Events{"text ok"});
     }
@@ -199,7 +199,7 @@ TEST(WebSocketDecoder, Rsv1OfPermessageDeflate) {  // RFC 7692 6: the first fram
 
 TEST(WebSocketDecoder, ReservedOpcodes) {  // Autobahn 4; RFC 6455 5.2
   for (const int opcode : {3, 4, 5, 6, 7, 11, 12, 13, 14, 15}) {
-    const Outcome r = decode(frame(kFin | kText, "ok") + frame(kFin | opcode, "x") + frame(kPing, ""));
+    const Received r = decode(frame(kFin | kText, "ok") + frame(kFin | opcode, "x") + frame(kPing, ""));
     EXPECT_EQ(r.error, 1002) << opcode;
     EXPECT_EQ(r.events, Events{"text ok"}) << "nothing after an error";
     EXPECT_EQ(r.consumed, 9U) << "at the first byte";
@@ -224,7 +224,7 @@ TEST(WebSocketDecoder, Fragments) {  // Autobahn 5.3 to 5.8, 5.19; RFC 6455 5.4
   EXPECT_EQ(decode(frame(kText, "") + frame(kContinuation, "x") + frame(kFin | kContinuation, "")).events,
             Events{"text x"})
       << "Autobahn 6.1.3";
-  const Outcome open = decode(frame(kText, "a") + frame(kContinuation, "b"));
+  const Received open = decode(frame(kText, "a") + frame(kContinuation, "b"));
   EXPECT_TRUE(open.events.empty());
   EXPECT_EQ(open.part, "ab");
   EXPECT_EQ(open.error, 0);
@@ -271,12 +271,12 @@ TEST(WebSocketDecoder, Utf8FailsAtOnce) {  // Autobahn 6.3, 6.4; RFC 6455 8.1
   const std::string input = frame(kText, good) + frame(kContinuation,
                                                        "\xf4\x90\x80\x80"
                                                        "edited");
-  const Outcome r = decode(input);
+  const Received r = decode(input);
   EXPECT_EQ(r.error, 1007);
   EXPECT_EQ(r.consumed, frame(kText, good).size() + 6 + 2) << "up to the second byte";
   EXPECT_EQ(decode(input.substr(0, r.consumed)).error, 1007);
   EXPECT_EQ(decode(input.substr(0, r.consumed - 1)).error, 0);
-  const Outcome across = decode(frame(kText, "\xe2\x82") + frame(kPing, "\xff") + frame(kContinuation, "("));
+  const Received across = decode(frame(kText, "\xe2\x82") + frame(kPing, "\xff") + frame(kContinuation, "("));
   EXPECT_EQ(across.error, 1007) << "across frames";
   EXPECT_EQ(across.events, Events{"ping \xff"});
 }
@@ -300,7 +300,7 @@ TEST(WebSocketDecoder, Close) {  // Autobahn 7.1, 7.3; RFC 6455 5.5.1, 7.1.5, 7.
   EXPECT_EQ(decode(frame(kClose, close_payload(1001, reason + "r"))).error, 1002) << "Autobahn 7.3.6";
   EXPECT_EQ(decode(frame(kText, "a") + frame(kClose, close_payload(1000))).events, Events{"close 1000 "});
   const std::string after = frame(kClose, "") + frame(kFin | kText, "x") + frame(kPing, "") + "\xff\xff\xff";
-  const Outcome r = decode(after);
+  const Received r = decode(after);
   EXPECT_EQ(r.events, Events{"close 1005 "}) << "what follows is dropped (Autobahn 7.1.2 to 7.1.6)";
   EXPECT_EQ(r.error, 0);
   EXPECT_EQ(r.consumed, after.size());
@@ -326,7 +326,7 @@ TEST(WebSocketDecoder, CloseCodes) {  // Autobahn 7.7, 7.9, 7.13; RFC 6455 7.4
 
 TEST(WebSocketDecoder, ClientsMaskAndServersDoNot) {  // RFC 6455 5.1
   for (const int first : {kFin | kText, kFin | kBinary, kPing, kPong, kClose}) {
-    const Outcome unmasked = decode(server_frame(first, ""));
+    const Received unmasked = decode(server_frame(first, ""));
     EXPECT_EQ(unmasked.error, 1002);
     EXPECT_EQ(unmasked.consumed, 2U);
     EXPECT_EQ(decode(frame(first, ""), kFromServer).error, 1002);
@@ -355,7 +355,7 @@ TEST(WebSocketDecoder, LengthsHave63Bits) {  // RFC 6455 5.2
   };
   EXPECT_EQ(decode(head(std::uint64_t{1} << 63), endless).error, 1002);
   EXPECT_EQ(decode(head(UINT64_MAX), endless).error, 1002);
-  const Outcome r = decode(head(INT64_MAX) + std::string(4, '\0') + "abc", endless);
+  const Received r = decode(head(INT64_MAX) + std::string(4, '\0') + "abc", endless);
   EXPECT_EQ(r.error, 0);
   EXPECT_EQ(r.part, "abc");
   EXPECT_EQ(decode(head(INT64_MAX)).error, 1009);
@@ -365,7 +365,7 @@ TEST(WebSocketDecoder, MessagesAreBoundedWhenTheyAreAnnounced) {  // RFC 6455 7.
   const WebSocketDecoderOptions ten{.message_bytes = 10};
   EXPECT_EQ(decode(frame(kFin | kText, "0123456789") + frame(kFin | kText, "0123456789"), ten).events,
             (Events{"text 0123456789", "text 0123456789"}));
-  const Outcome large = decode(frame(kFin | kText, "0123456789a"), ten);
+  const Received large = decode(frame(kFin | kText, "0123456789a"), ten);
   EXPECT_EQ(large.error, 1009);
   EXPECT_EQ(large.consumed, 2U);
   EXPECT_EQ(decode(frame(kText, "01234") + frame(kFin | kContinuation, "56789"), ten).events,

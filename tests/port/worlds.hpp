@@ -26,8 +26,25 @@ namespace microdot_test {
 using namespace microdot;
 using namespace std::chrono_literals;
 
+/// A client of a world's network.
+class Client {
+ public:
+  virtual ~Client() = default;
+  /// How many bytes were sent; the rest finds no room now.
+  virtual std::size_t send(std::string_view bytes) = 0;
+  virtual void shutdown_write() = 0;
+  virtual void close() = 0;
+  virtual void reset() = 0;
+  virtual void stop_reading() = 0;
+  virtual void start_reading() = 0;
+  virtual const std::string& received() = 0;
+  virtual bool ended() = 0;
+  virtual bool was_reset() = 0;
+  virtual std::uint16_t local_port() const = 0;
+};
+
 /// A plain socket.
-class SocketClient {
+class SocketClient final : public Client {
  public:
   /// Connected to the loopback.
   SocketClient(std::uint16_t port, bool v6 = false, int receive_buffer = 0) {
@@ -71,38 +88,37 @@ class SocketClient {
     refused_ = error != 0;
     return true;
   }
-  /// How many bytes were sent; the rest finds no room now.
-  std::size_t send(std::string_view bytes) {
+  std::size_t send(std::string_view bytes) override {
     const ssize_t size = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (size < 0 && (errno == EPIPE || errno == ECONNRESET)) reset_ = true;
     return size < 0 ? 0 : static_cast<std::size_t>(size);
   }
-  void shutdown_write() { shutdown(fd_, SHUT_WR); }
-  void close() {
+  void shutdown_write() override { shutdown(fd_, SHUT_WR); }
+  void close() override {
     ::close(fd_);
     fd_ = -1;
   }
-  void reset() {
+  void reset() override {
     const linger now{1, 0};
     setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     close();
   }
-  void stop_reading() { reading_ = false; }
-  void start_reading() { reading_ = true; }
-  const std::string& received() {
+  void stop_reading() override { reading_ = false; }
+  void start_reading() override { reading_ = true; }
+  const std::string& received() override {
     pump();
     return received_;
   }
-  bool ended() {
+  bool ended() override {
     pump();
     return ended_;
   }
-  bool was_reset() {
+  bool was_reset() override {
     pump();
     return reset_ || refused_;
   }
   int fd() const { return fd_; }
-  std::uint16_t local_port() const {
+  std::uint16_t local_port() const override {
     sockaddr_storage address{};
     socklen_t length = sizeof address;
     getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &length);
@@ -172,28 +188,28 @@ struct SystemWorld {
 };
 
 /// The simulator's client in the shape of `SocketClient`.
-class SimulatedClient {
+class SimulatedClient final : public Client {
  public:
   explicit SimulatedClient(SimClient client) : client_(std::move(client)) {}
-  std::size_t send(std::string_view bytes) {
+  std::size_t send(std::string_view bytes) override {
     client_.send(bytes);
     return bytes.size();
   }
-  void shutdown_write() { client_.shutdown_write(); }
-  void close() { client_.close(); }
-  void reset() { client_.reset(); }
-  void stop_reading() { reading_ = false; }
-  void start_reading() { reading_ = true; }
-  const std::string& received() {
+  void shutdown_write() override { client_.shutdown_write(); }
+  void close() override { client_.close(); }
+  void reset() override { client_.reset(); }
+  void stop_reading() override { reading_ = false; }
+  void start_reading() override { reading_ = true; }
+  const std::string& received() override {
     if (reading_) {
       received_ += client_.received();
       client_.consume(client_.received().size());
     }
     return received_;
   }
-  bool ended() { return client_.ended(); }
-  bool was_reset() { return client_.was_reset(); }
-  std::uint16_t local_port() const { return client_.local().port; }
+  bool ended() override { return client_.ended(); }
+  bool was_reset() override { return client_.was_reset(); }
+  std::uint16_t local_port() const override { return client_.local().port; }
   SimClient& sim() { return client_; }
 
  private:

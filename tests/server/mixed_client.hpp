@@ -199,6 +199,15 @@ class MixedClient {
            std::string(fields) + "\r\n" + std::string(body);
   }
 
+  /// A form with a field and a file of that many bytes.
+  static std::string form(std::string_view url, std::size_t bytes) {
+    return post(url,
+                "--b\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\na title\r\n"
+                "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\r\n" +
+                    std::string(bytes, '\r') + "\r\n--b--\r\n",
+                "Content-Type: multipart/form-data; boundary=b\r\n");
+  }
+
   void make_mix() {
     const std::string chunked = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     mix_ = {
@@ -217,6 +226,10 @@ class MixedClient {
         {post("/form", "name=a+long%21&b=c", "Content-Type: application/x-www-form-urlencoded\r\n"),
          {{200, "a long!"}}},
         {post("/read", std::string(9000, 'r')), {{200, "9000"}}},
+        {form("/upload", 20'000), {{200, "a title 20000"}}},
+        {form("/upload", 100), {{200, "a title 100"}}},
+        {form("/form_data", 1000), {{200, "a title a.bin"}}},
+        {form("/form_data", 5000), {{413, "form too large", "Connection: close\r\n"}}},
         {get("/redirect"), {{302, "", "Location: /\r\n"}}},
         {get("/abort"), {{410, "gone for good"}}},
         {get("/teapot"), {{418, "/teapot is a teapot"}}},

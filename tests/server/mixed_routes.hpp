@@ -7,6 +7,7 @@
 #include <string>
 #include <tuple>
 
+#include <microdot/ext/multipart.hpp>
 #include <microdot/microdot.hpp>
 
 namespace microdot_test {
@@ -120,6 +121,31 @@ inline void add_coroutines(Router& app) {
   });
 }
 
+inline void add_uploads(Router& app) {
+  app.post("/upload", [](Request& req) -> Task<Response> {
+    std::uint64_t bytes = 0;
+    std::string_view title;
+    FormDataIter form(req);
+    while (FormPart* part = co_await form.next()) {
+      if (part->file() == nullptr) {
+        const Result<std::string_view> value = co_await part->value();
+        if (!value) co_return form.refusal();
+        title = *value;
+      } else {
+        const Result<std::uint64_t> size =
+            co_await part->copy([](std::string_view) -> Task<> { co_await yield(); });
+        if (!size) co_return form.refusal();
+        bytes += *size;
+      }
+    }
+    co_return Response(req.format("{} {}", title, bytes));
+  });
+  app.post("/form_data", with_form_data([](Request& req, FormData& form) {
+             const FileUpload* const file = form.files["file"];
+             return req.format("{} {}", form["title"], file != nullptr ? file->filename : "none");
+           }));
+}
+
 /// `files`: a directory. `sub` is mounted and has to live as long.
 inline void add_mixed_routes(App& app, Router& sub, std::string_view files) {
   app.before_request([](Request& req) -> std::optional<Response> {
@@ -131,6 +157,7 @@ inline void add_mixed_routes(App& app, Router& sub, std::string_view files) {
   app.after_error_request([](Request&, Response& res) { res.header("X-Error", "yes"); });
   add_texts(app);
   add_coroutines(app);
+  add_uploads(app);
   app.static_files("/static", files, {.max_age = 60});
   app.get("/download", [files](Request&) { return send_file("large.bin", {.root = files}); });
   app.errorhandler(404, [](Request&) { return Response("no such page", 404); });

@@ -26,9 +26,12 @@ class ThreadJob final : private Notification {
     const std::lock_guard guard(mutex_);
     if (loop_ != nullptr) loop_->notify(*this);
   }
+  /// The strand begins to wait.
+  void begin() noexcept { loop_->port().poller().thread_started(); }
   /// The strand waits no more: the worker must not touch its loop again.
   void abandon() noexcept {
     const std::lock_guard guard(mutex_);
+    loop_->port().poller().thread_ended();
     loop_->forget(*this);
     loop_ = nullptr;
   }
@@ -64,7 +67,7 @@ class ThreadJob final : private Notification {
 template <typename T>
 class JobGuard {
  public:
-  explicit JobGuard(ThreadJob<T>& job) noexcept : job_(&job) {}
+  explicit JobGuard(ThreadJob<T>& job) noexcept : job_(&job) { job_->begin(); }
   JobGuard(const JobGuard&) = delete;
   JobGuard& operator=(const JobGuard&) = delete;
   ~JobGuard() { job_->abandon(); }

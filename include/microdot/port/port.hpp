@@ -26,6 +26,10 @@ class Poller {
   /// program; a poll returns when one comes. Calls nest; each needs its `unwatch_exit_signals`.
   virtual void watch_exit_signals() noexcept {}
   virtual void unwatch_exit_signals() noexcept {}
+  /// A thread works for a strand that waits for it (`run_in_thread`), and will `wake` the poller. A simulated
+  /// clock stands still meanwhile. Calls nest; each needs its `thread_ended`.
+  virtual void thread_started() noexcept {}
+  virtual void thread_ended() noexcept {}
   /// How many exit signals came while they were watched, over all times of watching: it never goes down.
   virtual unsigned exit_signals() const noexcept { return 0; }
 
