@@ -279,7 +279,7 @@ TEST_F(WebSocketDeflateTest, ExamplesOfTheRfc) {  // 7.2.3
 }
 
 TEST_F(WebSocketDeflateTest, NotAskedForOrNotOfferedItIsPlain) {
-  app.get("/plain", with_websocket(echo));
+  app.get("/plain", with_websocket(echo_compressed));
   app.get("/echo", with_websocket(echo_compressed, {.compression = &kWebSocketDeflate}));
   const std::pair<const char*, const char*> cases[] = {
       {"/plain", "permessage-deflate; client_max_window_bits"},
