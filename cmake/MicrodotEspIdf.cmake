@@ -10,3 +10,5 @@ idf_component_register(SRCS ${sources}
   INCLUDE_DIRS "${root}/include" PRIV_INCLUDE_DIRS "${root}"
   PRIV_REQUIRES esp_event esp_hw_support esp_netif log lwip vfs)
 target_compile_features(${COMPONENT_LIB} PUBLIC cxx_std_20)
+include("${CMAKE_CURRENT_LIST_DIR}/MicrodotEmbed.cmake")
+microdot_embed(${COMPONENT_LIB} "${root}/src/ext/status.html" NAME microdot_status_page GZIP_ONLY)

@@ -66,5 +66,6 @@ function(microdot_add_library target name)
   if(CMAKE_BUILD_TYPE MATCHES "Rel")  # Release, RelWithDebInfo, MinSizeRel
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
   endif()
+  microdot_embed(${target} "${PROJECT_SOURCE_DIR}/src/ext/status.html" NAME microdot_status_page GZIP_ONLY)
   set_property(GLOBAL APPEND PROPERTY MICRODOT_TARGETS ${target})
 endfunction()

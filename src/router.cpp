@@ -89,10 +89,9 @@ void Router::add_route(std::string_view pattern, bool copy_pattern, const char* 
   if (error != nullptr && error_.reason == nullptr) error_ = {pattern, error};
   void* memory = registry_.allocate(sizeof(RouteEntry));
   if (memory == nullptr) return;
-  auto* entry = ::new (memory) RouteEntry;
+  auto* entry = ::new (memory) RouteEntry(handler);
   entry->pattern = pattern;
   entry->methods = methods;
-  entry->handler = &handler;
   entry->accepts = accepts;
   entry->max_active = options.max_active;
   entry->literal = pattern.find_first_of("<%") == std::string_view::npos;
@@ -105,11 +104,11 @@ void Router::static_files(RoutePrefix prefix, FileRoot root, const StaticFilesOp
   void* entry_memory = registry_.allocate(sizeof(RouteEntry));
   void* directory_memory = registry_.allocate(sizeof(detail::StaticDirectory));
   if (entry_memory == nullptr || directory_memory == nullptr) return;
-  auto* entry = ::new (entry_memory) RouteEntry;
+  auto* directory = ::new (directory_memory)
+      detail::StaticDirectory{root.with_path(keep(root.path())), options, detail::serve_directory};
+  auto* entry = ::new (entry_memory) RouteEntry(*directory);
   entry->pattern = prefix.is_runtime() ? keep(prefix.text()) : prefix.text();
   entry->methods = Method::get;
-  entry->directory = ::new (directory_memory)
-      detail::StaticDirectory{root.with_path(keep(root.path())), options, detail::serve_directory};
   *last_route_ = entry;
   last_route_ = &entry->next;
 }
@@ -122,9 +121,8 @@ void Router::mount(Router& router, RoutePrefix prefix, const MountOptions& optio
   }
   void* memory = registry_.allocate(sizeof(RouteEntry));
   if (memory == nullptr) return;
-  auto* entry = ::new (memory) RouteEntry;
+  auto* entry = ::new (memory) RouteEntry(router);
   entry->pattern = prefix.is_runtime() ? keep(prefix.text()) : prefix.text();
-  entry->mounted = &router;
   *last_route_ = entry;
   last_route_ = &entry->next;
   if (options.local) return;
@@ -164,15 +162,16 @@ RegistrationError Router::prepare(Files& files, std::size_t depth) noexcept {
   if (error_.reason != nullptr) return error_;
   if (const char* reason = registry_.overflow()) return {"", reason};
   for (RouteEntry* entry = routes_; entry != nullptr; entry = entry->next) {
-    if (entry->handler != nullptr) {
+    entry->requests = 0;
+    if (entry->kind == RouteEntry::Kind::handler) {
       if (const char* reason = entry->regex.compile(entry->pattern)) return {entry->pattern, reason};
     }
-    if (entry->directory != nullptr && entry->directory->root.folder() == nullptr) {
+    if (entry->kind == RouteEntry::Kind::directory && entry->directory->root.folder() == nullptr) {
       const std::string_view path = entry->directory->root.path();
       const Result<void> root = files.check_root(path);
       if (!root) return {path, to_string(root.error()).data()};
     }
-    if (entry->mounted != nullptr) {
+    if (entry->kind == RouteEntry::Kind::mounted) {
       if (depth + 1 >= detail::kMaxMountDepth) {
         return {entry->pattern, "routers are mounted too deeply in each other, or in a circle"};
       }
@@ -181,6 +180,24 @@ RegistrationError Router::prepare(Files& files, std::size_t depth) noexcept {
     }
   }
   return {};
+}
+
+void Router::visit_routes(const RouteVisitor& visitor, std::span<std::string_view> prefixes,
+                          std::size_t depth) const {
+  std::array<std::string_view, detail::kMaxMountDepth> its_prefixes;
+  if (depth == 0) prefixes = its_prefixes;
+  for (const RouteEntry* entry = routes_; entry != nullptr; entry = entry->next) {
+    if (entry->kind != RouteEntry::Kind::mounted) {
+      visitor.visit(visitor.context, {.prefixes = prefixes.first(depth),
+                                      .pattern = entry->pattern,
+                                      .methods = entry->methods,
+                                      .directory = entry->kind == RouteEntry::Kind::directory,
+                                      .requests = entry->requests});
+    } else if (depth + 1 < prefixes.size()) {
+      prefixes[depth] = entry->pattern;
+      entry->mounted->visit_routes(visitor, prefixes, depth + 1);
+    }
+  }
 }
 
 namespace detail {
@@ -263,7 +280,7 @@ bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch
       continue;
     }
     std::string_view rest;
-    if (entry->mounted != nullptr) {
+    if (entry->kind == RouteEntry::Kind::mounted) {
       if (depth + 1U < kMaxMountDepth && match_prefix(entry->pattern, path, rest) &&
           search(*entry->mounted, rest, match, static_cast<std::uint8_t>(depth + 1))) {
         return true;
@@ -274,7 +291,7 @@ bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch
     PathArgs& args = match.args;
     args.count = 0;
     // A directory has what lies below its prefix, and the prefix itself.
-    const bool below = entry->directory != nullptr && match_prefix(entry->pattern, path, rest);
+    const bool below = entry->kind == RouteEntry::Kind::directory && match_prefix(entry->pattern, path, rest);
     if (!below && !match_path(entry->pattern, path, args)) continue;
     DecodedArgs decoded(args, *arena_);
     if (decoded.error() == Error::no_memory) {

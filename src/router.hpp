@@ -20,16 +20,27 @@ struct StaticDirectory {
 
 /// One of: a handler, a mounted router, a directory.
 struct RouteEntry {
+  enum class Kind : std::uint8_t { handler, mounted, directory };
+
+  explicit RouteEntry(Callable& its_handler) noexcept : kind(Kind::handler), handler(&its_handler) {}
+  explicit RouteEntry(Router& router) noexcept : kind(Kind::mounted), mounted(&router) {}
+  explicit RouteEntry(StaticDirectory& its_directory) noexcept
+      : kind(Kind::directory), directory(&its_directory) {}
+
   RouteEntry* next = nullptr;
   std::string_view pattern;  // a mount's or directory's prefix
   MethodSet methods;
   std::uint16_t max_active = 0;  // see RouteOptions
   std::uint16_t active = 0;
   bool literal = false;  // the pattern has neither components nor percent-encoding
-  Callable* handler = nullptr;
+  Kind kind;
+  std::uint32_t requests = 0;  // see RouteStats
+  union {                      // as `kind` says
+    Callable* handler;
+    Router* mounted;
+    StaticDirectory* directory;
+  };
   bool (*accepts)(std::string_view pattern, const PathArgs& args) noexcept = nullptr;
-  Router* mounted = nullptr;
-  StaticDirectory* directory = nullptr;
   RouteRegex regex;
 };
 

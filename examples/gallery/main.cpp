@@ -26,10 +26,13 @@ struct Options {
 // Ctrl-C does not wait long for downloads that are under way.
 constexpr Limits quick_to_end(Limits limits) {
   limits.shutdown_timeout = 500ms;
-  limits.streams = 0;  // it opens none
   return limits;
 }
-constexpr Limits kDevice = quick_to_end(Limits::device());
+constexpr Limits kDevice = [] {
+  Limits limits = quick_to_end(Limits::device());
+  limits.streams = 0;  // it opens none there: a status page asks again and again
+  return limits;
+}();
 static_assert(kDevice.memory() <= 32 * 1024);
 
 // What the sensor task writes and requests read. Both hold the lock meanwhile, so that nobody sees half a
@@ -74,8 +77,12 @@ void add_routes(App& app, Sensor& sensor, FileRoot root) {
     co_return answer;
   });
 
-  app.get("/metrics", metrics);
+#if MICRODOT_HOSTED
+  monitor(app);  // http://127.0.0.1:5000/status
+#else
+  app.get("/metrics", metrics);  // without the page and its events: 18 KB of flash
   app.get("/healthz", healthz);
+#endif
 
   // How the server is: this request counts, too.
   app.get("/api/stats", [](Request& req) {

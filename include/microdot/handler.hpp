@@ -21,6 +21,19 @@ class Request;
 
 namespace detail {
 
+/// A callable's signature, without the class that it may be of: CallOf<F>::type is R(P…).
+template <typename F>
+struct CallOf;
+template <typename R, typename... P, bool N>
+struct CallOf<R (*)(P...) noexcept(N)> : std::type_identity<R(P...)> {};
+template <typename C, typename R, typename... P, bool N>
+struct CallOf<R (C::*)(P...) noexcept(N)> : std::type_identity<R(P...)> {};
+template <typename C, typename R, typename... P, bool N>
+struct CallOf<R (C::*)(P...) const noexcept(N)> : std::type_identity<R(P...)> {};
+template <typename F>
+requires requires { &F::operator(); }
+struct CallOf<F> : CallOf<decltype(&F::operator())> {};
+
 /// What a handler or hook gave: a response, nothing, or a coroutine that will.
 class CallResult {
  public:

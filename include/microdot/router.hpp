@@ -3,6 +3,7 @@
 #include <concepts>
 #include <cstddef>
 #include <initializer_list>
+#include <memory>
 #include <new>
 #include <span>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include <microdot/http/method.hpp>
 #include <microdot/request.hpp>
 #include <microdot/route.hpp>
+#include <microdot/stats.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
 
@@ -238,6 +240,16 @@ class Router {
   void mount(Router& router, RoutePrefix prefix = "", const MountOptions& options = {});
   void mount(Router&& router, RoutePrefix prefix = "", const MountOptions& options = {}) = delete;
 
+  /// Calls `f(const RouteStats&)` for each route in the order in which they are looked at, those of mounted
+  /// routers in their place.
+  template <typename F>
+  void for_each_route(F&& f) const {
+    using Function = std::remove_reference_t<F>;
+    visit_routes({.context = std::addressof(f), .visit = [](const void* context, const RouteStats& route) {
+                    (*static_cast<Function*>(const_cast<void*>(context)))(route);
+                  }});
+  }
+
   // For the library.
 
   /// Prepares the routes for matching. Gives the first thing that is wrong with them, if any.
@@ -278,6 +290,12 @@ class Router {
   MethodSet parse_methods(std::string_view pattern, std::initializer_list<const char*> methods) noexcept;
   void add_route(std::string_view pattern, bool copy_pattern, const char* error, MethodSet methods,
                  detail::Callable& handler, Accepts accepts, const RouteOptions& options) noexcept;
+  struct RouteVisitor {
+    const void* context;
+    void (*visit)(const void* context, const RouteStats& route);
+  };
+  void visit_routes(const RouteVisitor& visitor, std::span<std::string_view> prefixes = {},
+                    std::size_t depth = 0) const;
   void add_error(int status, detail::Callable& handler) noexcept;
   std::string_view keep(std::string_view text) noexcept;
 #if MICRODOT_EXCEPTIONS

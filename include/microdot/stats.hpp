@@ -3,8 +3,10 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
+#include <microdot/http/method.hpp>
 #include <microdot/port/clock.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
@@ -101,6 +103,21 @@ struct Stats {
   std::uint32_t stream_high_water = 0;     ///< Bytes that one stream has used of its memory.
   std::uint32_t arena_high_water = 0;      ///< Bytes that one request has used of its arena.
   std::uint32_t task_pool_high_water = 0;  ///< Bytes of the loop's task pool.
+  Duration longest_turn{0};                ///< See `Loop::longest_turn`.
+
+  TimePoint started{};  ///< When the server started, by the loop's clock.
+};
+
+/// What one route was asked for since the start of the server; see `Router::for_each_route`.
+struct RouteStats {
+  /// Of the routers that it is mounted with, from the app's inwards. Valid during the call.
+  std::span<const std::string_view> prefixes;
+  std::string_view pattern;  ///< As declared; a directory's prefix.
+  MethodSet methods;
+  bool directory = false;  ///< Serves static files.
+  /// That came to it, whatever the answer was. Of a router that is mounted twice: by both ways. Begins anew
+  /// after 2^32.
+  std::uint32_t requests = 0;
 };
 
 }  // namespace microdot::inline MICRODOT_ABI

@@ -305,21 +305,6 @@ struct StreamSignature<Protocol, R(Request&, Protocol&, Args...)> {
   template <template <typename, typename, typename...> typename Route, typename F>
   using RouteFor = Route<Protocol, F, Args...>;
 };
-template <typename Call>
-struct CallOf;
-template <typename C, typename R, typename... P, bool N>
-struct CallOf<R (C::*)(P...) noexcept(N)> : std::type_identity<R(P...)> {};
-template <typename C, typename R, typename... P, bool N>
-struct CallOf<R (C::*)(P...) const noexcept(N)> : std::type_identity<R(P...)> {};
-template <typename R, typename... P, bool N>
-struct CallOf<R (*)(P...) noexcept(N)> : std::type_identity<R(P...)> {};
-
-template <typename F>
-struct CallOfHandler : CallOf<F> {};
-template <typename F>
-requires requires { &F::operator(); }
-struct CallOfHandler<F> : CallOf<decltype(&F::operator())> {};
-
 }  // namespace detail
 
 /// A route's handler that begins a stream of `Protocol`, for `F`, which is called as
@@ -382,7 +367,7 @@ namespace detail {
 
 template <typename Protocol, typename F>
 auto make_stream_route(F f, const typename Protocol::Options& options) {
-  using Signature = StreamSignature<Protocol, typename CallOfHandler<F>::type>;
+  using Signature = StreamSignature<Protocol, typename CallOf<F>::type>;
   static_assert(Signature::kValid,
                 "a stream's handler is a coroutine that takes Request&, the stream by reference, then path "
                 "arguments by value, and returns Task<>");

@@ -126,9 +126,11 @@ void Loop::turn(Duration max_wait) noexcept {
   const ArenaScope scope(task_pool());
   now_known_ = false;
   Duration wait = max_wait;
-  if (!ready_.empty()) {
+  const bool ready = !ready_.empty();
+  if (ready) {
     wait = Duration{0};
   } else if (!timers_.empty()) {
+    note_turn_end();
     const Duration until = timers_.next() - now();
     if (wait < Duration{0} || until < wait) wait = until > Duration{0} ? until : Duration{0};
   }
@@ -137,7 +139,9 @@ void Loop::turn(Duration max_wait) noexcept {
   run_posted();
   run_notified();
   check_exit_signals();
-  timers_.fire(now());
+  if (ready) note_turn_end();  // nothing was waited for: one reading for both
+  turn_began_ = now();
+  timers_.fire(turn_began_);
   run_ready();  // last, so that the caller sees what it brought about before anybody waits again
   now_known_ = false;
   current_strand = strand_before;

@@ -42,6 +42,9 @@ constexpr Metric kMetrics[] = {
     {"queue", "Connections that wait for an exchange.", field<&Stats::queued>},
     {"queue_limit", "Limits::queue_length.", field<&Limits::queue_length>},
     {"queue_high_water", "The most connections that have waited at once.", field<&Stats::queue_high_water>},
+    {"streams", "Live streams.", field<&Stats::streams>},
+    {"streams_limit", "Limits::streams.", field<&Limits::streams>},
+    {"streams_high_water", "The most live streams at once.", field<&Stats::streams_high_water>},
     {"tasks", "Background tasks of the loop.", field<&Stats::tasks>},
     {"tasks_of_requests", "Background tasks that requests have started.", field<&Stats::tasks_of_requests>},
     {"tasks_of_requests_limit", "Limits::background_tasks.", field<&Limits::background_tasks>},
@@ -52,6 +55,10 @@ constexpr Metric kMetrics[] = {
     {"arena_high_water_bytes", "The most that one request has used of its arena.",
      field<&Stats::arena_high_water>},
     {"arena_limit_bytes", "Limits::arena_bytes.", field<&Limits::arena_bytes>},
+    {"longest_turn_microseconds", "The longest time from one look at the network to the next.",
+     [](const Stats& stats, const Limits&) noexcept -> std::uint64_t {
+       return static_cast<std::uint64_t>(stats.longest_turn.count());
+     }},
 
     {"connections_accepted_total", "Connections accepted.", field<&Stats::accepted>},
     {"connections_refused_total", "Connections answered 503 without being read.", field<&Stats::refused>},
@@ -63,6 +70,11 @@ constexpr Metric kMetrics[] = {
      field<&Stats::forfeited>},
     {"client_errors_total", "Answers with a status from 400 to 499.", field<&Stats::client_errors>},
     {"server_errors_total", "Answers with a status from 500.", field<&Stats::server_errors>},
+    {"messages_received_total", "Messages of live streams from clients.", field<&Stats::messages_in>},
+    {"messages_sent_total", "Messages of live streams to clients.", field<&Stats::messages_out>},
+    {"messages_dropped_total", "Messages not sent to clients that were too slow.",
+     field<&Stats::messages_dropped>},
+    {"streams_slow_total", "Live streams closed since the client was too slow.", field<&Stats::slow_streams>},
     {"received_bytes_total", "Bytes from clients.", field<&Stats::bytes_in>},
     {"sent_bytes_total", "Bytes to clients.", field<&Stats::bytes_out>},
     {"tier_changes_total", "Times that the tier has changed.", field<&Stats::tier_changes>},

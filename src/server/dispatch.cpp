@@ -25,6 +25,7 @@ void Dispatch::route() noexcept {
   finder.find(*app_, match_);
   if (match_.out_of_memory) return no_memory();
   if (match_.entry == nullptr) return no_route();
+  ++match_.entry->requests;
   request_->route = match_.entry->pattern;
   if (!match_.prefix.empty()) request_->url_prefix = match_.prefix;
   if (match_.entry->max_active != 0) {
@@ -134,7 +135,7 @@ Callable* Dispatch::advance() noexcept {
         stage_ = Stage::handler;
         break;
       case Stage::handler:
-        if (match_.entry->handler != nullptr) return match_.entry->handler;
+        if (match_.entry->kind == RouteEntry::Kind::handler) return match_.entry->handler;
         {
           const StaticDirectory& directory = *match_.entry->directory;
           settle(directory.serve(directory, match_.rest, *request_));

@@ -29,7 +29,9 @@ class Dispatch {
   /// What is to be called now; null when the response is complete.
   Callable* next() noexcept {
     if (stage_ == Stage::done) return nullptr;
-    if (stage_ == Stage::handler && match_.entry->handler != nullptr) return match_.entry->handler;
+    if (stage_ == Stage::handler && match_.entry->kind == RouteEntry::Kind::handler) {
+      return match_.entry->handler;
+    }
     return advance();
   }
   /// Calls it; `result` is what it gave, or what it will give after a coroutine (`result.pending()`).

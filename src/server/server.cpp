@@ -75,6 +75,7 @@ StreamSlot& Server::stream_slot(std::size_t i) const noexcept {
 
 Result<void> Server::start(const ServerOptions& options) noexcept {
   loop_ = &Loop::current();
+  stats_.started = loop_->now();
   log_ = options.debug.log_;
   trusted_proxies_ = options.trusted_proxies;
   Port& port = loop_->port();
@@ -192,6 +193,7 @@ Stats Server::stats() const noexcept {
     if (high > stats.stream_high_water) stats.stream_high_water = high;
   }
   if (loop_ != nullptr) {
+    stats.longest_turn = loop_->longest_turn();
     stats.tasks = loop_->task_counts().all;
     stats.tasks_of_requests = loop_->task_counts().of_requests;
     stats.task_pool_high_water = static_cast<std::uint32_t>(task_pool().high_water());

@@ -425,6 +425,22 @@ TEST_F(LoopTest, TimeIsNeverThatOfAnEarlierTurn) {
   loop.run_until([&] { return !probe.armed(); });
 }
 
+TEST_F(LoopTest, TheLongestTurnIsThatOfWhoeverDidNotLetGo) {
+  run([&]() -> Task<> {
+    const Loop& loop = Loop::current();
+    co_await sleep_for(10s);  // waiting holds nobody up
+    EXPECT_EQ(loop.longest_turn(), 0s);
+    sim_.advance(30ms);  // as code does that computes, or that blocks
+    co_await sleep_for(1s);
+    EXPECT_EQ(loop.longest_turn(), 30ms);
+    sim_.advance(20ms);
+    co_await yield();  // goes on in the same turn
+    sim_.advance(20ms);
+    for (int i = 0; i < 20; ++i) co_await yield();  // goes on in the next one, which waits for nothing
+    EXPECT_EQ(loop.longest_turn(), 40ms);
+  });
+}
+
 TEST_F(LoopTest, LoopsMayBeDrivenInsideAnother) {
   run([&]() -> Task<> {
     Strand* const strand = Strand::current();

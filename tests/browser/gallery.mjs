@@ -34,7 +34,7 @@ export async function until(what, condition, milliseconds = 10_000) {
 /// Starts an example at a free port.
 export async function startExample(program, ...options) {
   const place = ["--host", "127.0.0.1", "--port", "0"];
-  const server = spawn(program, [...options, ...place], { stdio: ["ignore", "ignore", "pipe"] });
+  const server = spawn(program, [...place, ...options], { stdio: ["ignore", "ignore", "pipe"] });
   const exited = once(server, "exit");
   let output = "";
   server.stderr.on("data", (data) => {

@@ -1,13 +1,11 @@
 // /metrics and /healthz: what docs/guide/monitoring.md says.
 
-#include <microdot/ext/monitor.hpp>
-
 #include <cctype>
 #include <cstdlib>
 #include <map>
 #include <set>
 
-#include "../server/sim_server.hpp"
+#include "monitor_support.hpp"
 
 namespace microdot_test {
 namespace {
@@ -168,9 +166,6 @@ class Metrics {
 
 // ---- What the tests share ----
 
-constexpr std::string_view kMe = "10.9.9.9";
-constexpr Limits kSmall{.connections = 8, .exchanges = 3, .queue_length = 2, .background_tasks = 4};
-
 void add_routes(App& app) {
   app.get("/metrics", metrics);
   app.get("/healthz", healthz);
@@ -180,15 +175,6 @@ void add_routes(App& app) {
     co_await sleep_for(std::chrono::seconds(seconds));
     co_return Response("slept");
   });
-}
-
-std::string field_of(std::string_view answer, std::string_view name) {
-  const std::string_view head = answer.substr(0, answer.find("\r\n\r\n") + 2);
-  const std::string start = "\r\n" + std::string(name) + ": ";
-  const std::size_t at = head.find(start);
-  if (at == std::string_view::npos) return {};
-  const std::size_t begin = at + start.size();
-  return std::string(head.substr(begin, head.find("\r\n", begin) - begin));
 }
 
 /// The metrics of a whole answer, whose frame is checked.

@@ -580,6 +580,7 @@ TEST(FormDataIter, StreamsThroughADevicesMemory) {
   constexpr Limits kDevice = [] {
     Limits limits = Limits::device();
     limits.max_content_length = 4 * 1024 * 1024;
+    limits.streams = 0;
     limits.arena_bytes = 3072;  // on 64 bits frames are twice as large
     return limits;
   }();

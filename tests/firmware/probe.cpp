@@ -102,7 +102,7 @@ int main(int argc, char** argv) {
     return req.format("{} {} {} {}", stats.streams, stats.messages_out, stats.messages_dropped,
                       stats.stream_high_water);
   });
-  app.get("/metrics", metrics);
+  monitor(app);
   app.on_network_lost([] { std::puts("probe: the network is lost"); });
   app.on_network_up([] { std::puts("probe: the network is back"); });
   return app.run({.port = 80});

@@ -213,6 +213,9 @@ class MixedClient {
     mix_ = {
         {get("/"), {{200, "Hello", "X-After: yes\r\n"}}},
         {get("/status"), {{204}}},
+        {get("/numbers"), {{200, {}, "Content-Type: application/json\r\n"}}},
+        {get("/numbers/page"), {{200, {}, "Content-Encoding: gzip\r\n"}}},
+        {get("/metrics"), {{200, {}, "Content-Type: text/plain; version=0.0.4"}}},
         {get("/tuple"), {{201, "made", "X-Made: here\r\n"}}},
         {get("/owned"), {{200, "short"}}},
         {get("/users/42?q=1&page=2"), {{200, "user 42 of page 2"}}},

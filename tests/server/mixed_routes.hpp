@@ -7,6 +7,7 @@
 #include <string>
 #include <tuple>
 
+#include <microdot/ext/monitor.hpp>
 #include <microdot/ext/multipart.hpp>
 #include <microdot/microdot.hpp>
 
@@ -27,6 +28,9 @@ inline Task<> members_only() {
 inline void add_texts(Router& app) {
   app.get("/", [](Request&) { return "Hello"; });
   app.get("/status", [](Request&) { return 204; });
+  app.get("/numbers", status_data);
+  app.get("/numbers/page", status_page);
+  app.get("/metrics", metrics);
   app.get("/tuple", [](Request&) { return std::tuple("made", 201, std::array{Header{"X-Made", "here"}}); });
   app.get("/owned", [](Request&) { return std::string("short"); });  // lies in the string itself
   app.get("/users/<int:id>", [](Request& req, int id) {

@@ -74,6 +74,11 @@ class Loop {
     return now_;
   }
 
+  /// The longest time from one wait for the port's events to the next, since the loop was made: so long has
+  /// somebody's code kept all others waiting. A turn after which nothing is waited for, no timer and no
+  /// strand, does not count: that saves a reading of the clock.
+  Duration longest_turn() const noexcept { return longest_turn_; }
+
   /// Waits for the port's events, `max_wait` at the most (negative: as long as it takes) and not at all if
   /// something is ready; then fires what is due and runs what is ready.
   void turn(Duration max_wait = Duration{-1}) noexcept;
@@ -135,6 +140,9 @@ class Loop {
   static constexpr std::size_t kPosted = MICRODOT_HOSTED ? 256 : 8;
 
   bool post_raw(void (*call)(void*) noexcept, const void* closure, std::size_t size) noexcept;
+  void note_turn_end() noexcept {
+    if (now() - turn_began_ > longest_turn_) longest_turn_ = now_ - turn_began_;
+  }
   void run_ready() noexcept;
   void run_posted() noexcept;
   void run_notified() noexcept;
@@ -144,6 +152,8 @@ class Loop {
 
   Port* port_;
   TimePoint now_{};
+  TimePoint turn_began_ = TimePoint::max();  // after its wait
+  Duration longest_turn_{0};
   List<Strand> ready_;
   TimerHeap timers_;
   List<TaskNode> tasks_;

@@ -1,9 +1,11 @@
 #pragma once
-/// What the JSON extensions share: which requests have JSON, and how deep it may lie.
+/// What the JSON extensions share: which requests have JSON, how deep it may lie, and how a text stands in
+/// it.
 
 #include <cstddef>
 #include <string_view>
 
+#include <microdot/base/text.hpp>
 #include <microdot/http/chars.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
@@ -46,6 +48,19 @@ inline bool is_json_type(std::string_view type) noexcept {
   return equals_ignore_case(type, "application/json") ||
          (type.size() > kSuffix.size() &&
           equals_ignore_case(type.substr(type.size() - kSuffix.size()), kSuffix));
+}
+
+/// Writes `text` as it stands between the quotes of a JSON string (RFC 8259 7). At most six times as long.
+inline void append_json(TextBuilder& out, std::string_view text) noexcept {
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20) {
+      const unsigned code = static_cast<unsigned char>(c);
+      out.append("\\u00").append(static_cast<char>('0' + (code >> 4))).append("0123456789abcdef"[code & 15]);
+    } else {
+      if (c == '"' || c == '\\') out.append('\\');
+      out.append(c);
+    }
+  }
 }
 
 }  // namespace detail

@@ -204,28 +204,7 @@ Task<T> refuse_form(Abort refusal) {
   for (;;) co_await refusal;
 }
 
-/// A handler's call, without the class that it may be of.
-template <typename Call>
-struct FormCall;
-template <typename R, typename... P, bool N>
-struct FormCall<R (*)(P...) noexcept(N)> {
-  using Type = R(P...);
-};
-template <typename C, typename R, typename... P, bool N>
-struct FormCall<R (C::*)(P...) noexcept(N)> {
-  using Type = R(P...);
-};
-template <typename C, typename R, typename... P, bool N>
-struct FormCall<R (C::*)(P...) const noexcept(N)> {
-  using Type = R(P...);
-};
-template <typename F>
-struct FormCallOf : FormCall<F> {};
-template <typename F>
-requires requires { &F::operator(); }
-struct FormCallOf<F> : FormCall<decltype(&F::operator())> {};
-
-template <typename F, typename Call = typename FormCallOf<F>::Type>
+template <typename F, typename Call = typename CallOf<F>::type>
 class FormHandler {
   static_assert(kIsTask<Call>, "a handler with a form is called as f(Request&, FormData&, path arguments…)");
 };
