@@ -37,6 +37,8 @@ enum class WhenFull : std::uint8_t {
   X(exchanges_must_be_at_most_1_million, "Limits::exchanges must be at most 1048576")       \
   X(streams_must_be_at_most_1_million, "Limits::streams must be at most 1048576")           \
   X(stream_bytes_must_be_at_least_512, "Limits::stream_bytes must be at least 512")         \
+  X(ws_compressed_must_not_exceed_streams, "Limits::ws_compressed must not exceed streams") \
+  X(ws_window_bits_must_be_from_9_to_15, "Limits::ws_window_bits must be from 9 to 15")     \
   X(head_bytes_must_be_from_256_to_65535, "Limits::head_bytes must be from 256 to 65535")   \
   X(header_count_must_be_from_1_to_4096, "Limits::header_count must be from 1 to 4096")     \
   X(response_bytes_must_be_at_least_256, "Limits::response_bytes must be at least 256")     \
@@ -97,6 +99,10 @@ struct Limits {
       256;  ///< Running tasks that requests have started (`create_task`, `shield`); one
             ///< more is refused and reported. They live in the task pool.
   WhenFull when_full = WhenFull::refuse;  ///< What newcomers meet when every connection is taken.
+  std::uint8_t ws_window_bits = 12;       ///< What compresses looks back 2^12 bytes for repetitions; 9 to 15.
+                                          ///< Below 15 only for clients that offer `client_max_window_bits`.
+  std::uint32_t ws_compressed = 0;  ///< WebSockets that compress at once (ext/websocket_deflate.hpp); one
+                                    ///< more does not. Memory of each: see `compression_memory`.
 
   // ---- Memory of one exchange: bytes ----
   std::uint32_t head_bytes = 8192;      ///< Request line and header fields; larger: 431. At most 65535.
@@ -174,6 +180,8 @@ struct Limits {
   constexpr std::size_t exchange_memory() const noexcept;
   /// Bytes of that for one stream.
   constexpr std::size_t stream_memory() const noexcept;
+  /// Bytes of that for one WebSocket that compresses, beside its stream.
+  constexpr std::size_t compression_memory() const noexcept;
   /// Bytes of that for routes and hooks.
   constexpr std::size_t registry_memory() const noexcept;
   /// Bytes of that for the server: what an `App` takes from the heap when it starts.
@@ -197,6 +205,8 @@ struct Limits {
     if (exchanges > 1024 * 1024) return exchanges_must_be_at_most_1_million;
     if (streams > 1024 * 1024) return streams_must_be_at_most_1_million;
     if (streams != 0 && stream_bytes < 512) return stream_bytes_must_be_at_least_512;
+    if (ws_compressed > streams) return ws_compressed_must_not_exceed_streams;
+    if (ws_window_bits < 9 || ws_window_bits > 15) return ws_window_bits_must_be_from_9_to_15;
     if (head_bytes < 256 || head_bytes > 65535) return head_bytes_must_be_from_256_to_65535;
     if (header_count == 0 || header_count > 4096) return header_count_must_be_from_1_to_4096;
     if (response_bytes < 256) return response_bytes_must_be_at_least_256;
@@ -278,12 +288,21 @@ constexpr std::uint64_t stream_bytes(const Limits& limits) noexcept {
       limits.ws_message_bytes != 0 ? std::uint64_t{limits.ws_message_bytes} + kMessageOverhead : 0;
   return kStreamBytes + align_up(std::uint64_t{limits.stream_bytes} + message);
 }
+/// zlib's two states, in its version for 64 bits, and what the library has beside them.
+inline constexpr std::uint32_t kCompressionStates = 16 * 1024;
+/// What compresses needs eight windows, half of them for its tables; what inflates one. Then bytes that have
+/// come, and a message that goes.
+constexpr std::uint64_t compression_bytes(const Limits& limits) noexcept {
+  return align_up(kCompressionStates + (std::uint64_t{9} << limits.ws_window_bits) + limits.head_bytes +
+                  limits.ws_message_bytes);
+}
 constexpr std::uint64_t registry_bytes(const Limits& limits) noexcept {
   return std::uint64_t{limits.routes} * kRouteBytes + align_up(std::uint64_t{limits.handler_bytes});
 }
 constexpr std::uint64_t server_bytes(const Limits& limits) noexcept {
   return kServerBytes + std::uint64_t{connection_slots(limits)} * kConnectionBytes +
-         limits.exchanges * exchange_bytes(limits) + limits.streams * stream_bytes(limits);
+         limits.exchanges * exchange_bytes(limits) + limits.streams * stream_bytes(limits) +
+         limits.ws_compressed * compression_bytes(limits);
 }
 constexpr std::uint64_t memory_bytes(const Limits& limits) noexcept {
   return kAppBytes + registry_bytes(limits) + server_bytes(limits);
@@ -297,6 +316,9 @@ constexpr std::size_t Limits::exchange_memory() const noexcept {
 }
 constexpr std::size_t Limits::stream_memory() const noexcept {
   return static_cast<std::size_t>(detail::stream_bytes(*this));
+}
+constexpr std::size_t Limits::compression_memory() const noexcept {
+  return static_cast<std::size_t>(detail::compression_bytes(*this));
 }
 constexpr std::size_t Limits::registry_memory() const noexcept {
   return static_cast<std::size_t>(detail::registry_bytes(*this));

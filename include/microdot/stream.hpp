@@ -103,6 +103,7 @@ class StreamSend : public ListHook {
   virtual std::size_t render(std::size_t skip, std::span<char> room) const noexcept = 0;
   /// It can't be sent like this.
   void refuse() noexcept { error_ = Error::invalid; }
+  Stream& stream() const noexcept { return *stream_; }
 
  private:
   friend class Stream;
@@ -152,8 +153,12 @@ class Stream : public detail::LiveStream, private Strand::Owner {
 
   // What a protocol is asked for.
 
-  /// False if its own memory found no room.
-  virtual bool prepare() noexcept { return true; }
+  /// The request is there; `answer`, with which the stream begins, may get more fields. False if its own
+  /// memory found no room.
+  virtual bool prepare(Response& answer) noexcept {
+    (void)answer;
+    return true;
+  }
   /// It begins, with what came behind the request.
   virtual void on_begin(std::string_view rest) noexcept { (void)rest; }
   /// The client has sent something. Reads and drops it, unless overridden.
@@ -183,9 +188,13 @@ class Stream : public detail::LiveStream, private Strand::Owner {
   Request& request() noexcept { return *request_; }
   const Limits& limits() const noexcept;
   TimePoint now() const noexcept;
+  /// Memory for one that compresses (`Limits::ws_compressed`), none if it is all in use; and back.
+  std::span<std::byte> take_compression() noexcept;
+  void free_compression(std::byte* memory) noexcept;
   /// When bytes last went to the transport.
   TimePoint last_sent() const noexcept { return sent_at_; }
   Duration keep_alive() const noexcept { return options_.keep_alive; }
+  bool may_drop() const noexcept { return options_.when_slow == WhenSlow::drop_oldest; }
   /// Reads from the client. 0: it ends its side.
   Result<std::size_t> read(std::span<char> room) noexcept;
   /// Whether the client's bytes are wanted; at first they are.

@@ -212,6 +212,18 @@ void Server::free_stream(StreamSlot& slot) noexcept {
   free_streams_.push_front(slot);
 }
 
+std::span<std::byte> Server::take_compression() noexcept {
+  std::byte* const memory = free_compressions_;
+  if (memory == nullptr) return {};
+  std::memcpy(&free_compressions_, memory, sizeof free_compressions_);
+  return {memory, limits().compression_memory()};
+}
+
+void Server::free_compression(std::byte* memory) noexcept {
+  std::memcpy(memory, &free_compressions_, sizeof free_compressions_);
+  free_compressions_ = memory;
+}
+
 void Server::serve_queue() noexcept {
   // Clients that may have no more: they need not be asked about again, which costs a look at all exchanges.
   // What is lent meanwhile gives them no more. With yet more of them the oldest is asked about anew.

@@ -43,6 +43,10 @@ Server::Server(App& app, std::span<std::byte> block) noexcept : app_(&app) {
     free_streams_.push_back(*::new (static_cast<void*>(at)) StreamSlot(memory));
     at += limits.stream_memory();
   }
+  for (std::size_t i = 0; MICRODOT_HOSTED && i < limits.ws_compressed; ++i) {
+    free_compression(at);
+    at += limits.compression_memory();
+  }
 }
 
 Server* Server::create(App& app, std::span<std::byte> block) noexcept {

@@ -121,6 +121,9 @@ class Server final : private ExitListener, private Timer {
   StreamSlot* take_stream(const Endpoint& client) noexcept;
   /// Nothing of the stream is left in it.
   void free_stream(StreamSlot& slot) noexcept;
+  /// `Limits::compression_memory` bytes for a WebSocket that compresses; none if others have them all.
+  std::span<std::byte> take_compression() noexcept;
+  void free_compression(std::byte* memory) noexcept;
   /// Whether a connection that was just answered should rather go.
   bool short_of_connections() const noexcept;
   /// Whether connections wait until an exchange comes free (not only for their own share of them).
@@ -171,6 +174,7 @@ class Server final : private ExitListener, private Timer {
   std::byte* connections_ = nullptr;
   std::byte* exchanges_ = nullptr;
   std::byte* streams_ = nullptr;
+  std::byte* free_compressions_ = nullptr;  // each begins with where the next one is
   void (*log_)(Exchange& exchange, int refused) noexcept = nullptr;
   // As in an Exchange, what is small comes first.
   std::uint32_t queued_ = 0;

@@ -56,8 +56,7 @@ int StreamStart::open(Exchange& exchange) noexcept {
   const std::string_view copy = arena.copy(head);
   void* const fields = arena.allocate(count * sizeof(HeaderField) + 1);
   auto* const queue = static_cast<char*>(arena.allocate(stream->queue_.size()));
-  if (copy.data() == nullptr || fields == nullptr || queue == nullptr || !stream->prepare())
-    return refuse(slot, kTooSmall);
+  if (copy.data() == nullptr || fields == nullptr || queue == nullptr) return refuse(slot, kTooSmall);
   stream->queue_ = {queue, stream->queue_.size()};
   stream->parser_ = exchange.parser_;
   stream->parser_.move_to({static_cast<HeaderField*>(fields), count}, copy.data());
@@ -67,7 +66,11 @@ int StreamStart::open(Exchange& exchange) noexcept {
   request.scheme = before.scheme;
   request.url_prefix = before.url_prefix;
   request.route = before.route;
-  if (request.take_failure() != 0) return refuse(slot, kTooSmall);
+  const auto prepare = [&] {
+    const ArenaScope answer_scope(exchange.arena_);
+    return stream->prepare(exchange.dispatch_->response());
+  };
+  if (request.take_failure() != 0 || !prepare()) return refuse(slot, kTooSmall);
   if (!before.move_objects(request))
     return refuse(slot, "an object of the request can't be moved, or has no room: see Limits::stream_bytes");
 #if MICRODOT_EXCEPTIONS
@@ -110,6 +113,8 @@ void Stream::begin(Connection& connection, std::string_view rest) noexcept {
 
 const Limits& Stream::limits() const noexcept { return server_->limits(); }
 TimePoint Stream::now() const noexcept { return server_->loop().now(); }
+std::span<std::byte> Stream::take_compression() noexcept { return server_->take_compression(); }
+void Stream::free_compression(std::byte* memory) noexcept { server_->free_compression(memory); }
 void Stream::count_message_in() noexcept { server_->count_message_in(); }
 void Stream::count_timeout() noexcept { server_->count_timeout(); }
 std::uint32_t Stream::task_limit() const noexcept { return server_->limits().background_tasks; }

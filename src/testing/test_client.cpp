@@ -228,7 +228,8 @@ TestWebSocket TestClient::websocket(std::string_view url, HeaderList headers, st
   SimClient connection = sim_.connect(kPort);
   const TestResponse answer = exchange(connection, text + "\r\n", false, true);
   return {*this, std::move(connection), answer.status_code,
-          std::string(answer.headers["Sec-WebSocket-Protocol"])};
+          std::string(answer.headers["Sec-WebSocket-Protocol"]),
+          std::string(answer.headers["Sec-WebSocket-Extensions"])};
 }
 
 TestEvents TestClient::events(std::string_view url, HeaderList headers) {

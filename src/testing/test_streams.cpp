@@ -19,11 +19,11 @@ bool TestStream::wait() {
 
 // TestWebSocket
 
-void TestWebSocket::send_frame(WebSocketOpcode opcode, std::string_view payload, bool fin) {
+void TestWebSocket::send_frame(WebSocketOpcode opcode, std::string_view payload, bool fin, std::uint8_t rsv) {
   const WebSocketMask mask = {'\x12', '\x34', '\x56', '\x78'};
   std::array<char, kMaxWebSocketHead> head;
   const std::size_t size = write_websocket_head(
-      {.opcode = opcode, .payload_bytes = payload.size(), .fin = fin, .mask = mask}, head);
+      {.opcode = opcode, .payload_bytes = payload.size(), .fin = fin, .rsv = rsv, .mask = mask}, head);
   std::string frame(head.end() - size, head.end());
   frame += payload;
   apply_websocket_mask(std::span(frame).subspan(size), mask);
@@ -43,6 +43,7 @@ bool TestWebSocket::take(const WebSocketResult& result) {
     case WebSocketEvent::data:
       message_.data += payload;
       message_.is_text = result.opcode == WebSocketOpcode::text;
+      message_.rsv = result.rsv;
       return result.end;
     case WebSocketEvent::ping:
       ++pings_;

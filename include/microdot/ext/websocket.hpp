@@ -14,6 +14,7 @@
 #include <span>
 #include <string_view>
 
+#include <microdot/ext/websocket_codec.hpp>
 #include <microdot/http/websocket.hpp>
 #include <microdot/stream.hpp>
 
@@ -38,6 +39,9 @@ struct WebSocketOptions {
   /// "https://example.com, https://example.org": pages of other hosts that may connect; "*": all. Pages of
   /// the request's own host always may, others get 403 (RFC 6455 10.2).
   std::string_view origins = {};
+  /// Compresses messages for clients that offer it: `&kWebSocketDeflate` of ext/websocket_deflate.hpp, on
+  /// systems that are hosted; `Limits::ws_compressed` says for how many at once. Null: none are compressed.
+  const WebSocketCompression* compression = nullptr;
 };
 
 /// An open WebSocket. Fragments are put together, masks taken away, pings answered, texts checked for UTF-8;
@@ -73,6 +77,8 @@ class WebSocket final : public Stream {
 
   /// The subprotocol that was agreed upon; "" for none.
   std::string_view subprotocol() const noexcept { return subprotocol_; }
+  /// Whether messages may come and go compressed, since client and server have agreed on it.
+  bool compressed() const noexcept { return coding() != nullptr; }
   /// Once `receive` gave `closed`: the code that the client closed it with, `kCloseNoStatus` if it said none,
   /// `kCloseAbnormal` if it just went.
   std::uint16_t close_code() const noexcept { return close_code_; }
@@ -82,7 +88,7 @@ class WebSocket final : public Stream {
   static Response answer(Request& request, const Options& options, detail::StreamStart* start) noexcept;
 
  private:
-  bool prepare() noexcept override;
+  bool prepare(Response& answer) noexcept override;
   void on_begin(std::string_view rest) noexcept override;
   void on_input() noexcept override;
   Duration on_quiet() noexcept override;
@@ -91,7 +97,7 @@ class WebSocket final : public Stream {
   bool owes() const noexcept override { return owes_close_; }
   Queued first_message(std::string_view queued) const noexcept override;
   bool expects_more() const noexcept override { return ready_ > (given_ ? 1U : 0U); }
-  void destroy() noexcept override { this->~WebSocket(); }
+  void destroy() noexcept override;
 
   bool next_message() noexcept;
   Result<Message> take_message() noexcept;
@@ -100,14 +106,27 @@ class WebSocket final : public Stream {
   void digest() noexcept;
   bool take(const WebSocketResult& result) noexcept;
   void keep_part(const WebSocketResult& result) noexcept;
+  void keep_message(bool is_text) noexcept;
+  void stop_reading() noexcept;
   void end_reading() noexcept;
   void begin_close(std::uint16_t code, std::string_view reason) noexcept;
   void send_close() noexcept;
   bool send_control(WebSocketOpcode opcode, std::string_view payload) noexcept;
 
+  // With compression, in memory that belongs to it.
+  struct Coding;
+  Coding* coding() const noexcept { return MICRODOT_HOSTED ? coding_ : nullptr; }
+  bool begin_coding(Response& answer) noexcept;
+  void end_coding() noexcept;
+  bool decode_part() noexcept;
+  std::string_view encode(const Send& send) noexcept;
+  void end_encoding(const Send& send, bool sent) noexcept;
+  std::span<char> input() const noexcept;
+
   // The window: messages that are complete, oldest first, each behind a word that tells its size and kind;
   // then the beginning of one; then bytes that are not decoded yet. A frame's head is longer than such a
-  // word, so what is decoded always fits before what is not.
+  // word, so what is decoded always fits before what is not. Compressed messages grow: with compression the
+  // bytes that are not decoded lie elsewhere (`input`), and wait there until the window has room.
   std::span<char> window_;
   std::uint32_t first_ = 0;    // of the oldest message
   std::uint32_t end_ = 0;      // of what is decoded
@@ -128,6 +147,7 @@ class WebSocket final : public Stream {
   std::string_view subprotocol_;
   const char* pong_ = nullptr;  // lies in the decoder, which waits
   TimePoint heard_{};
+  Coding* coding_ = nullptr;
   WebSocketDecoder decoder_;
   char goodbye_[kMaxControlPayload];  // the payload of the Close frame
 };
@@ -161,12 +181,21 @@ class WebSocket::Send final : public StreamSend {
  public:
   Send(WebSocket& ws, std::string_view data, WebSocketOpcode opcode) noexcept
       : StreamSend(ws), data_(data), opcode_(opcode) {}
+  ~Send() {
+    if (MICRODOT_HOSTED && form_ == Form::encoded) ws().end_encoding(*this, false);
+  }
 
  private:
+  friend class WebSocket;
+  /// How it is sent. `encoded` as long as the WebSocket's memory for that holds it.
+  enum class Form : std::uint8_t { undecided, plain, encoded };
+
   std::size_t render(std::size_t skip, std::span<char> room) const noexcept override;
+  WebSocket& ws() const noexcept { return static_cast<WebSocket&>(stream()); }
 
   std::string_view data_;
   WebSocketOpcode opcode_;
+  mutable Form form_ = Form::undecided;
 };
 
 inline WebSocket::Receive WebSocket::receive() noexcept { return Receive(*this); }

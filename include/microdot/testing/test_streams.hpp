@@ -46,6 +46,7 @@ class TestStream {
 struct TestMessage {
   std::string data;
   bool is_text = true;
+  std::uint8_t rsv = 0;  ///< Of `WebSocketRsv`: then `data` is as the extension has coded it.
 };
 
 /// The client's end of a WebSocket. Answers pings, puts fragments together, and says why it was closed.
@@ -56,16 +57,24 @@ struct TestMessage {
 class TestWebSocket : public TestStream {
  public:
   /// For `TestClient::websocket`.
-  TestWebSocket(TestClient& client, SimClient connection, int status_code, std::string subprotocol) noexcept
-      : TestStream(client, std::move(connection), status_code), subprotocol_(std::move(subprotocol)) {}
+  TestWebSocket(TestClient& client, SimClient connection, int status_code, std::string subprotocol,
+                std::string extensions)
+      : TestStream(client, std::move(connection), status_code),
+        decoder_({.message_bytes = UINT32_MAX,
+                  .sender = WebSocketSender::server,
+                  .allowed_rsv = extensions.empty() ? std::uint8_t{0} : std::uint8_t{kRsv1}}),
+        subprotocol_(std::move(subprotocol)),
+        extensions_(std::move(extensions)) {}
 
   bool connected() const noexcept { return status_code_ == 101 && !closed_; }
   const std::string& subprotocol() const noexcept { return subprotocol_; }
+  /// What the server accepted of the Sec-WebSocket-Extensions that were sent; the test itself codes messages.
+  const std::string& extensions() const noexcept { return extensions_; }
 
   void send(std::string_view text) { send_frame(WebSocketOpcode::text, text); }
   void send_binary(std::string_view bytes) { send_frame(WebSocketOpcode::binary, bytes); }
-  /// Any frame; `fin` false: more of the message follows.
-  void send_frame(WebSocketOpcode opcode, std::string_view payload, bool fin = true);
+  /// Any frame; `fin` false: more of the message follows; `rsv`: of `WebSocketRsv`.
+  void send_frame(WebSocketOpcode opcode, std::string_view payload, bool fin = true, std::uint8_t rsv = 0);
   /// Says that it closes; `receive` then gives what still comes.
   void close(std::uint16_t code = kCloseNormal, std::string_view reason = {});
   /// The next message, once it is there; none when the WebSocket has been closed, or nothing comes.
@@ -83,8 +92,9 @@ class TestWebSocket : public TestStream {
  private:
   bool take(const WebSocketResult& result);
 
-  WebSocketDecoder decoder_{{.message_bytes = UINT32_MAX, .sender = WebSocketSender::server}};
+  WebSocketDecoder decoder_;
   std::string subprotocol_;
+  std::string extensions_;
   TestMessage message_;
   std::string close_reason_;
   std::vector<std::string> pongs_;
