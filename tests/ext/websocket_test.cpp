@@ -133,7 +133,7 @@ TEST_F(WebSocketTest, PathArgumentsAndRequestAreCopies) {
   });
   app.get("/rooms/<name>/<int:id>",
           with_websocket([&](Request& req, WebSocket& ws, std::string_view name, int id) -> Task<> {
-            co_await ws.receive();
+            (void)co_await ws.receive();
             seen = std::string(name) + " " + std::to_string(id) + " " + std::string(req.args["q"]) + " " +
                    std::string(req.headers["X-Test"]) + " " + std::string(req.cookies()["c"]) + " " +
                    req.g<User>()->name + " " + std::string(req.path) + " " + std::string(req.route);
@@ -454,7 +454,7 @@ TEST_F(WebSocketTest, PingsAreAnsweredWhileTheHandlerIsBusy) {
 TEST_F(WebSocketTest, ClientThatDoesNotReadMakesTheSenderWait) {
   int sent = 0;
   app.get("/ws", with_websocket([&](Request&, WebSocket& ws) -> Task<> {
-            co_await ws.receive();
+            (void)co_await ws.receive();
             while (co_await ws.send(std::string(100, 'x'))) ++sent;
           }));
   auto ws = client().websocket("/ws");
@@ -475,7 +475,7 @@ TEST_F(WebSocketTest, ClientThatNeverReadsIsClosedAfterTheWriteTimeout) {
   int alive = 0;
   app.get("/ws", with_websocket([&](Request&, WebSocket& ws) -> Task<> {
             const Counted counted(alive);
-            co_await ws.receive();
+            (void)co_await ws.receive();
             while (co_await ws.send(std::string(100, 'x'))) {
             }
           }));
@@ -525,7 +525,7 @@ TEST_F(WebSocketTest, LargeMessagesAreNotTornWhenOthersAreDropped) {
   const auto small = [](int i) { return std::to_string(i) + std::string(60, '.'); };
   app.get("/ws", with_websocket(
                      [&](Request&, WebSocket& ws) -> Task<> {
-                       co_await ws.receive();
+                       (void)co_await ws.receive();
                        for (int round = 0; round < 20; ++round) {
                          co_await ws.send_binary(large);
                          for (int i = 0; i < 30; ++i) co_await ws.send(small(i));
@@ -553,7 +553,7 @@ TEST_F(WebSocketTest, SlowClientsCanBeClosed) {
   Error error = Error::none;
   app.get("/ws", with_websocket(
                      [&](Request&, WebSocket& ws) -> Task<> {
-                       co_await ws.receive();
+                       (void)co_await ws.receive();
                        for (;;) {
                          const Result<void> sent = co_await ws.send(std::string(100, 'x'));
                          if (!sent) {
@@ -577,7 +577,7 @@ TEST_F(WebSocketTest, MessagesLargerThanTheQueueGoInPieces) {
   const std::string large(100'000, 'y');
   app.get("/ws", with_websocket(
                      [&](Request&, WebSocket& ws) -> Task<> {
-                       co_await ws.receive();
+                       (void)co_await ws.receive();
                        co_await ws.send("before");
                        co_await ws.send(large);
                        co_await ws.send("after");
@@ -602,7 +602,7 @@ TEST_F(WebSocketTest, MessagesLargerThanTheQueueGoInPieces) {
 TEST_F(WebSocketTest, VeryLargeMessagesReachSlowClientsToo) {
   const std::string large(300'000, 'y');
   app.get("/ws", with_websocket([&](Request&, WebSocket& ws) -> Task<> {
-            co_await ws.receive();
+            (void)co_await ws.receive();
             co_await ws.send(large);
             co_await ws.send("after");
           }));
@@ -642,7 +642,7 @@ TEST_F(WebSocketTest, SendThatIsGivenUpInTheMiddleEndsTheConnection) {
   app.get("/ws", with_websocket(
                      [](Request&, WebSocket& ws) -> Task<> {
                        const std::string large(5000, 'z');
-                       co_await ws.receive();
+                       (void)co_await ws.receive();
                        const auto send = [](WebSocket* to, std::string_view text) -> Task<> {
                          co_await to->send(text);
                        };
@@ -672,7 +672,7 @@ TEST_F(WebSocketTest, FailingHandlersCloseItWith1011) {
 #if MICRODOT_EXCEPTIONS
 TEST_F(WebSocketTest, ThrowingHandlersCloseItWith1011) {
   app.get("/throw", with_websocket([](Request&, WebSocket& ws) -> Task<> {
-            co_await ws.receive();
+            (void)co_await ws.receive();
             throw std::runtime_error("a mistake");
           }));
   auto ws = client().websocket("/throw");

@@ -80,11 +80,11 @@ void add_servers_doings(App& app) {
           }));
   app.get("/text/<int:bytes>", with_websocket([](Request&, WebSocket& ws, int bytes) -> Task<> {
             co_await ws.send(fill().substr(0, static_cast<std::size_t>(bytes)));
-            co_await ws.receive();
+            (void)co_await ws.receive();
           }));
   app.get("/binary/<int:bytes>", with_websocket([](Request&, WebSocket& ws, int bytes) -> Task<> {
             co_await ws.send_binary(fill().substr(0, static_cast<std::size_t>(bytes)));
-            co_await ws.receive();
+            (void)co_await ws.receive();
           }));
   // Does not receive for a while; then it does.
   app.get("/busy", with_websocket([](Request&, WebSocket& ws) -> Task<> {
