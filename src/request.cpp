@@ -35,7 +35,7 @@ Request::~Request() {
     EndEntry* entry = std::exchange(ends_, ends_->next);
 #if MICRODOT_EXCEPTIONS
     try {
-      entry->run();
+      entry->run(*this);
     } catch (...) {
       FixedText<256> line;
       line.append(method).append(" ").append(path).append(": on_end: ");
@@ -43,7 +43,7 @@ Request::~Request() {
       Loop::current().port().log().write(LogLevel::error, line.view());
     }
 #else
-    entry->run();
+    entry->run(*this);
 #endif
   }
 }

@@ -257,7 +257,7 @@ inline constexpr std::size_t kAppBytes = object_bytes(432, 304);
 inline constexpr std::size_t kServerBytes = object_bytes(1392, 992);
 inline constexpr std::size_t kConnectionBytes = object_bytes(240, MICRODOT_HOSTED ? 156 : 144);
 inline constexpr std::size_t kExchangeBytes = object_bytes(1648, 1032);
-inline constexpr std::size_t kStreamBytes = object_bytes(80, 48);
+inline constexpr std::size_t kStreamBytes = object_bytes(112, 72);
 inline constexpr std::size_t kRouteBytes = object_bytes(64, 36);
 inline constexpr std::size_t kHeaderFieldBytes = 8;
 /// One more than there are, to tell newcomers that there are no more.

@@ -135,6 +135,10 @@ class Request {
 
   /// Makes the request's one object of type `T`, which hooks and handlers share; destroyed when the request
   /// ends, however it ends. Null when there is no room (then the request is answered 503).
+  ///
+  /// A WebSocket's or event stream's request goes on in other memory: there the object is moved (which must
+  /// not throw), and views of the request that it holds, or pointers to it, are not valid any more. Keep
+  /// copies, and ask for it by `g`.
   template <typename T, typename... Args>
   T* g_emplace(Args&&... arguments) {
     static_assert(alignof(T) <= Arena::kAlignment, "over-aligned objects are not supported");
@@ -154,9 +158,12 @@ class Request {
     return nullptr;
   }
 
-  /// Calls `f()` exactly once when the request has ended: answered, failed, or given up because the client
-  /// left. False when there is no room (then the request is answered 503, and `f` was not kept). What `f`
-  /// throws is logged.
+  /// Calls `f()`, or `f(Request&)`, exactly once when the request has ended: answered, failed, or given up
+  /// because the client left; of a live stream when that has ended. False when there is no room (then the
+  /// request is answered 503, and `f` was not kept). What `f` throws is logged.
+  ///
+  /// With live streams `f` is moved, as objects of `g_emplace` are: let it take the request as its argument,
+  /// and capture nothing of it.
   template <typename F>
   bool on_end(F f) {
     static_assert(alignof(F) <= Arena::kAlignment, "over-aligned closures are not supported");
@@ -205,7 +212,7 @@ class Request {
 
  private:
   struct EndEntry {
-    virtual void run() = 0;
+    virtual void run(Request& request) = 0;
     /// The same for `to`, and an end of this one; null if that can't be, `this` if it belongs here.
     virtual EndEntry* move_to(Request& to) = 0;
     EndEntry* next = nullptr;
@@ -230,9 +237,9 @@ class Request {
       this->key = type_key<T>();
       this->object = &value;
     }
-    void run() override { this->~Global(); }
+    void run(Request&) override { this->~Global(); }
     EndEntry* move_to(Request& to) override {
-      if constexpr (std::is_move_constructible_v<T>) {
+      if constexpr (std::is_nothrow_move_constructible_v<T>) {
         void* memory = to.take(sizeof(Global));
         if (memory == nullptr) return nullptr;
         auto* moved = ::new (memory) Global(InPlace{}, std::move(value));
@@ -248,22 +255,30 @@ class Request {
   template <typename F>
   struct OnEnd final : EndEntry {
     explicit OnEnd(F&& closure) : call(std::move(closure)) {}
-    void run() override {
+    void run(Request& request) override {
       const Destroy<OnEnd> destroy(*this);
-      call();
+      if constexpr (std::is_invocable_v<F&, Request&>) {
+        call(request);
+      } else {
+        call();
+      }
     }
     EndEntry* move_to(Request& to) override {
-      void* memory = to.take(sizeof(OnEnd));
-      if (memory == nullptr) return nullptr;
-      auto* moved = ::new (memory) OnEnd(std::move(call));
-      this->~OnEnd();
-      return moved;
+      if constexpr (std::is_nothrow_move_constructible_v<F>) {
+        void* memory = to.take(sizeof(OnEnd));
+        if (memory == nullptr) return nullptr;
+        auto* moved = ::new (memory) OnEnd(std::move(call));
+        this->~OnEnd();
+        return moved;
+      } else {
+        return nullptr;
+      }
     }
     F call;
   };
   struct EndOfHook final : EndEntry {
     explicit EndOfHook(detail::Callable& its_hook) noexcept : hook(&its_hook) {}
-    void run() override { hook->destroy(); }
+    void run(Request&) override { hook->destroy(); }
     EndEntry* move_to(Request&) override { return this; }
     detail::Callable* hook;
   };

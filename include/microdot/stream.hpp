@@ -61,6 +61,7 @@ class StreamSlot : public ListHook {
 
   Arena arena;
   LiveStream* stream = nullptr;
+  Endpoint client;  ///< Whose stream it is, from the time the slot is taken.
 };
 
 /// What an answer of the kind `stream` begins: made by a handler in its request's arena, opened when the
@@ -86,8 +87,9 @@ class StreamStart {
 class StreamSend : public ListHook {
  public:
   explicit StreamSend(Stream& stream) noexcept : stream_(&stream) {}
-  StreamSend(const StreamSend&) = delete;
-  StreamSend& operator=(const StreamSend&) = delete;
+  /// Of one that does not wait yet: for `wait_for` and `gather`.
+  StreamSend(StreamSend&& other) noexcept : stream_(other.stream_), error_(other.error_) {}
+  StreamSend& operator=(StreamSend&&) = delete;
   ~StreamSend() {
     if (strand_ != nullptr) stop_waiting();
   }

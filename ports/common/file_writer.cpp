@@ -75,10 +75,12 @@ Result<void> FileWriter::commit(std::string_view name) noexcept {
   if (name.empty() || name == "." || name == ".." || name.find('/') != name.npos ||
       PathText::check(name) != Error::none)
     return Error::invalid;
+  // Some systems say only now that there was no room. Then what has the name keeps it.
+  if (::fsync(file_) != 0) return Error::io;
   if (::renameat(directory_, PartName(number_).get(), directory_, PathText(name).get()) != 0)
     return open_error(errno);
-  // Some systems say only now that there was no room.
-  return ::close(std::exchange(file_, -1)) == 0 ? Error::none : Error::io;
+  ::close(std::exchange(file_, -1));
+  return {};
 }
 
 }  // namespace microdot::inline MICRODOT_ABI

@@ -16,7 +16,7 @@ namespace {
 using Word = std::uint32_t;
 constexpr std::uint32_t kWord = sizeof(Word);
 constexpr std::size_t kMaxServerHead = 10;
-constexpr std::size_t kListed = 8;  // origins and subprotocols that are looked at
+constexpr std::uint32_t kLeastQueue = 2 + kMaxControlPayload;  // room for any control frame
 
 std::string_view write_head(const WebSocketFrameHead& head,
                             std::array<char, kMaxWebSocketHead>& room) noexcept {
@@ -29,14 +29,23 @@ std::uint16_t answer_to(std::uint16_t code) noexcept {
   return code == kCloseNoStatus ? std::uint16_t{kCloseNormal} : code;
 }
 
-// The elements of a list; how many there are.
-std::size_t split(std::string_view list, std::array<std::string_view, kListed>& elements) noexcept {
-  std::size_t count = 0;
+// The first of `list` that the client offers, "" for none.
+std::string_view choose_from(std::string_view list, const HeaderTable& headers) noexcept {
+  std::string_view chosen;
   for_each_element(list, [&](std::string_view element) {
-    elements[count++] = element;
-    return count != kListed;
+    chosen = choose_subprotocol(headers, {&element, 1});
+    return chosen.empty();
   });
-  return count;
+  return chosen;
+}
+
+bool may_connect(std::string_view origins, const Request& request) noexcept {
+  bool allowed = is_websocket_origin_allowed(request.headers, request.host);
+  for_each_element(origins, [&](std::string_view origin) {
+    allowed = allowed || is_websocket_origin_allowed(request.headers, request.host, {&origin, 1});
+    return !allowed;
+  });
+  return allowed;
 }
 
 }  // namespace
@@ -71,10 +80,7 @@ Response WebSocket::answer(Request& request, const Options& options, detail::Str
   if (handshake.status != 101) return refuse(handshake.status, handshake.reason);
   if (!request.body().empty() || !request.body_kept())
     return refuse(400, "a WebSocket's request has no body");
-  std::array<std::string_view, kListed> listed;
-  const std::size_t origins = split(options.origins, listed);
-  if (!is_websocket_origin_allowed(request.headers, request.host, std::span(listed).first(origins)))
-    return refuse(403, "pages of this origin may not connect");
+  if (!may_connect(options.origins, request)) return refuse(403, "pages of this origin may not connect");
 
   Response response(start, 101);
   if (start == nullptr) {
@@ -85,8 +91,7 @@ Response WebSocket::answer(Request& request, const Options& options, detail::Str
   std::array<char, kWebSocketAcceptBytes> accept;
   response.header("Upgrade", "websocket").header("Connection", "Upgrade");
   response.header("Sec-WebSocket-Accept", write_websocket_accept(handshake.key, accept));
-  const std::size_t protocols = split(options.subprotocols, listed);
-  const std::string_view protocol = choose_subprotocol(request.headers, std::span(listed).first(protocols));
+  const std::string_view protocol = choose_from(options.subprotocols, request.headers);
   if (!protocol.empty()) response.header("Sec-WebSocket-Protocol", protocol);
   return response;
 }
@@ -94,7 +99,7 @@ Response WebSocket::answer(Request& request, const Options& options, detail::Str
 WebSocket::WebSocket(detail::Server& server, detail::StreamSlot& slot, const Options& options) noexcept
     : Stream(server, slot,
              {.when_slow = options.when_slow,
-              .queue_bytes = options.queue_bytes,
+              .queue_bytes = options.queue_bytes == 0 ? 0 : std::max(options.queue_bytes, kLeastQueue),
               .keep_alive = options.keep_alive}),
       subprotocol_(options.subprotocols) {
   if (MICRODOT_HOSTED && options.compression != nullptr) {
@@ -117,9 +122,7 @@ bool WebSocket::prepare(Response& answer) noexcept {
 }
 
 void WebSocket::on_begin(std::string_view rest) noexcept {
-  std::array<std::string_view, kListed> listed;
-  const std::size_t protocols = split(subprotocol_, listed);
-  subprotocol_ = choose_subprotocol(request().headers, std::span(listed).first(protocols));
+  subprotocol_ = choose_from(subprotocol_, request().headers);
   heard_ = now();
   // A client has to wait for the answer before it sends (RFC 6455 4.1): there is no place for what one of
   // those that do not sends beyond a message.
@@ -144,7 +147,8 @@ void WebSocket::on_input() noexcept {
     if (size.error() != Error::would_block) lose();
     return;
   }
-  if (*size == 0) return lose();
+  // An end without a Close frame; behind one it says nothing more.
+  if (*size == 0) return last_read_ || closing_ ? set_reading(false) : lose();
   heard_ = now();
   pinged_ = false;
   filled_ += static_cast<std::uint32_t>(*size);
@@ -255,7 +259,7 @@ bool WebSocket::next_message() noexcept {
     given_ = false;
     --ready_;
   }
-  if (ready_ != 0) return true;
+  if (ready_ != 0 || closing_) return true;
   if (last_read_ && is_open()) end_reading();
   if (!is_open() || reader() != nullptr) return true;
   make_window_room();
@@ -265,7 +269,9 @@ bool WebSocket::next_message() noexcept {
 }
 
 Result<Message> WebSocket::take_message() noexcept {
+  if (closing_) return Error::closed;
   if (ready_ == 0) return is_open() ? Error::invalid : Error::closed;  // invalid: somebody waits already
+  if (given_) return Error::invalid;
   given_ = true;
   Word word = 0;
   std::memcpy(&word, window_.data() + first_, kWord);
@@ -441,7 +447,7 @@ Duration WebSocket::on_quiet() noexcept {
 void WebSocket::on_room() noexcept {
   if (owes_pong_ && send_control(WebSocketOpcode::pong, {pong_, pong_size_})) {
     owes_pong_ = false;
-    set_reading(true);
+    if (!closing_) set_reading(true);
     digest();
   }
   if (owes_close_) send_close();

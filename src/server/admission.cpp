@@ -194,15 +194,15 @@ StreamSlot* Server::take_stream(const Endpoint& client) noexcept {
   const std::uint32_t cap = streams - streams / 4;
   if (live_ >= cap && limits().client_cap() < limits().connections && !is_proxy(client)) {
     std::uint32_t held = 0;
-    for (std::size_t i = 0; i < connection_slots(limits()); ++i) {
-      if (connection(i).state() == Connection::State::streaming &&
-          same_client(connection(i).transport().peer(), client))
-        ++held;
+    for (std::size_t i = 0; i < streams; ++i) {
+      if (!stream_slot(i).linked() && same_client(stream_slot(i).client, client)) ++held;
     }
     if (held >= cap) return nullptr;
   }
   if (++live_ > stats_.streams_high_water) stats_.streams_high_water = live_;
-  return &free_streams_.pop_front();
+  StreamSlot& slot = free_streams_.pop_front();
+  slot.client = client;
+  return &slot;
 }
 
 void Server::free_stream(StreamSlot& slot) noexcept {

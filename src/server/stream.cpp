@@ -18,6 +18,8 @@ using detail::Server;
 namespace {
 
 constexpr std::uint32_t kBurstBytes = 256 * 1024;
+// What a message counts that nobody gets any more.
+constexpr std::uint32_t kClosedBytes = 4096;
 
 }  // namespace
 
@@ -125,6 +127,7 @@ void Stream::on_readable() noexcept {
   if (!reading_) return connection_->transport().set_interest(false, writing_);
   woken_ = nullptr;
   on_input();
+  if (state_ == State::flushing) return wind_up();
   schedule();
   if (woken_ == nullptr) return;
   const Connection& connection = *connection_;
@@ -228,7 +231,7 @@ void StreamSend::stop_waiting() noexcept {
 bool Stream::begin_send(StreamSend& send) noexcept {
   if (state_ != State::open) {
     send.error_ = Error::closed;
-    return true;
+    return may_go_on(send, kClosedBytes);
   }
   const bool alone = senders_.empty();
   const std::size_t size = send.render(0, {});
@@ -251,7 +254,7 @@ bool Stream::begin_send(StreamSend& send) noexcept {
     case WhenSlow::drop_oldest:
       ++dropped_;
       server_->count_message_dropped();
-      return true;
+      return may_go_on(send, size);
     case WhenSlow::close:
       server_->count_slow_stream();
       lose();
@@ -261,8 +264,8 @@ bool Stream::begin_send(StreamSend& send) noexcept {
   return true;
 }
 
-// To a client that takes everything at once a handler could send for ever: it leaves the loop to others in
-// between.
+// To a client that takes everything at once, or nothing any more, a handler could send for ever: it leaves
+// the loop to others in between.
 bool Stream::may_go_on(StreamSend& send, std::size_t size) noexcept {
   burst_ += static_cast<std::uint32_t>(size);
   if (burst_ < kBurstBytes) return true;
@@ -310,19 +313,35 @@ bool Stream::make_room(std::size_t size) noexcept {
 
 // Drops messages of which nothing was sent, the oldest first.
 bool Stream::drop_oldest(std::size_t size) noexcept {
-  std::size_t at = sent_ + kept_;
-  while (!has_room(size) && at < queued_end_) {
-    const Queued first = first_message({queue_.data() + at, queued_end_ - at});
-    if (!first.droppable) {
-      at += first.size;
-      continue;
-    }
-    std::memmove(queue_.data() + at, queue_.data() + at + first.size, queued_end_ - at - first.size);
-    queued_end_ -= static_cast<std::uint32_t>(first.size);
-    ++dropped_;
-    server_->count_message_dropped();
+  const auto message_at = [&](std::size_t at) {
+    return first_message({queue_.data() + at, queued_end_ - at});
+  };
+  const std::size_t needed = size - (queue_.size() - queued_end_);
+  std::size_t found = 0;
+  for (std::size_t at = sent_ + kept_; at < queued_end_ && found < needed;) {
+    const Queued message = message_at(at);
+    if (message.droppable) found += message.size;
+    at += message.size;
   }
-  return has_room(size);
+  if (found < needed) return false;  // then none of them need go
+  char* const queue = queue_.data();
+  std::size_t from = sent_ + kept_;
+  std::size_t to = from;
+  for (std::size_t dropped = 0; dropped < needed;) {
+    const Queued message = message_at(from);
+    if (message.droppable) {
+      dropped += message.size;
+      ++dropped_;
+      server_->count_message_dropped();
+    } else {
+      std::memmove(queue + to, queue + from, message.size);
+      to += message.size;
+    }
+    from += message.size;
+  }
+  std::memmove(queue + to, queue + from, queued_end_ - from);
+  queued_end_ -= static_cast<std::uint32_t>(from - to);
+  return true;
 }
 
 bool Stream::append(std::string_view bytes) noexcept {
@@ -421,6 +440,7 @@ void Stream::lose() noexcept {
   if (gone_) return;
   gone_ = true;
   stuck_at_ = TimePoint::max();
+  if (connection_ != nullptr) connection_->transport().set_interest(false, false);
   end_handler(End::returned);
 }
 
@@ -455,8 +475,9 @@ void Stream::end_handler(End how) noexcept {
     wake_reader();
   }
   if (!first) return;
-  // Who runs now learns of it by the next call.
-  if (told || Strand::current() != nullptr || expects_more()) {
+  // If it is the handler that runs now, it learns of it by its next call.
+  Strand* const running = Strand::current();
+  if (told || (running != nullptr && &running->outermost() == &handler_) || expects_more()) {
     end_at_ = now() + Duration(limits().linger_timeout);
   } else {
     handler_.stop({.cause = Stop::Cause::canceled, .status = 0, .reason = {}});

@@ -154,9 +154,12 @@ TEST_F(WebSocketTest, WhatHooksLeftEndsOnceWithTheStream) {
   int alive = 0;
   int ended = 0;
   int hooks = 0;
+  std::string path;
   app.before_request([&](Request& req) -> std::optional<Response> {
     req.g_emplace<Counted>(alive);
     req.on_end([ended = Ended(ended)] {});
+    req.on_end(
+        [&](Request& which) { path = std::string(which.path) + std::string(which.headers["X-Test"]); });
     req.after_request([&](Request&, Response& res) {
       ++hooks;
       res.header("X-Hook", "ran");
@@ -165,7 +168,7 @@ TEST_F(WebSocketTest, WhatHooksLeftEndsOnceWithTheStream) {
   });
   app.get("/echo", with_websocket(echo));
   {
-    auto ws = client().websocket("/echo");
+    auto ws = client().websocket("/echo", {{"X-Test", "!"}});
     ASSERT_EQ(ws.status_code(), 101);
     EXPECT_EQ(alive, 1);
     EXPECT_EQ(ended, 0);
@@ -176,6 +179,7 @@ TEST_F(WebSocketTest, WhatHooksLeftEndsOnceWithTheStream) {
   expect_all_ended();
   EXPECT_EQ(alive, 0);
   EXPECT_EQ(ended, 1);
+  EXPECT_EQ(path, "/echo!");
 }
 
 TEST_F(WebSocketTest, ThatManyOfARouteAtOnce) {
@@ -210,6 +214,11 @@ TEST_F(WebSocketTest, BadHandshakesAreRefused) {
 TEST_F(WebSocketTest, OriginsCanBeAllowed) {
   app.get("/some", with_websocket(echo, {.origins = "https://a.example, https://b.example"}));
   app.get("/any", with_websocket(echo, {.origins = "*"}));
+  app.get("/many",
+          with_websocket(echo, {.origins = "http://1, http://2, http://3, http://4, http://5, http://6, "
+                                           "http://7, http://8, http://9, http://10"}));
+  EXPECT_EQ(client().websocket("/many", {{"Origin", "http://10"}}).status_code(), 101);
+  EXPECT_EQ(client().websocket("/many", {{"Origin", "http://11"}}).status_code(), 403);
   EXPECT_EQ(client().websocket("/some", {{"Origin", "https://b.example"}}).status_code(), 101);
   EXPECT_EQ(client().websocket("/some", {{"Origin", "https://c.example"}}).status_code(), 403);
   EXPECT_EQ(client().websocket("/any", {{"Origin", "https://c.example"}}).status_code(), 101);
@@ -419,6 +428,82 @@ TEST_F(WebSocketTest, MessagesBeforeTheCloseAreStillReceived) {
   expect_all_ended();
 }
 
+TEST_F(WebSocketTest, EndOfTheConnectionBehindTheCloseTakesNoAnswersAlong) {
+  app.get("/ws", with_websocket([](Request&, WebSocket& ws) -> Task<> {
+            while (auto message = co_await ws.receive()) {
+              co_await sleep_for(std::chrono::milliseconds(100));
+              co_await ws.send(*message);
+            }
+          }));
+  auto ws = client().websocket("/ws");
+  for (const char* text : {"a", "b", "c"}) ws.send(text);
+  ws.close();
+  ws.connection().shutdown_write();
+  for (const char* text : {"a", "b", "c"}) {
+    const auto message = ws.receive();
+    ASSERT_TRUE(message);
+    EXPECT_EQ(message->data, text);
+  }
+  EXPECT_FALSE(ws.receive());
+  EXPECT_EQ(ws.close_code(), kCloseNormal);
+  expect_all_ended();
+}
+
+TEST_F(WebSocketTest, NothingIsReceivedAfterClosing) {
+  std::vector<Error> errors;
+  app.get("/ws", with_websocket([&](Request&, WebSocket& ws) -> Task<> {
+            const auto first = co_await ws.receive();
+            EXPECT_EQ(first->data, "one");
+            ws.close();
+            const auto second = co_await ws.receive();
+            errors.push_back(second.error());
+          }));
+  auto ws = client().websocket("/ws");
+  ws.send("one");
+  ws.send("two");
+  EXPECT_FALSE(ws.receive());
+  EXPECT_EQ(errors, std::vector<Error>{Error::closed});
+  expect_all_ended();
+}
+
+TEST_F(WebSocketTest, ReceivingAndSendingCanBeLimitedInTime) {
+  app.get("/ws", with_websocket([](Request&, WebSocket& ws) -> Task<> {
+            const Result<Message> none = co_await wait_for(ws.receive(), std::chrono::milliseconds(100));
+            EXPECT_EQ(none.error(), Error::timeout);
+            const Result<void> sent = co_await wait_for(ws.send("are you there?"), std::chrono::seconds(1));
+            EXPECT_TRUE(sent);
+            const Result<Message> one = co_await wait_for(ws.receive(), std::chrono::seconds(1));
+            co_await ws.send(*one);
+          }));
+  auto ws = client().websocket("/ws");
+  EXPECT_EQ(ws.receive()->data, "are you there?");
+  ws.send("yes");
+  EXPECT_EQ(ws.receive()->data, "yes");
+}
+
+TEST_F(WebSocketTest, ShutdownByATaskEndsWhoWaitsForSomethingElseAtOnce) {
+  int alive = 0;
+  app.get("/ws", with_websocket([&](Request&, WebSocket&) -> Task<> {
+            const Counted counted(alive);
+            co_await sleep_for(std::chrono::hours(1));
+          }));
+  app.post("/stop", [&](Request&) {
+    create_task(
+        [](App* running) -> Task<> {
+          running->shutdown();
+          co_return;
+        },
+        &app);
+    return "stopping";
+  });
+  auto ws = client().websocket("/ws");
+  client().run_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(alive, 1);
+  EXPECT_EQ(client().post("/stop").text, "stopping");
+  client().run_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(alive, 0);
+}
+
 TEST_F(WebSocketTest, SilentClientsGetPingsAndDeadOnesAreClosed) {
   app.get("/ws", with_websocket(echo, {.keep_alive = std::chrono::seconds(10)}));
   auto ws = client().websocket("/ws");
@@ -547,6 +632,46 @@ TEST_F(WebSocketTest, LargeMessagesAreNotTornWhenOthersAreDropped) {
   EXPECT_EQ(count, 20);
   EXPECT_GT(app.stats().messages_dropped, 100U);
   expect_all_ended();
+}
+
+TEST_F(WebSocketTest, DroppingForAClientThatTakesNothingLeavesTheLoopToOthers) {
+  app.get("/ws", with_websocket(
+                     [](Request&, WebSocket& ws) -> Task<> {
+                       (void)co_await ws.receive();
+                       while (co_await ws.send(std::string(600, 'x'))) {
+                       }
+                       for (int i = 0; i < 1000; ++i) co_await ws.send("nobody is there");
+                     },
+                     {.when_slow = WhenSlow::drop_oldest, .queue_bytes = 700}));
+  app.get("/", [](Request&) { return "served"; });
+  auto ws = client().websocket("/ws");
+  ws.connection().set_receive_window(300);
+  ws.send("go");
+  EXPECT_EQ(client().get("/").text, "served");
+  EXPECT_GT(app.stats().messages_dropped, 0U);
+  ws.connection().reset();
+  expect_all_ended();
+}
+
+TEST_F(WebSocketTest, NothingIsDroppedForAMessageThatFindsNoRoomNevertheless) {
+  app.get("/ws", with_websocket(
+                     [](Request&, WebSocket& ws) -> Task<> {
+                       (void)co_await ws.receive();
+                       co_await ws.send(std::string(600, 'a'));  // of which a part is sent
+                       for (char c : {'b', 'c', 'd'}) co_await ws.send(std::string(80, c));
+                       co_await ws.send(std::string(700, 'e'));
+                       co_await sleep_for(std::chrono::seconds(1));
+                     },
+                     {.when_slow = WhenSlow::drop_oldest, .queue_bytes = 1000}));
+  auto ws = client().websocket("/ws");
+  ws.connection().set_receive_window(100);
+  ws.send("go");
+  client().run_for(std::chrono::milliseconds(100));
+  ws.connection().set_receive_window(SIZE_MAX);
+  std::string seen;
+  while (auto message = ws.receive()) seen += message->data[0];
+  EXPECT_EQ(seen, "abcd");
+  EXPECT_EQ(app.stats().messages_dropped, 1U);
 }
 
 TEST_F(WebSocketTest, SlowClientsCanBeClosed) {

@@ -2,6 +2,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <new>
 #include <utility>
 
@@ -86,6 +87,9 @@ template <typename T>
 class Channel<T>::Send : public ListHook {
  public:
   Send(Channel& channel, T message) : channel_(&channel), message_(std::move(message)) {}
+  /// Of one that does not wait yet: for `wait_for` and `gather`.
+  Send(Send&& other) : channel_(other.channel_), message_(std::move(other.message_)) {}
+  Send& operator=(Send&&) = delete;
   bool await_ready() {
     if (!channel_->senders_.empty() || !channel_->all_have_room()) return false;
     channel_->publish(message_);
@@ -96,17 +100,33 @@ class Channel<T>::Send : public ListHook {
     strand_->park(handle);
     channel_->senders_.push_back(*this);
   }
-  void await_resume() const noexcept {}
+  /// Throws what the copy of a message threw.
+  void await_resume() const {
+#if MICRODOT_EXCEPTIONS
+    if (exception_) std::rethrow_exception(exception_);
+#endif
+  }
 
  private:
   friend class Channel;
-  void finish() {
+  void finish() noexcept {
+#if MICRODOT_EXCEPTIONS
+    try {
+      channel_->publish(message_);
+    } catch (...) {
+      exception_ = std::current_exception();
+    }
+#else
     channel_->publish(message_);
+#endif
     strand_->wake();
   }
 
   Channel* channel_;
   Strand* strand_ = nullptr;
+#if MICRODOT_EXCEPTIONS
+  std::exception_ptr exception_;
+#endif
   T message_;
 };
 
@@ -117,12 +137,15 @@ class Channel<T>::Subscriber : public ListHook {
   class Next {
    public:
     explicit Next(Subscriber& subscriber) noexcept : subscriber_(&subscriber) {}
-    Next(const Next&) = delete;
-    Next& operator=(const Next&) = delete;
+    /// Of one that does not wait yet: for `wait_for` and `gather`.
+    Next(Next&& other) noexcept : subscriber_(other.subscriber_) {}
+    Next& operator=(Next&&) = delete;
     ~Next() {
       if (waits_) subscriber_->strand_ = nullptr;
     }
-    bool await_ready() const noexcept { return subscriber_->size_ != 0 || subscriber_->channel_ == nullptr; }
+    bool await_ready() const noexcept {
+      return subscriber_->size_ != 0 || subscriber_->channel_ == nullptr || subscriber_->strand_ != nullptr;
+    }
     void await_suspend(std::coroutine_handle<> handle) noexcept {
       subscriber_->strand_ = &Strand::running();
       subscriber_->strand_->park(handle);
@@ -131,8 +154,8 @@ class Channel<T>::Subscriber : public ListHook {
     Result<T> await_resume() {
       if (waits_) subscriber_->strand_ = nullptr;
       waits_ = false;
-      if (subscriber_->size_ == 0) return Error::closed;
-      return subscriber_->pop();
+      if (subscriber_->size_ != 0) return subscriber_->pop();
+      return subscriber_->channel_ == nullptr ? Error::closed : Error::invalid;
     }
 
    private:
@@ -141,7 +164,7 @@ class Channel<T>::Subscriber : public ListHook {
   };
 
   /// The oldest message that waits; waits for one if there is none. `closed`: the channel has ended, or this
-  /// subscriber was closed since it was slow. One strand may wait at a time.
+  /// subscriber was closed since it was slow. One strand may wait at a time; another one gets `invalid`.
   [[nodiscard]] Next next() noexcept { return Next(*this); }
   std::size_t size() const noexcept { return size_; }
   /// Messages that it did not get.
@@ -168,7 +191,8 @@ class Channel<T>::Subscriber : public ListHook {
     return std::launder(reinterpret_cast<T*>(storage_ + (first_ + i) % capacity_ * sizeof(T)));
   }
   bool makes_wait() const noexcept { return when_slow_ == WhenSlow::wait && size_ == capacity_; }
-  bool take(const T& message) {
+  bool take(const T& given) {
+    T message(given);  // may throw: before anything goes
     if (size_ == capacity_) {
       if (when_slow_ == WhenSlow::close) {
         ++channel_->closed_slow_;
@@ -180,7 +204,7 @@ class Channel<T>::Subscriber : public ListHook {
       if (when_slow_ == WhenSlow::wait) return false;
       drop();
     }
-    ::new (static_cast<void*>(storage_ + (first_ + size_) % capacity_ * sizeof(T))) T(message);
+    ::new (static_cast<void*>(storage_ + (first_ + size_) % capacity_ * sizeof(T))) T(std::move(message));
     ++size_;
     if (strand_ != nullptr) strand_->wake();
     return true;

@@ -31,7 +31,7 @@ struct Message {
 /// How a WebSocket is served. Texts must be static.
 struct WebSocketOptions {
   WhenSlow when_slow = WhenSlow::wait;  ///< See `StreamOptions`.
-  std::uint32_t queue_bytes = 0;        ///< Likewise.
+  std::uint32_t queue_bytes = 0;        ///< Likewise; at least 127, for a Close frame.
   /// A client that was silent for so long gets a ping; after twice this time it counts as gone. Zero: never.
   Milliseconds keep_alive = std::chrono::seconds(25);
   /// "chat, superchat": what this server speaks, preferred ones first. See `WebSocket::subprotocol`.
@@ -156,8 +156,9 @@ class WebSocket final : public Stream {
 class WebSocket::Receive {
  public:
   explicit Receive(WebSocket& ws) noexcept : ws_(&ws) {}
-  Receive(const Receive&) = delete;
-  Receive& operator=(const Receive&) = delete;
+  /// Of one that does not wait yet: for `wait_for` and `gather`.
+  Receive(Receive&& other) noexcept : ws_(other.ws_) {}
+  Receive& operator=(Receive&&) = delete;
   ~Receive() {
     if (strand_ != nullptr && ws_->reader() == strand_) ws_->forget_reader();
   }
@@ -181,6 +182,8 @@ class WebSocket::Send final : public StreamSend {
  public:
   Send(WebSocket& ws, std::string_view data, WebSocketOpcode opcode) noexcept
       : StreamSend(ws), data_(data), opcode_(opcode) {}
+  Send(Send&& other) noexcept : StreamSend(std::move(other)), data_(other.data_), opcode_(other.opcode_) {}
+  Send& operator=(Send&&) = delete;
   ~Send() {
     if (MICRODOT_HOSTED && form_ == Form::encoded) ws().end_encoding(*this, false);
   }
