@@ -454,6 +454,7 @@ TEST_F(WebSocketTest, NothingIsReceivedAfterClosing) {
   app.get("/ws", with_websocket([&](Request&, WebSocket& ws) -> Task<> {
             const auto first = co_await ws.receive();
             EXPECT_EQ(first->data, "one");
+            co_await sleep_for(std::chrono::milliseconds(10));  // the other one is here, too
             ws.close();
             const auto second = co_await ws.receive();
             errors.push_back(second.error());
