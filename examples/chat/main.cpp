@@ -80,8 +80,7 @@ struct Rooms {
 Rooms rooms;
 
 // What is said in the room, to this client.
-Task<> listen(Room& room, WebSocket& ws) {
-  Room::Subscription<16> subscription(room, WhenSlow::drop_oldest);
+Task<> listen(Room::Subscriber& subscription, WebSocket& ws) {
   while (auto line = co_await subscription.next()) {
     if (!co_await ws.send(*line)) co_return;
   }
@@ -94,8 +93,10 @@ Task<> chat(Request&, WebSocket& ws, std::string_view name) {
     ws.close(kCloseTryAgainLater, "too many rooms");
     co_return;
   }
+  // From here on the room is in use, and nothing is missed: a task begins later.
+  Room::Subscription<16> subscription(*room, WhenSlow::drop_oldest);
   TaskGroup group;  // ends with this function: when the client goes
-  group.create_task(listen, std::ref(*room), std::ref(ws));
+  group.create_task(listen, std::ref(static_cast<Room::Subscriber&>(subscription)), std::ref(ws));
   while (auto line = co_await ws.receive()) room->publish(Line(line->data));
 }
 

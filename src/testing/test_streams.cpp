@@ -8,9 +8,10 @@
 
 namespace microdot::inline MICRODOT_ABI {
 
-bool TestStream::wait() {
+TimePoint TestStream::patience() const { return client_->sim().clock().now() + client_->timeout_; }
+
+bool TestStream::wait(TimePoint deadline) {
   const std::size_t before = connection_.received().size();
-  const TimePoint deadline = client_->sim().clock().now() + client_->timeout_;
   while (connection_.received().size() == before) {
     if (connection_.closed() || !client_->turn(deadline)) return false;
   }
@@ -69,20 +70,21 @@ bool TestWebSocket::take(const WebSocketResult& result) {
 }
 
 std::optional<TestMessage> TestWebSocket::receive() {
+  const TimePoint deadline = patience();
   while (status_code_ == 101 && !closed_) {
     std::string bytes(connection_.received());
     const WebSocketResult result = decoder_.decode(bytes);
     const bool complete = take(result);
     connection_.consume(result.consumed);
     if (complete) return std::exchange(message_, {});
-    if (result.event == WebSocketEvent::need_more && !wait()) break;
+    if (result.event == WebSocketEvent::need_more && !wait(deadline)) break;
   }
   return std::nullopt;
 }
 
 // TestEvents
 
-std::optional<std::string> TestEvents::line() {
+std::optional<std::string> TestEvents::line(TimePoint deadline) {
   for (;;) {
     const std::string_view bytes = connection_.received();
     const std::size_t end = bytes.find('\n');
@@ -91,15 +93,16 @@ std::optional<std::string> TestEvents::line() {
       connection_.consume(end + 1);
       return text;
     }
-    if (!wait()) return std::nullopt;
+    if (!wait(deadline)) return std::nullopt;
   }
 }
 
 std::optional<TestEvent> TestEvents::next() {
   if (status_code_ != 200) return std::nullopt;
+  const TimePoint deadline = patience();
   TestEvent event;
   bool has_data = false;
-  while (const std::optional<std::string> text = line()) {
+  while (const std::optional<std::string> text = line(deadline)) {
     if (text->empty()) {
       if (has_data) {
         event.id = id_;

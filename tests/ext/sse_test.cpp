@@ -134,6 +134,17 @@ TEST_F(SSETest, CommentsKeepAQuietStreamAlive) {
   EXPECT_EQ(events.comments().size(), 2U);
 }
 
+TEST_F(SSETest, TestsThatWaitForNothingEnd) {
+  app.get("/events", with_sse([](Request&, SSE& sse) -> Task<> {
+            co_await sse.send("one");
+            co_await sleep_for(std::chrono::hours(100));
+          }));
+  auto events = client().events("/events");
+  EXPECT_TRUE(events.next());
+  EXPECT_FALSE(events.next());
+  EXPECT_FALSE(events.ended());
+}
+
 TEST_F(SSETest, HandlerIsEndedWhenTheClientGoes) {
   int alive = 0;
   app.get("/events", with_sse([&](Request&, SSE&) -> Task<> {

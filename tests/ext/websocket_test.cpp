@@ -505,6 +505,14 @@ TEST_F(WebSocketTest, ShutdownByATaskEndsWhoWaitsForSomethingElseAtOnce) {
   EXPECT_EQ(alive, 0);
 }
 
+TEST_F(WebSocketTest, TestsThatWaitForNothingEnd) {
+  app.get("/echo", with_websocket(echo));
+  auto ws = client().websocket("/echo");
+  EXPECT_FALSE(ws.receive());
+  EXPECT_TRUE(ws.connected());
+  EXPECT_GT(ws.pings(), 100U);  // an hour of them
+}
+
 TEST_F(WebSocketTest, SilentClientsGetPingsAndDeadOnesAreClosed) {
   app.get("/ws", with_websocket(echo, {.keep_alive = std::chrono::seconds(10)}));
   auto ws = client().websocket("/ws");

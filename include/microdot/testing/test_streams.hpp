@@ -34,8 +34,10 @@ class TestStream {
   TestStream& operator=(TestStream&&) noexcept = default;
   ~TestStream() = default;
 
-  /// Lets things happen until more is received. False if nothing more comes.
-  bool wait();
+  /// Lets things happen until more is received, or it is `deadline`. False if nothing more comes.
+  bool wait(TimePoint deadline);
+  /// When the client's patience ends.
+  TimePoint patience() const;
 
   TestClient* client_;
   SimClient connection_;
@@ -77,7 +79,8 @@ class TestWebSocket : public TestStream {
   void send_frame(WebSocketOpcode opcode, std::string_view payload, bool fin = true, std::uint8_t rsv = 0);
   /// Says that it closes; `receive` then gives what still comes.
   void close(std::uint16_t code = kCloseNormal, std::string_view reason = {});
-  /// The next message, once it is there; none when the WebSocket has been closed, or nothing comes.
+  /// The next message, once it is there; none when the WebSocket has been closed, or nothing comes within the
+  /// client's `timeout` (pings and pongs don't count).
   std::optional<TestMessage> receive();
 
   /// After the end: the server's code, `kCloseNoStatus` if it said none, `kCloseAbnormal` if it just went.
@@ -122,7 +125,8 @@ class TestEvents : public TestStream {
   TestEvents(TestClient& client, SimClient connection, int status_code) noexcept
       : TestStream(client, std::move(connection), status_code) {}
 
-  /// The next event, once it is there; none when the stream has ended, or nothing comes.
+  /// The next event, once it is there; none when the stream has ended, or nothing comes within the client's
+  /// `timeout` (comments don't count).
   std::optional<TestEvent> next();
   /// Leaves.
   void close() { connection_ = {}; }
@@ -132,7 +136,7 @@ class TestEvents : public TestStream {
   const std::vector<std::string>& comments() const noexcept { return comments_; }
 
  private:
-  std::optional<std::string> line();
+  std::optional<std::string> line(TimePoint deadline);
 
   std::string id_;
   std::uint64_t retry_ = 0;
