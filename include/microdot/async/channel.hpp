@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <exception>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 #include <microdot/async/strand.hpp>
@@ -88,7 +89,8 @@ class Channel<T>::Send : public ListHook {
  public:
   Send(Channel& channel, T message) : channel_(&channel), message_(std::move(message)) {}
   /// Of one that does not wait yet: for `wait_for` and `gather`.
-  Send(Send&& other) : channel_(other.channel_), message_(std::move(other.message_)) {}
+  Send(Send&& other) noexcept(std::is_nothrow_move_constructible_v<T>)
+      : channel_(other.channel_), message_(std::move(other.message_)) {}
   Send& operator=(Send&&) = delete;
   bool await_ready() {
     if (!channel_->senders_.empty() || !channel_->all_have_room()) return false;
