@@ -80,8 +80,13 @@ Response::Response(detail::FileRequest* request) noexcept : Response() {
 }
 
 Response::Response(detail::StreamStart* stream, int status) noexcept : Response(Prepared{}, status, {}) {
-  stream_ = stream;
-  kind_ = BodyKind::stream;
+  if (stream != nullptr) {
+    stream_ = stream;
+    kind_ = BodyKind::stream;
+  } else {
+    status_code = 503;
+    headers_.fail(Error::no_memory);
+  }
 }
 
 void Response::move_body(Response& other) noexcept {

@@ -273,7 +273,7 @@ class Response {
   BodySource* source() const noexcept { return file_.source; }
   explicit Response(detail::FileRequest* request) noexcept;
   detail::FileRequest* file_request() const noexcept { return file_request_; }
-  /// The beginning of a live stream, which is owned: see <microdot/stream.hpp>.
+  /// The beginning of a live stream, which is owned (null: it found no room): see <microdot/stream.hpp>.
   explicit Response(detail::StreamStart* stream, int status) noexcept;
   detail::StreamStart* stream() const noexcept { return stream_; }
 

@@ -262,7 +262,6 @@ class Stream : public detail::LiveStream, private Strand::Owner {
   void release() noexcept;
   void free_slot() noexcept;
   bool has_room(std::size_t size) const noexcept { return queue_.size() - queued_end_ >= size; }
-  std::string_view queued() const noexcept { return {queue_.data() + sent_, queued_end_ - sent_}; }
 
   detail::Server* server_;
   detail::StreamSlot* slot_;

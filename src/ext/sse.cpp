@@ -59,11 +59,6 @@ SSE::SSE(detail::Server& server, detail::StreamSlot& slot, const Options& option
 
 Response SSE::answer(Request&, const Options&, detail::StreamStart* start) noexcept {
   Response response(start, 200);
-  if (start == nullptr) {
-    response = Response();
-    response.headers().fail(Error::no_memory);
-    return response;
-  }
   response.header("Content-Type", "text/event-stream");
   response.header("Cache-Control", "no-cache, no-transform");
   response.header("X-Accel-Buffering", "no");  // nginx and those who follow it

@@ -83,11 +83,6 @@ Response WebSocket::answer(Request& request, const Options& options, detail::Str
   if (!may_connect(options.origins, request)) return refuse(403, "pages of this origin may not connect");
 
   Response response(start, 101);
-  if (start == nullptr) {
-    response = Response();
-    response.headers().fail(Error::no_memory);
-    return response;
-  }
   std::array<char, kWebSocketAcceptBytes> accept;
   response.header("Upgrade", "websocket").header("Connection", "Upgrade");
   response.header("Sec-WebSocket-Accept", write_websocket_accept(handshake.key, accept));

@@ -83,11 +83,12 @@ bool Exchange::begin_response() noexcept {
     if (status == 500) server_->loop().port().log().write(LogLevel::error, "a response field is not valid");
     response = Response(error_text(status), status);
   }
-  if (response.body_kind() != Response::BodyKind::stream) {
-  } else if (response.status_code >= 300) {
-    response.set_body({});  // a hook has made something else of it
-  } else if (parser_.method() != Method::head && !open_stream(response)) {
-    response = Response(error_text(503), 503, {{"Retry-After", "1"}});
+  if (response.body_kind() == Response::BodyKind::stream) {
+    if (response.status_code >= 300) {
+      response.set_body({});  // a hook has made something else of it
+    } else if (parser_.method() != Method::head && !open_stream(response)) {
+      response = Response(error_text(503), 503, {{"Retry-After", "1"}});
+    }
   }
   if (refusal_ != 0 && refusal_ != 405) keep_alive_ = false;
   keep_alive_ = wants_keep_alive();
@@ -162,9 +163,8 @@ bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept 
   } else if (content_length) {
     head.content_length(*content_length);
   }
-  if (response.status_code == 101) {
-    // The connection goes on, but not with HTTP.
-  } else if (!keep_alive_) {
+  const bool upgrades = response.status_code == 101;  // its fields say how the connection goes on
+  if (!keep_alive_ && !upgrades) {
     head.connection_close();
   } else if (parser_.version_minor() == 0) {
     head.connection_keep_alive();

@@ -7,35 +7,22 @@
 
 #include <gtest/gtest.h>
 
-#include "../app/support.hpp"
+#include "live_test.hpp"
 
 namespace {
 
 using testing_support::Counted;
 
-Limits event_limits() {
-  Limits limits;
-  limits.streams = 4;
-  limits.stream_bytes = 8192;
+/// Streams of events need no room for WebSockets' messages.
+Limits no_websockets() {
+  Limits limits = testing_support::few_streams();
   limits.ws_message_bytes = 0;
   return limits;
 }
 
-class SSETest : public testing::Test {
+class SSETest : public testing_support::LiveTest {
  protected:
-  TestClient& client() {
-    if (!client_) client_.emplace(app);
-    return *client_;
-  }
-  void expect_all_ended() {
-    client().run_for(std::chrono::seconds(5));
-    EXPECT_EQ(app.stats().streams, 0U);
-    EXPECT_EQ(app.stats().exchanges, 0U);
-    EXPECT_EQ(app.check(), nullptr) << app.check();
-  }
-
-  App app{event_limits()};
-  std::optional<TestClient> client_;
+  SSETest() : LiveTest(no_websockets()) {}
 };
 
 TEST_F(SSETest, EventsComeAsTheyAreSent) {

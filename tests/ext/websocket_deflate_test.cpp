@@ -14,7 +14,7 @@
 
 #include <microdot/ext/websocket.hpp>
 
-#include "../app/support.hpp"
+#include "live_test.hpp"
 
 namespace {
 
@@ -174,11 +174,8 @@ Task<> echo_compressed(Request&, WebSocket& ws) {
 }
 
 Limits compressing() {
-  Limits limits;
-  limits.streams = 4;
+  Limits limits = testing_support::few_streams();
   limits.ws_compressed = 2;
-  limits.stream_bytes = 8192;
-  limits.ws_message_bytes = 1000;
   return limits;
 }
 
@@ -200,12 +197,10 @@ std::string noise(std::size_t size, unsigned seed = 1) {
   return bytes;
 }
 
-class WebSocketDeflateTest : public testing::Test {
+class WebSocketDeflateTest : public testing_support::LiveTest {
  protected:
-  TestClient& client() {
-    if (!client_) client_.emplace(app);
-    return *client_;
-  }
+  WebSocketDeflateTest() : LiveTest(compressing()) {}
+
   TestWebSocket open(std::string_view url = "/echo", std::string_view offer = kOffer) {
     return client().websocket(url, {{"Sec-WebSocket-Extensions", offer}});
   }
@@ -214,17 +209,13 @@ class WebSocketDeflateTest : public testing::Test {
   }
   /// The memory of those that compress is all free: as many may do so again.
   void expect_none_compresses() {
-    client().run_for(std::chrono::seconds(5));
-    EXPECT_EQ(app.stats().streams, 0U);
-    EXPECT_EQ(app.check(), nullptr) << app.check();
+    expect_all_ended();
     auto one = open();
     auto two = open();
     EXPECT_NE(one.extensions(), "");
     EXPECT_NE(two.extensions(), "");
   }
 
-  App app{compressing()};
-  std::optional<TestClient> client_;
   Peer peer{12};
 };
 

@@ -8,44 +8,20 @@
 
 #include <gtest/gtest.h>
 
-#include "../app/support.hpp"
+#include "live_test.hpp"
 
 namespace {
 
 using testing_support::Counted;
 using testing_support::Ended;
+using testing_support::few_streams;
 using testing_support::logged;
 
 Task<> echo(Request&, WebSocket& ws) {
   while (auto message = co_await ws.receive()) co_await ws.send(*message);
 }
 
-Limits websocket_limits() {
-  Limits limits;
-  limits.streams = 4;
-  limits.stream_bytes = 8192;
-  limits.ws_message_bytes = 1000;
-  return limits;
-}
-
-/// An App with what is most often needed.
-class WebSocketTest : public testing::Test {
- protected:
-  TestClient& client() {
-    if (!client_) client_.emplace(app);
-    return *client_;
-  }
-  /// All streams and connections have ended, and nothing is left of them.
-  void expect_all_ended() {
-    client().run_for(std::chrono::seconds(5));
-    EXPECT_EQ(app.stats().streams, 0U);
-    EXPECT_EQ(app.stats().exchanges, 0U);
-    EXPECT_EQ(app.check(), nullptr) << app.check();
-  }
-
-  App app{websocket_limits()};
-  std::optional<TestClient> client_;
-};
+class WebSocketTest : public testing_support::LiveTest {};
 
 TEST_F(WebSocketTest, MessagesGoBothWays) {
   app.get("/echo", with_websocket(echo));
@@ -832,7 +808,7 @@ TEST_F(WebSocketTest, WithoutASlotItIs503) {
 }
 
 TEST(WebSocket, WithoutMemoryItIs503) {
-  Limits limits = websocket_limits();
+  Limits limits = few_streams();
   limits.stream_bytes = 1500;
   App app{limits};
   app.get("/echo", with_websocket(echo));
@@ -841,6 +817,23 @@ TEST(WebSocket, WithoutMemoryItIs503) {
   EXPECT_TRUE(logged(client, "out of memory: see Limits::stream_bytes"));
   EXPECT_EQ(app.stats().streams, 0U);
   EXPECT_EQ(app.check(), nullptr);
+}
+
+TEST_F(WebSocketTest, WithoutMemoryInItsRequestItIs503) {
+  std::uint16_t served = 0;
+  app.before_request([&](Request& req) -> std::optional<Response> {
+    req.arena().fail_after(served, 1000);
+    return {};
+  });
+  app.get("/echo", with_websocket(echo));
+  for (; served < 50; ++served) {
+    auto ws = client().websocket("/echo");
+    if (ws.status_code() == 101) break;
+    EXPECT_EQ(ws.status_code(), 503) << served;
+    EXPECT_EQ(app.stats().streams, 0U);
+  }
+  EXPECT_GT(served, 1);
+  EXPECT_LT(served, 50);
 }
 
 TEST(WebSocket, WithoutStreamsItSaysSo) {
@@ -866,7 +859,7 @@ TEST_F(WebSocketTest, ClientThatTakesEverythingLeavesTheLoopToOthers) {
 }
 
 TEST(WebSocket, AnyAllocationMayFail) {
-  App app{websocket_limits()};
+  App app{few_streams()};
   app.get("/ws/<name>", with_websocket([](Request& req, WebSocket& ws, std::string_view name) -> Task<> {
             const auto child = [](WebSocket* to, std::string_view text) -> Task<> {
               co_await to->send(text);
@@ -926,7 +919,7 @@ TEST_F(WebSocketTest, ShutdownSaysGoingAway) {
 
 TEST(WebSocket, ServerThatGoesEndsWhatIsOpen) {
   int alive = 0;
-  App app{websocket_limits()};
+  App app{few_streams()};
   app.get("/ws", with_websocket([&](Request&, WebSocket&) -> Task<> {
             const Counted counted(alive);
             co_await shield(
@@ -946,7 +939,7 @@ TEST(WebSocket, ServerThatGoesEndsWhatIsOpen) {
 }
 
 TEST(WebSocket, OnATransportThatRefersToItsBytes) {
-  App app{websocket_limits()};
+  App app{few_streams()};
   app.get("/echo", with_websocket(echo, {.queue_bytes = 1300}));
   TestClientOptions options;
   options.sim.refers_to_written_bytes = true;
@@ -969,7 +962,7 @@ TEST(WebSocket, OnATransportThatRefersToItsBytes) {
 }
 
 TEST(WebSocket, ManyRandomClientsLeaveNothing) {
-  Limits limits = websocket_limits();
+  Limits limits = few_streams();
   limits.connections_per_client = limits.connections;
   App app{limits};
   int alive = 0;
@@ -1018,7 +1011,7 @@ TEST(WebSocket, ManyRandomClientsLeaveNothing) {
 
 // Every byte, whatever the sizes, fragments, segments and windows, and whether the handler is quick.
 TEST(WebSocket, RandomMessagesComeBackAsTheyAre) {
-  App app{websocket_limits()};
+  App app{few_streams()};
   app.get("/echo", with_websocket(
                        [](Request&, WebSocket& ws) -> Task<> {
                          while (auto message = co_await ws.receive()) {

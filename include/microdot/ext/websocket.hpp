@@ -101,7 +101,6 @@ class WebSocket final : public Stream {
 
   bool next_message() noexcept;
   Result<Message> take_message() noexcept;
-  void fill(std::span<const char> bytes) noexcept;
   void make_window_room() noexcept;
   void digest() noexcept;
   bool take(const WebSocketResult& result) noexcept;
