@@ -16,6 +16,7 @@ namespace {
 constexpr std::uint64_t kWakeKey = 0;
 constexpr std::uint64_t kListener = 1;
 constexpr std::uint64_t kNetwork = 2;
+constexpr std::uint64_t kDescriptor = 3;
 constexpr std::uint64_t kKinds = 3;
 
 Result<void> control(int epoll, int operation, int fd, std::uint64_t key, std::uint32_t events) noexcept {
@@ -43,6 +44,9 @@ std::uint64_t LinuxPoller::key(const LinuxListener& listener) noexcept {
 }
 std::uint64_t LinuxPoller::key(const LinuxNetwork& network) noexcept {
   return reinterpret_cast<std::uintptr_t>(&network) | kNetwork;
+}
+std::uint64_t LinuxPoller::key(const DescriptorEvents& events) noexcept {
+  return reinterpret_cast<std::uintptr_t>(&events) | kDescriptor;
 }
 
 Result<void> LinuxPoller::open() noexcept {
@@ -121,6 +125,10 @@ void LinuxPoller::dispatch(std::uint64_t key, std::uint32_t events, int index) n
     reinterpret_cast<LinuxListener*>(static_cast<std::uintptr_t>(key & ~kKinds))->on_event();
   } else if ((key & kKinds) == kNetwork) {
     reinterpret_cast<LinuxNetwork*>(static_cast<std::uintptr_t>(key & ~kKinds))->on_event();
+  } else if ((key & kKinds) == kDescriptor) {
+    const bool failed = (events & (EPOLLERR | EPOLLHUP)) != 0;
+    reinterpret_cast<DescriptorEvents*>(static_cast<std::uintptr_t>(key & ~kKinds))
+        ->on_descriptor(failed || (events & EPOLLIN) != 0, failed || (events & EPOLLOUT) != 0);
   } else {
     // A callback may close the transport; `remove` then blanks the entry, so look before each.
     auto& transport = *reinterpret_cast<LinuxTransport*>(static_cast<std::uintptr_t>(key));
@@ -162,6 +170,21 @@ void LinuxPoller::remove(int fd, std::uint64_t key) noexcept {
     if (batch_[i].data.u64 == key) batch_[i].events = 0;
   }
 }
+
+Result<void> LinuxPoller::watch(int fd, DescriptorEvents& events, bool read, bool write) noexcept {
+  if (const auto opened = open(); !opened) return opened.error();
+  if (!read && !write) {  // epoll tells of failures even if it was asked for nothing
+    remove(fd, key(events));
+    return {};
+  }
+  const std::uint32_t wanted = (read ? EPOLLIN : 0U) | (write ? EPOLLOUT : 0U);
+  if (control(epoll_, EPOLL_CTL_MOD, fd, key(events), wanted)) return {};
+  if (errno == ENOENT && control(epoll_, EPOLL_CTL_ADD, fd, key(events), wanted)) return {};
+  if (errno == EBADF || errno == EPERM) return Error::invalid;
+  return errno == ENOMEM ? Error::no_memory : Error::no_descriptors;
+}
+
+void LinuxPoller::unwatch(int fd, DescriptorEvents& events) noexcept { remove(fd, key(events)); }
 
 void LinuxPoller::watch_exit_signals() noexcept {
   if (watches_++ != 0) return;

@@ -24,6 +24,8 @@ class LinuxPoller final : public Poller {
   void watch_exit_signals() noexcept override;
   void unwatch_exit_signals() noexcept override;
   unsigned exit_signals() const noexcept override;
+  Result<void> watch(int fd, DescriptorEvents& events, bool read, bool write) noexcept override;
+  void unwatch(int fd, DescriptorEvents& events) noexcept override;
 
   /// Makes the epoll and the event descriptor if they are not there yet. Errors: `no_descriptors`,
   /// `no_memory`.
@@ -48,6 +50,7 @@ class LinuxPoller final : public Poller {
   static std::uint64_t key(const LinuxTransport& transport) noexcept;
   static std::uint64_t key(const LinuxListener& listener) noexcept;
   static std::uint64_t key(const LinuxNetwork& network) noexcept;
+  static std::uint64_t key(const DescriptorEvents& events) noexcept;
   int wait(Duration timeout) noexcept;
   void dispatch(std::uint64_t key, std::uint32_t events, int index) noexcept;
   void remove(int fd, std::uint64_t key) noexcept;

@@ -1,5 +1,6 @@
 #include "poller.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cassert>
@@ -20,7 +21,8 @@ namespace {
 
 constexpr std::uintptr_t kFree = 0;
 constexpr std::uintptr_t kListener = 1;
-constexpr std::uintptr_t kWake = 2;
+constexpr std::uintptr_t kDescriptor = 2;
+constexpr std::uintptr_t kWake = 3;  // no address
 
 #if MICRODOT_HOSTED
 constexpr std::size_t kSlotBytes = sizeof(pollfd) + sizeof(std::uintptr_t);
@@ -137,6 +139,13 @@ void PosixPoller::dispatch(Slot slot) noexcept {
     wake_.drain();
   } else if ((owner & kListener) != 0) {
     reinterpret_cast<PosixListener*>(owner & ~kListener)->on_event();
+#if MICRODOT_HOSTED
+  } else if ((owner & kDescriptor) != 0) {
+    if ((events & POLLNVAL) != 0) return mute(slot);  // closed: it would never be quiet
+    const bool failed = (events & (POLLERR | POLLHUP)) != 0;
+    reinterpret_cast<DescriptorEvents*>(owner & ~kDescriptor)
+        ->on_descriptor(failed || (events & POLLIN) != 0, failed || (events & POLLOUT) != 0);
+#endif
   } else {
     // A callback may close the transport; `remove` then blanks the entry, so look before each.
     auto& transport = *reinterpret_cast<PosixTransport*>(owner);
@@ -194,6 +203,25 @@ int PosixPoller::remove(Slot slot) noexcept {
 }
 
 #if MICRODOT_HOSTED
+
+Result<void> PosixPoller::watch(int fd, DescriptorEvents& events, bool read, bool write) noexcept {
+  if (const auto opened = open(); !opened) return opened.error();
+  unwatch(fd, events);
+  if (!read && !write) return {};  // poll tells of failures even if it was asked for nothing
+  if (fcntl(fd, F_GETFD) < 0) return Error::invalid;
+  const int wanted = (read ? POLLIN : 0) | (write ? POLLOUT : 0);
+  const auto added =
+      add(fd, reinterpret_cast<std::uintptr_t>(&events) | kDescriptor, static_cast<short>(wanted));
+  if (!added) return added.error();
+  return {};
+}
+
+void PosixPoller::unwatch(int fd, DescriptorEvents& events) noexcept {
+  const std::uintptr_t owner = reinterpret_cast<std::uintptr_t>(&events) | kDescriptor;
+  for (Slot slot = 0; slot < count_; ++slot) {
+    if (owners_[slot] == owner && descriptor(slot) == fd) (void)remove(slot);
+  }
+}
 
 void PosixPoller::watch_exit_signals() noexcept {
   if (watches_++ != 0) return;
