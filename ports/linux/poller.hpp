@@ -24,6 +24,9 @@ class LinuxPoller final : public Poller {
   void watch_exit_signals() noexcept override;
   void unwatch_exit_signals() noexcept override;
   unsigned exit_signals() const noexcept override;
+  bool watch_signal(int number) noexcept override;
+  void unwatch_signal(int number) noexcept override;
+  unsigned signals(int number) const noexcept override;
 
   /// Makes the epoll and the event descriptor if they are not there yet. Errors: `no_descriptors`,
   /// `no_memory`.
@@ -59,7 +62,6 @@ class LinuxPoller final : public Poller {
   int batch_at_ = 0;
   int epoll_ = -1;
   int event_ = -1;
-  int signal_slot_ = -1;
   std::atomic<unsigned> wake_state_{kRunning};
   bool pwait2_missing_ = false;
   unsigned watches_ = 0;

@@ -38,6 +38,9 @@ class PosixPoller final : public Poller {
   void watch_exit_signals() noexcept override;
   void unwatch_exit_signals() noexcept override;
   unsigned exit_signals() const noexcept override;
+  bool watch_signal(int number) noexcept override;
+  void unwatch_signal(int number) noexcept override;
+  unsigned signals(int number) const noexcept override;
 #endif
 
   /// Makes the table and the descriptors to be woken by, if they are not there yet. Errors: `no_descriptors`,
@@ -84,7 +87,6 @@ class PosixPoller final : public Poller {
   std::atomic<unsigned> wake_state_{kRunning};
   std::atomic<bool> network_changed_{false};
 #if MICRODOT_HOSTED
-  int signal_slot_ = -1;
   unsigned watches_ = 0;
   unsigned signals_before_ = 0;  ///< Signals of earlier watches.
   unsigned signals_base_ = 0;    ///< The process's count when this watch began.
