@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include <microdot/async/loop.hpp>
 #include <microdot/http/method.hpp>
 #include <microdot/port/clock.hpp>
 
@@ -93,6 +94,8 @@ struct Stats {
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
   std::uint64_t tier_changes = 0;
+  std::uint32_t task_restarts = 0;  ///< Of tasks of the loop, by `supervise`.
+  std::uint32_t times_blocked = 0;  ///< See `Loop::warn_when_blocked`.
   LatencyHistogram latency;  ///< From a complete head to the end of the answer in the exchange.
 
   // The most that was used at once.
@@ -104,6 +107,7 @@ struct Stats {
   std::uint32_t arena_high_water = 0;      ///< Bytes that one request has used of its arena.
   std::uint32_t task_pool_high_water = 0;  ///< Bytes of the loop's task pool.
   Duration longest_turn{0};                ///< See `Loop::longest_turn`.
+  RunName longest_turn_by;                 ///< See `Loop::longest_turn_by`.
 
   TimePoint started{};  ///< When the server started, by the loop's clock.
 };

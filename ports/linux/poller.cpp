@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <ctime>
 
-#include "ports/common/exit_signals.hpp"
+#include "ports/common/signals.hpp"
 #include "sockets.hpp"
 
 namespace microdot::inline MICRODOT_ABI {
@@ -70,6 +70,7 @@ void LinuxPoller::close() noexcept {
     watches_ = 1;
     unwatch_exit_signals();
   }
+  Signals::forget(event_);
   if (epoll_ >= 0) ::close(epoll_);
   if (event_ >= 0) ::close(event_);
   epoll_ = event_ = -1;
@@ -189,19 +190,28 @@ void LinuxPoller::unwatch(int fd, DescriptorEvents& events) noexcept { remove(fd
 void LinuxPoller::watch_exit_signals() noexcept {
   if (watches_++ != 0) return;
   (void)open();
-  signal_slot_ = ExitSignals::watch(event_);
-  signals_base_ = ExitSignals::count();
+  Signals::watch_exit(event_);
+  signals_base_ = Signals::exit_count();
 }
 
 void LinuxPoller::unwatch_exit_signals() noexcept {
   assert(watches_ != 0);
   if (--watches_ != 0) return;
-  ExitSignals::unwatch(signal_slot_);
-  signals_before_ += ExitSignals::count() - signals_base_;
+  Signals::unwatch_exit(event_);
+  signals_before_ += Signals::exit_count() - signals_base_;
 }
 
 unsigned LinuxPoller::exit_signals() const noexcept {
-  return signals_before_ + (watches_ != 0 ? ExitSignals::count() - signals_base_ : 0);
+  return signals_before_ + (watches_ != 0 ? Signals::exit_count() - signals_base_ : 0);
 }
+
+bool LinuxPoller::watch_signal(int number) noexcept {
+  (void)open();
+  return Signals::can_wait_for(number) && Signals::watch(number, event_);
+}
+
+void LinuxPoller::unwatch_signal(int number) noexcept { Signals::unwatch(number, event_); }
+
+unsigned LinuxPoller::signals(int number) const noexcept { return Signals::count(number); }
 
 }  // namespace microdot::inline MICRODOT_ABI

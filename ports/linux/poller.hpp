@@ -26,6 +26,9 @@ class LinuxPoller final : public Poller {
   unsigned exit_signals() const noexcept override;
   Result<void> watch(int fd, DescriptorEvents& events, bool read, bool write) noexcept override;
   void unwatch(int fd, DescriptorEvents& events) noexcept override;
+  bool watch_signal(int number) noexcept override;
+  void unwatch_signal(int number) noexcept override;
+  unsigned signals(int number) const noexcept override;
 
   /// Makes the epoll and the event descriptor if they are not there yet. Errors: `no_descriptors`,
   /// `no_memory`.
@@ -62,7 +65,6 @@ class LinuxPoller final : public Poller {
   int batch_at_ = 0;
   int epoll_ = -1;
   int event_ = -1;
-  int signal_slot_ = -1;
   std::atomic<unsigned> wake_state_{kRunning};
   bool pwait2_missing_ = false;
   unsigned watches_ = 0;

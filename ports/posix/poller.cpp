@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "ports/common/exit_signals.hpp"
+#include "ports/common/signals.hpp"
 #endif
 
 #include "sockets.hpp"
@@ -84,6 +84,7 @@ void PosixPoller::close() noexcept {
     watches_ = 1;
     unwatch_exit_signals();
   }
+  Signals::forget(wake_.write_end());
 #endif
   (void)remove(kWakeSlot);
   wake_.close();
@@ -226,20 +227,29 @@ void PosixPoller::unwatch(int fd, DescriptorEvents& events) noexcept {
 void PosixPoller::watch_exit_signals() noexcept {
   if (watches_++ != 0) return;
   (void)open();
-  signal_slot_ = ExitSignals::watch(wake_.write_end());
-  signals_base_ = ExitSignals::count();
+  Signals::watch_exit(wake_.write_end());
+  signals_base_ = Signals::exit_count();
 }
 
 void PosixPoller::unwatch_exit_signals() noexcept {
   assert(watches_ != 0);
   if (--watches_ != 0) return;
-  ExitSignals::unwatch(signal_slot_);
-  signals_before_ += ExitSignals::count() - signals_base_;
+  Signals::unwatch_exit(wake_.write_end());
+  signals_before_ += Signals::exit_count() - signals_base_;
 }
 
 unsigned PosixPoller::exit_signals() const noexcept {
-  return signals_before_ + (watches_ != 0 ? ExitSignals::count() - signals_base_ : 0);
+  return signals_before_ + (watches_ != 0 ? Signals::exit_count() - signals_base_ : 0);
 }
+
+bool PosixPoller::watch_signal(int number) noexcept {
+  (void)open();
+  return Signals::can_wait_for(number) && Signals::watch(number, wake_.write_end());
+}
+
+void PosixPoller::unwatch_signal(int number) noexcept { Signals::unwatch(number, wake_.write_end()); }
+
+unsigned PosixPoller::signals(int number) const noexcept { return Signals::count(number); }
 
 #endif
 

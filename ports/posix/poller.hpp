@@ -40,6 +40,9 @@ class PosixPoller final : public Poller {
   unsigned exit_signals() const noexcept override;
   Result<void> watch(int fd, DescriptorEvents& events, bool read, bool write) noexcept override;
   void unwatch(int fd, DescriptorEvents& events) noexcept override;
+  bool watch_signal(int number) noexcept override;
+  void unwatch_signal(int number) noexcept override;
+  unsigned signals(int number) const noexcept override;
 #endif
 
   /// Makes the table and the descriptors to be woken by, if they are not there yet. Errors: `no_descriptors`,
@@ -86,7 +89,6 @@ class PosixPoller final : public Poller {
   std::atomic<unsigned> wake_state_{kRunning};
   std::atomic<bool> network_changed_{false};
 #if MICRODOT_HOSTED
-  int signal_slot_ = -1;
   unsigned watches_ = 0;
   unsigned signals_before_ = 0;  ///< Signals of earlier watches.
   unsigned signals_base_ = 0;    ///< The process's count when this watch began.

@@ -25,7 +25,17 @@ void TaskNode::start(Loop& loop) noexcept {
   loop.tasks().push_back(*this);
   ++loop.task_counts().all;
   if (task_limit_ != Strand::kNoTaskLimit) ++loop.task_counts().of_requests;
-  strand_.start(loop, root());
+  begin(loop);
+}
+
+void TaskNode::cancel() noexcept {
+  // Between two runs there is nothing that could be running.
+  if (state_ == TaskState::running && !has_frames()) return end(TaskState::canceled);
+  strand_.stop({.cause = Stop::Cause::canceled, .status = 0, .reason = {}});
+}
+
+void TaskNode::describe(TextBuilder& text) const noexcept {
+  text.append("task '").append(name()).append('\'');
 }
 
 void TaskNode::fail(std::string_view reason, bool logged) noexcept {
@@ -61,6 +71,10 @@ void TaskNode::cancel_now() noexcept {
 
 void TaskNode::end(TaskState state) noexcept {
   state_ = state;
+  if (goes_on(state)) {
+    state_ = TaskState::running;
+    return;
+  }
   unlink();
   --strand_.loop().task_counts().all;
   if (task_limit_ != Strand::kNoTaskLimit) --strand_.loop().task_counts().of_requests;
@@ -117,7 +131,7 @@ TaskHandle start_task(TaskNode* node, std::string_view name) noexcept {
       starter != nullptr ? starter->outermost().owner().task_limit() : Strand::kNoTaskLimit;
   if (loop == nullptr) {
     node->refuse("no loop runs in this thread");
-  } else if (!node->has_frames()) {
+  } else if (!node->has_frames() && !node->makes_frames()) {
     node->fail("no room for it in the task pool");
   } else if (loop->task_counts().of_requests >= limit) {
     node->refuse("requests have started too many: see Limits::background_tasks");

@@ -77,6 +77,9 @@ constexpr Metric kMetrics[] = {
     {"streams_slow_total", "Live streams closed since the client was too slow.", field<&Stats::slow_streams>},
     {"received_bytes_total", "Bytes from clients.", field<&Stats::bytes_in>},
     {"sent_bytes_total", "Bytes to clients.", field<&Stats::bytes_out>},
+    {"task_restarts_total", "Runs that supervise has started again.", field<&Stats::task_restarts>},
+    {"blocked_total", "Times that somebody's code has kept the loop too long, as the log warns.",
+     field<&Stats::times_blocked>},
     {"tier_changes_total", "Times that the tier has changed.", field<&Stats::tier_changes>},
     {"tier",
      "How far the server has degraded: 0 normal, 1 queueing, 2 no keep-alive, 3 refusing, 4 not accepting.",
@@ -96,13 +99,17 @@ constexpr std::size_t kTiers = static_cast<std::size_t>(Tier::not_accepting) + 1
 constexpr std::string_view kTierHead =
     "# HELP microdot_tier_state 1 for the tier that the server is in.\n"
     "# TYPE microdot_tier_state gauge\n";
+constexpr std::string_view kLongestTurnHead =
+    "# HELP microdot_longest_turn_info 1 for who ran longest in the longest turn.\n"
+    "# TYPE microdot_longest_turn_info gauge\n";
 constexpr std::string_view kLatencyHead =
     "# HELP microdot_request_duration_seconds From a request's complete head to the end of its answer.\n"
     "# TYPE microdot_request_duration_seconds histogram\n";
 
 // What is written at once: a metric, or one line of a metric that has several.
 constexpr std::size_t kFirstTierRow = std::size(kMetrics);
-constexpr std::size_t kFirstBucketRow = kFirstTierRow + kTiers;
+constexpr std::size_t kLongestTurnRow = kFirstTierRow + kTiers;
+constexpr std::size_t kFirstBucketRow = kLongestTurnRow + 1;
 constexpr std::size_t kLastRow = kFirstBucketRow + LatencyHistogram::kBuckets;  // the sum and the count
 constexpr std::size_t kMaxRow = 256;
 
@@ -142,8 +149,10 @@ class Exposition final : public BodySource {
   void write_row(std::size_t row) noexcept {
     if (row < kFirstTierRow) {
       write_metric(row);
-    } else if (row < kFirstBucketRow) {
+    } else if (row < kLongestTurnRow) {
       write_tier(static_cast<Tier>(row - kFirstTierRow));
+    } else if (row == kLongestTurnRow) {
+      write_longest_turn();
     } else if (row < kLastRow) {
       write_bucket(row - kFirstBucketRow);
     } else {
@@ -163,6 +172,20 @@ class Exposition final : public BodySource {
     if (tier == Tier::normal) text_.append(kTierHead);
     text_.append("microdot_tier_state{tier=\"").append(to_string(tier)).append("\"} ");
     text_.append(stats_.tier == tier ? '1' : '0').append('\n');
+  }
+  void write_longest_turn() noexcept {
+    const std::string_view by = stats_.longest_turn_by.view();
+    if (by.empty()) return;
+    text_.append(kLongestTurnHead).append("microdot_longest_turn_info{by=\"");
+    for (const char c : by) {
+      if (c == '\n') {
+        text_.append("\\n");
+        continue;
+      }
+      if (c == '"' || c == '\\') text_.append('\\');
+      text_.append(c);
+    }
+    text_.append("\"} 1\n");
   }
   // What took exactly a bucket's limit, and so belongs to it by `le`, stands in the next one: the clock cuts
   // to microseconds, so that it has taken longer.

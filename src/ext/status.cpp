@@ -141,7 +141,14 @@ void write_numbers(TextBuilder& text, const Stats& stats, const Limits& limits, 
   append(text, "bytes_in", stats.bytes_in);
   append(text, "bytes_out", stats.bytes_out);
   append(text, "tier_changes", stats.tier_changes);
+  append(text, "task_restarts", stats.task_restarts);
+  append(text, "blocked", stats.times_blocked);
   append(text, "longest_turn_us", static_cast<std::uint64_t>(stats.longest_turn.count()));
+  std::string_view by = stats.longest_turn_by.view();
+  while (!is_utf8(by)) by.remove_suffix(1);  // cut in the middle of a character
+  text.append(",\"longest_turn_by\":\"");
+  detail::append_json(text, by);
+  text.append('"');
   append_latency(text, stats.latency);
   text.append(",\"routes\":[");
 }

@@ -53,6 +53,8 @@ class Dispatch {
 #endif
 
   Response& response() noexcept { return response_; }
+  /// The route; null if there is none.
+  const RouteEntry* route_entry() const noexcept { return match_.entry; }
   /// The route serves only so many at once; this request is one of them until it ends.
   bool limited() const noexcept { return active_; }
   /// Leaves that to a stream, which counts down what is given when it ends; null if there is nothing to

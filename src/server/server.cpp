@@ -194,6 +194,9 @@ Stats Server::stats() const noexcept {
   }
   if (loop_ != nullptr) {
     stats.longest_turn = loop_->longest_turn();
+    stats.longest_turn_by = loop_->longest_turn_by();
+    stats.times_blocked = loop_->times_blocked();
+    stats.task_restarts = loop_->task_counts().restarts;
     stats.tasks = loop_->task_counts().all;
     stats.tasks_of_requests = loop_->task_counts().of_requests;
     stats.task_pool_high_water = static_cast<std::uint32_t>(task_pool().high_water());

@@ -119,6 +119,11 @@ std::span<std::byte> Stream::take_compression() noexcept { return server_->take_
 void Stream::free_compression(std::byte* memory) noexcept { server_->free_compression(memory); }
 void Stream::count_message_in() noexcept { server_->count_message_in(); }
 void Stream::count_timeout() noexcept { server_->count_timeout(); }
+void Stream::describe(TextBuilder& text) const noexcept {
+  if (!request_) return;
+  text.append(request_->method).append(' ').append(request_->url_prefix).append(request_->route);
+}
+
 std::uint32_t Stream::task_limit() const noexcept { return server_->limits().background_tasks; }
 
 // What its connection tells it. Once the handler has run the stream may be gone.

@@ -10,6 +10,7 @@
 namespace microdot::inline MICRODOT_ABI {
 
 class Loop;
+class TextBuilder;
 
 /// Why a strand ended before its coroutine did.
 struct Stop {
@@ -45,6 +46,8 @@ class Strand : public ListHook, private Timer {
     virtual void on_stopped(Strand& strand) noexcept = 0;
     /// How many background tasks may run that strands of this kind have started.
     virtual std::uint32_t task_limit() const noexcept { return kNoTaskLimit; }
+    /// Appends what people call it: "task 'sensor'", "GET /slow".
+    virtual void describe(TextBuilder& text) const noexcept { static_cast<void>(text); }
 
    protected:
     ~Owner() = default;
