@@ -219,7 +219,7 @@ bool MqttClient::step() noexcept {
     case Phase::closing:
       if (now < deadline_) break;
       release_protocol();  // it has no answer
-      on_closed(Error::timeout, {});
+      closed(Error::timeout, "the connection did not close", false);
       break;
   }
   return true;
@@ -235,7 +235,7 @@ void MqttClient::open() noexcept {
   set_phase(Phase::opening, options_.connect_timeout);
   if (protocol_ == nullptr) protocol_ = source_();
   const Result<void> opened = protocol_ != nullptr ? protocol_->open(options_, *this) : Error::unsupported;
-  if (!opened) on_closed(opened.error(), to_string(opened.error()));
+  if (!opened) closed(opened.error(), to_string(opened.error()), true);  // what is in flight, it has kept
 }
 
 void MqttClient::pump() noexcept {
@@ -322,13 +322,17 @@ void MqttClient::on_connected(bool session_present) noexcept {
 }
 
 void MqttClient::on_closed(Error error, std::string_view reason) noexcept {
+  closed(error, reason, protocol_ != nullptr && protocol_->keeps_in_flight());
+}
+
+void MqttClient::closed(Error error, std::string_view reason, bool keeps_in_flight) noexcept {
   const Phase phase = phase_;
   if (phase == Phase::none || phase == Phase::backoff) return;
   if (phase == Phase::closing && !stopping_) {
     error = Error::timeout;
     reason = "no answer to CONNECT";
   }
-  forget_connection(protocol_ != nullptr && protocol_->keeps_in_flight());
+  forget_connection(keeps_in_flight);
   if (phase == Phase::open) {
     // One that goes as soon as it has come is an attempt that failed.
     if (Loop::current().now() - connected_at_ >= Duration(options_.max_backoff)) backoff_ = Duration{0};

@@ -253,6 +253,7 @@ class MqttClient : private MqttEvents {
   void deliver(const MqttMessage& message) noexcept;
   void call(detail::MqttReceiver& receiver, const MqttMessage& message) noexcept;
   void call_all(List<detail::MqttReceiver>& hooks) noexcept;
+  void closed(Error error, std::string_view reason, bool keeps_in_flight) noexcept;
   void forget_connection(bool keeps_in_flight) noexcept;
   void log_trouble(std::string_view what, std::string_view reason, Duration again) noexcept;
   void append_broker(TextBuilder& line) const noexcept;
