@@ -288,9 +288,9 @@ def restarts(world, rounds, number, strict=True, messages=30):
     """Ends the broker again and again, in the middle of messages both ways. Returns what was lost and doubled."""
     broker = world.broker("allow_anonymous true", "persistence true", f"persistence_location {world.folder}/",
                           "max_queued_messages 0", "max_queued_bytes 0",
-                          # With a limit this broker forgets, when it restarts, which of those beyond the first so many
-                          # were received (PUBREC), and sends them anew.
-                          "max_inflight_messages 0")
+                          # When it restarts, this broker forgets of more than so many which were received (PUBREC), and
+                          # sends them anew.
+                          "max_inflight_messages 1000")
     program = world.program(port=broker.port, id="hub", clean=0, backoff=300)
     program.subscribe("in/1", 1)
     program.subscribe("in/2", 2)
