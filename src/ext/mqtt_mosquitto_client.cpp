@@ -113,9 +113,10 @@ bool MosquittoClient::connect(Loop& loop, Timer& wake, const char* bind_address)
     static_cast<MosquittoClient*>(client)->work();
     return nullptr;
   };
-  working_ = pthread_create(&thread, &attributes, work, this) == 0;
+  const bool started = pthread_create(&thread, &attributes, work, this) == 0;
+  if (!started) working_ = false;
   pthread_attr_destroy(&attributes);
-  return working_;
+  return started;
 }
 
 int MosquittoClient::set_up(const MqttOptions& options) noexcept {
