@@ -235,7 +235,7 @@ void MqttClient::open() noexcept {
   set_phase(Phase::opening, options_.connect_timeout);
   if (protocol_ == nullptr) protocol_ = source_();
   const Result<void> opened = protocol_ != nullptr ? protocol_->open(options_, *this) : Error::unsupported;
-  if (!opened) closed(opened.error(), to_string(opened.error()), true);  // what is in flight, it has kept
+  if (!opened) on_closed(opened.error(), to_string(opened.error()));
 }
 
 void MqttClient::pump() noexcept {

@@ -12,8 +12,8 @@ namespace {
 
 class MqttWorlds : public testing::TestWithParam<unsigned> {};
 
-struct World {
-  explicit World(unsigned seed) : random(seed) {}
+struct MqttWorld {
+  explicit MqttWorld(unsigned seed) : random(seed) {}
   unsigned any(unsigned below) { return static_cast<unsigned>(random() % below); }
 
   std::mt19937 random;
@@ -23,7 +23,7 @@ struct World {
   bool done = false;
 };
 
-Task<> publish_all(World* world, MqttClient* mqtt, std::uint8_t qos) {
+Task<> publish_all(MqttWorld* world, MqttClient* mqtt, std::uint8_t qos) {
   for (unsigned i = 0; i < 60; ++i) {
     char text[8];
     const std::size_t size = write_decimal(text, 1000 + i);
@@ -36,7 +36,7 @@ Task<> publish_all(World* world, MqttClient* mqtt, std::uint8_t qos) {
   }
 }
 
-Task<> disturb(World* world) {
+Task<> disturb(MqttWorld* world) {
   while (!world->done) {
     co_await sleep_for(std::chrono::microseconds(world->any(world->any(2) == 0 ? 5'000 : 2'000'000)));
     TestMqttBroker& broker = world->broker;
@@ -56,7 +56,7 @@ TEST_P(MqttWorlds, LoseNothing) {
   for (unsigned seed = GetParam(); seed < GetParam() + 50; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const std::size_t pool = task_pool().used();
-    World world(seed);
+    MqttWorld world(seed);
     TestMqttBroker& broker = world.broker;
     broker.keeps = world.any(2) == 0;
     world.always_closes = world.any(2) == 0;
