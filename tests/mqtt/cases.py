@@ -284,20 +284,20 @@ def nonsense_closes_with_a_reason(world):
 
 # ---- Brokers that go and come back ---------------------------------------------------------------------------
 
-def restarts(world, rounds, number, strict=True, messages=30):
+def restarts(world, rounds, number, *lines, strict=True, messages=30, load=400):
     """Ends the broker again and again, in the middle of messages both ways. Returns what was lost and doubled."""
     broker = world.broker("allow_anonymous true", "persistence true", f"persistence_location {world.folder}/",
                           "max_queued_messages 0", "max_queued_bytes 0",
                           # When it restarts, this broker forgets of more than so many which were received (PUBREC), and
                           # sends them anew.
-                          "max_inflight_messages 1000")
+                          "max_inflight_messages 1000", *lines)
     program = world.program(port=broker.port, id="hub", clean=0, backoff=300)
     program.subscribe("in/1", 1)
     program.subscribe("in/2", 2)
     program.connected()
     broker.remember("checker", "out/#")
     eventually(lambda: broker.log.read_text().count("Sending SUBACK") >= 3, "no SUBACK")
-    count = rounds * 400
+    count = rounds * load
     for qos in (1, 2):
         program.post("/load", topic=f"out/{qos}", qos=qos, count=count, every=1500)
     dice = random.Random(rounds)
@@ -376,7 +376,7 @@ def killed_brokers(world):
     """No promise of ours: what a broker loses that is killed. Figures."""
     if not LONG:
         raise Skipped("only with --long")
-    return restarts(world, 10, signal.SIGKILL, strict=False)
+    return restarts(world, 10, signal.SIGKILL, "autosave_on_changes true", "autosave_interval 1", strict=False, load=50)
 
 
 # ---- No broker at all ----------------------------------------------------------------------------------------
