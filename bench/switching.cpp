@@ -1,9 +1,9 @@
-// What it costs that tasks take turns and sleep: microdot's tasks, Boost.Asio's coroutines (where its headers are
-// there) and threads, doing the same work. bench/run switching [--smoke]
+// What it costs that tasks take turns and sleep: microdot's tasks, Boost.Asio's coroutines (where its headers
+// are there) and threads, doing the same work. bench/run switching [--smoke]
 //
-// Each measurement runs in a process of its own, on one core. A switch: one task gives way, the other goes on.
-// Memory: what a task that sleeps has taken, by the allocator's own account; of a thread, what became resident
-// (its stack in the kernel, 16 KB, is not in that).
+// Each measurement runs in a process of its own, on one core. A switch: one task gives way, the other goes
+// on. Memory: what a task that sleeps has taken, by the allocator's own account; of a thread, what became
+// resident (its stack in the kernel, 16 KB, is not in that).
 
 #include <malloc.h>
 #include <pthread.h>
