@@ -2,7 +2,6 @@
 #include <chrono>
 #include <concepts>
 #include <cstdint>
-#include <functional>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
