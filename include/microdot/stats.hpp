@@ -96,7 +96,7 @@ struct Stats {
   std::uint64_t tier_changes = 0;
   std::uint32_t task_restarts = 0;  ///< Of tasks of the loop, by `supervise`.
   std::uint32_t times_blocked = 0;  ///< See `Loop::warn_when_blocked`.
-  LatencyHistogram latency;  ///< From a complete head to the end of the answer in the exchange.
+  LatencyHistogram latency;         ///< From a complete head to the end of the answer in the exchange.
 
   // The most that was used at once.
   std::uint32_t connections_high_water = 0;

@@ -134,10 +134,10 @@ void Loop::turn(Duration max_wait) noexcept {
   now_known_ = false;
   Duration wait = max_wait;
   const bool ready = !ready_.empty();
+  if (!ready && (!timers_.empty() || longest_run_ != Duration{0})) note_turn_end();
   if (ready) {
     wait = Duration{0};
   } else if (!timers_.empty()) {
-    note_turn_end();
     const Duration until = timers_.next() - now();
     if (wait < Duration{0} || until < wait) wait = until > Duration{0} ? until : Duration{0};
   }
@@ -171,7 +171,7 @@ void Loop::note_run(const Strand::Owner* owner, TimePoint ended) noexcept {
   const Duration ran = ended - std::exchange(run_began_, ended);
   const bool blocked = ran >= blocked_bound_;
   if (ran < kNamed || (ran <= longest_run_ && !blocked)) return;
-  FixedText<std::tuple_size_v<decltype(RunName::text)>> text;
+  FixedText<64> text;
   if (owner != nullptr) {
     owner->describe(text);
   } else {
@@ -179,8 +179,8 @@ void Loop::note_run(const Strand::Owner* owner, TimePoint ended) noexcept {
   }
   if (ran > longest_run_) {
     longest_run_ = ran;
-    longest_run_by_.size = static_cast<std::uint8_t>(text.view().copy(
-        longest_run_by_.text.data(), longest_run_by_.text.size()));
+    longest_run_by_.size =
+        static_cast<std::uint8_t>(text.view().copy(longest_run_by_.text.data(), longest_run_by_.text.size()));
   }
   if (blocked) warn_blocked(ran, text.view());
 }

@@ -110,11 +110,12 @@ TEST_F(SuperviseTest, ThePolicySaysWhichEndsAreFollowedByARun) {
 
 TEST_F(SuperviseTest, ARunThatTakesTooLongHasFailed) {
   run([&]() -> Task<> {
-    TaskHandle task = supervise("stuck", {.min_backoff = 1ms, .max_restarts = 1, .deadline = 3s}, [&]() -> Task<> {
-      const Tracer tracer(notes_, "run");
-      Event never;
-      co_await never.wait();
-    });
+    TaskHandle task =
+        supervise("stuck", {.min_backoff = 1ms, .max_restarts = 1, .deadline = 3s}, [&]() -> Task<> {
+          const Tracer tracer(notes_, "run");
+          Event never;
+          co_await never.wait();
+        });
     co_await sleep_for(2s);
     EXPECT_EQ(notes_, "");
     EXPECT_EQ(co_await task, TaskState::failed);
@@ -150,8 +151,8 @@ TEST_F(SuperviseTest, CancelEndsTheRunOrTheWaitForOne) {
       co_await sleep_for(1h);
     });
     std::vector<long long> starts;
-    TaskHandle waiting = supervise("waiting", {.min_backoff = 1h, .max_backoff = 1h}, fail_after, std::ref(starts),
-                                   std::ref(sim_), start_, Duration{0});
+    TaskHandle waiting = supervise("waiting", {.min_backoff = 1h, .max_backoff = 1h}, fail_after,
+                                   std::ref(starts), std::ref(sim_), start_, Duration{0});
     co_await sleep_for(1s);
     running.cancel();
     waiting.cancel();

@@ -12,8 +12,7 @@ namespace microdot::inline MICRODOT_ABI {
 class Ticker {
  public:
   /// `period`: a microsecond or more.
-  Ticker(TimePoint first, Duration period) noexcept
-      : next_(first), due_(first), period_(period) {}
+  Ticker(TimePoint first, Duration period) noexcept : next_(first), due_(first), period_(period) {}
 
   class Awaiter {
    public:
@@ -29,8 +28,8 @@ class Ticker {
    private:
     Ticker* ticker_;
   };
-  /// `co_await tick.next()`: waits for the next tick; if that is over, for everything else that is ready. Gives
-  /// how many ticks after it have been missed by now: they are left out.
+  /// `co_await tick.next()`: waits for the next tick; if that is over, for everything else that is ready.
+  /// Gives how many ticks after it have been missed by now: they are left out.
   Awaiter next() noexcept { return Awaiter(*this); }
   Awaiter operator co_await() noexcept { return Awaiter(*this); }
 

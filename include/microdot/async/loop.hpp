@@ -26,7 +26,7 @@ struct TaskError {
 
 /// What people call something that a loop runs: "task 'sensor'", "GET /slow". Longer names are cut.
 struct RunName {
-  std::array<char, 40> text{};
+  std::array<char, 31> text{};
   std::uint8_t size = 0;
   std::string_view view() const noexcept { return {text.data(), size}; }
 };
@@ -83,8 +83,8 @@ class Loop {
   }
 
   /// The longest time from one wait for the port's events to the next, since the loop was made: so long has
-  /// somebody's code kept all others waiting. A turn after which nothing is waited for, no timer and no
-  /// strand, does not count: that saves a reading of the clock.
+  /// somebody's code kept all others waiting. A turn in which nobody ran for a millisecond, and after which
+  /// nothing is waited for, no timer and no strand, does not count: that saves a reading of the clock.
   Duration longest_turn() const noexcept { return longest_turn_; }
   /// Who ran longest in it: a task, a request's route, or a posted call; empty if nobody for a millisecond.
   const RunName& longest_turn_by() const noexcept { return longest_turn_by_; }

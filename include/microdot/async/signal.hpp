@@ -13,8 +13,8 @@ namespace microdot::inline MICRODOT_ABI {
 ///     Signal hangup(SIGHUP);
 ///     while (co_await hangup.next()) reload_settings();
 ///
-/// From here to the end of its scope the signal does nothing else; then it does what it did before. Not SIGINT and
-/// SIGTERM, which are `exit_requested`. Made in a task, for that loop.
+/// From here to the end of its scope the signal does nothing else; then it does what it did before. Not
+/// SIGINT and SIGTERM, which are `exit_requested`. Made in a task, for that loop.
 class Signal : public ListHook {
  public:
   explicit Signal(int number) noexcept
@@ -52,9 +52,9 @@ class Signal : public ListHook {
     Signal* signal_;
     bool waits_ = false;
   };
-  /// Waits until the signal has come since the last `next` ended, or since this object was made; gives how often.
-  /// None is lost while the loop is busy, but the system itself may make one of several that are pending. 0: it
-  /// can't be waited for (SIGKILL, SIGSEGV, SIGINT …), or another strand waits here.
+  /// Waits until the signal has come since the last `next` ended, or since this object was made; gives how
+  /// often. None is lost while the loop is busy, but the system itself may make one of several that are
+  /// pending. 0: it can't be waited for (SIGKILL, SIGSEGV, SIGINT …), or another strand waits here.
   [[nodiscard]] Next next() noexcept { return Next(*this); }
 
  private:

@@ -2,7 +2,6 @@
 #include <chrono>
 #include <concepts>
 #include <cstdint>
-#include <functional>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -23,8 +22,8 @@ enum class Restart : std::uint8_t {
 /// When `supervise` runs a task again, and how long a run may take.
 struct RestartPolicy {
   Restart restart = Restart::on_failure;
-  /// What is waited before a run: `min_backoff`, doubled with each failure in a row up to `max_backoff`, and of
-  /// that between half and all, by chance, so that many do not come back at once. A run that lasted for
+  /// What is waited before a run: `min_backoff`, doubled with each failure in a row up to `max_backoff`, and
+  /// of that between half and all, by chance, so that many do not come back at once. A run that lasted for
   /// `max_backoff` or did not fail lets it begin anew.
   Duration min_backoff = std::chrono::milliseconds(100);
   Duration max_backoff = std::chrono::seconds(10);
@@ -76,7 +75,9 @@ class SupervisedTaskNode final : public TypedTaskNode<T, SupervisedNode> {
  public:
   template <typename G, typename... Brgs>
   explicit SupervisedTaskNode(const RestartPolicy& policy, G&& f, Brgs&&... args)
-      : TypedTaskNode<T, SupervisedNode>(policy), f_(std::forward<G>(f)), args_(std::forward<Brgs>(args)...) {}
+      : TypedTaskNode<T, SupervisedNode>(policy),
+        f_(std::forward<G>(f)),
+        args_(std::forward<Brgs>(args)...) {}
   ~SupervisedTaskNode() { this->task_.destroy(); }
 
  private:
@@ -102,17 +103,17 @@ class SupervisedTaskNode final : public TypedTaskNode<T, SupervisedNode> {
 
 }  // namespace detail
 
-/// Runs the coroutine `f(args…)` beside everything else, as `create_task` does, and again after it has ended, as
-/// the policy says:
+/// Runs the coroutine `f(args…)` beside everything else, as `create_task` does, and again after it has ended,
+/// as the policy says:
 ///
 ///     supervise("sensor", {.max_backoff = 10s, .deadline = 1s}, read_sensor, std::ref(station));
 ///     supervise("mqtt", {.restart = Restart::always}, [&client] { return client.run(); });
 ///
-/// `f` and `args` are kept, and each run gets them anew: parameters by value are copies, those by `const` reference
-/// refer to what is kept. Each run that fails is reported by the task's name (see `on_task_error`), and so is
-/// that it was given up, after `max_restarts`. The handle refers to all of it: `cancel` ends the run, or the
-/// wait for the next one; awaiting it gives how the last run ended. Needs memory once for what is kept, else it
-/// fails at once; and for the frame of each run, which counts as a failure of that run.
+/// `f` and `args` are kept, and each run gets them anew: parameters by value are copies, those by `const`
+/// reference refer to what is kept. Each run that fails is reported by the task's name (see `on_task_error`),
+/// and so is that it was given up, after `max_restarts`. The handle refers to all of it: `cancel` ends the
+/// run, or the wait for the next one; awaiting it gives how the last run ended. Needs memory once for what is
+/// kept, else it fails at once; and for the frame of each run, which counts as a failure of that run.
 template <typename F, typename... Args>
 requires detail::SupervisedFunction<F, Args...> TaskHandle supervise(std::string_view name,
                                                                      const RestartPolicy& policy, F&& f,

@@ -54,9 +54,9 @@ class Poller {
   virtual void thread_ended() noexcept {}
   /// How many exit signals came while they were watched, over all times of watching: it never goes down.
   virtual unsigned exit_signals() const noexcept { return 0; }
-  /// The same for any other signal, by its number: it is counted instead of doing what it did before, which it
-  /// does again after as many `unwatch_signal`. False: the system has no such signal, or it can't be watched
-  /// (SIGKILL, SIGSEGV …); nor can SIGINT and SIGTERM, which are exit signals.
+  /// The same for any other signal, by its number: it is counted instead of doing what it did before, which
+  /// it does again after as many `unwatch_signal`. False: the system has no such signal, or it can't be
+  /// watched (SIGKILL, SIGSEGV …); nor can SIGINT and SIGTERM, which are exit signals.
   virtual bool watch_signal(int number) noexcept {
     static_cast<void>(number);
     return false;
