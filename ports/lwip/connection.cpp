@@ -52,6 +52,14 @@ err_t on_poll_detached(void*, tcp_pcb* pcb) noexcept {
 
 }  // namespace
 
+void let_finish(tcp_pcb& pcb) noexcept {
+  tcp_arg(&pcb, nullptr);
+  tcp_recv(&pcb, nullptr);
+  tcp_err(&pcb, nullptr);
+  tcp_poll(&pcb, on_poll_detached, kClosePatience);
+  tcp_sent(&pcb, on_sent_detached);
+}
+
 // ---- The end that lwIP knows -----------------------------------------------------------------------
 
 void LwipEnd::attach(tcp_pcb& pcb) noexcept {
@@ -71,11 +79,7 @@ void LwipEnd::take_over(LwipEnd& other) noexcept {
 
 tcp_pcb* LwipEnd::detach() noexcept {
   tcp_pcb* const pcb = std::exchange(pcb_, nullptr);
-  tcp_arg(pcb, nullptr);
-  tcp_recv(pcb, nullptr);
-  tcp_err(pcb, nullptr);
-  tcp_poll(pcb, on_poll_detached, kClosePatience);
-  tcp_sent(pcb, on_sent_detached);
+  let_finish(*pcb);
   return pcb;
 }
 
