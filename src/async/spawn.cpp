@@ -11,19 +11,6 @@ namespace {
 
 MICRODOT_THREAD_LOCAL void (*task_error_handler)(const TaskError&) = nullptr;
 
-void report(std::string_view name, std::string_view reason, bool logged = false) noexcept {
-  if (task_error_handler != nullptr) {
-    task_error_handler({.name = name, .reason = reason, .logged = logged});
-    return;
-  }
-  if (logged) return;
-  Loop* loop = Loop::try_current();
-  Port& port = loop != nullptr ? loop->port() : system_port();
-  FixedText<160> line;
-  line.append("task \"").append(name).append("\" failed: ").append(reason);
-  port.log().write(LogLevel::error, line.view());
-}
-
 }  // namespace
 
 void on_task_error(void (*handler)(const TaskError& error)) noexcept { task_error_handler = handler; }
@@ -44,7 +31,7 @@ void TaskNode::start(Loop& loop) noexcept {
 void TaskNode::fail(std::string_view reason, bool logged) noexcept {
   state_ = TaskState::failed;
   if (keep_result_ && !waiters_.empty()) return;
-  report(name(), reason, logged);
+  detail::report_task_error(name(), reason, logged);
 }
 
 void TaskNode::refuse(std::string_view reason) noexcept {
@@ -102,8 +89,21 @@ std::string_view current_exception_text() noexcept {
 #endif
 }
 
+void report_task_error(std::string_view name, std::string_view reason, bool logged) noexcept {
+  if (task_error_handler != nullptr) {
+    task_error_handler({.name = name, .reason = reason, .logged = logged});
+    return;
+  }
+  if (logged) return;
+  Loop* loop = Loop::try_current();
+  Port& port = loop != nullptr ? loop->port() : system_port();
+  FixedText<160> line;
+  line.append("task \"").append(name).append("\" failed: ").append(reason);
+  port.log().write(LogLevel::error, line.view());
+}
+
 TaskHandle refuse_task(std::string_view name, std::string_view reason) noexcept {
-  report(name, reason);
+  report_task_error(name, reason);
   return {};
 }
 

@@ -136,6 +136,8 @@ namespace detail {
 
 /// What the exception that is being handled says. For use in a catch block.
 std::string_view current_exception_text() noexcept;
+/// Tells `on_task_error`, or else the log.
+void report_task_error(std::string_view name, std::string_view reason, bool logged = false) noexcept;
 /// Reports that a task could not be made, and gives a failed handle.
 TaskHandle refuse_task(std::string_view name, std::string_view reason) noexcept;
 
