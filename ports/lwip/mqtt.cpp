@@ -15,9 +15,9 @@
 namespace microdot::inline MICRODOT_ABI {
 namespace {
 
-// lwIP takes a ring that is full for an empty one, and throws away an answer for which there is no room. So the
-// program's packets leave room for some answers, and nothing is read unless there is room for one, and for
-// what lwIP sends by itself (PINGREQ).
+// lwIP takes a ring that is full for an empty one, and throws away an answer for which there is no room. So
+// the program's packets leave room for some answers, and nothing is read unless there is room for one, and
+// for what lwIP sends by itself (PINGREQ).
 constexpr std::size_t kRingBytes = MQTT_OUTPUT_RINGBUF_SIZE;
 constexpr std::size_t kAnswerBytes = 4;
 constexpr std::size_t kPingBytes = 8;
@@ -100,6 +100,9 @@ MqttProtocol* system_mqtt_protocol() noexcept {
   LwipMqtt& mqtt = the_mqtt();
   return mqtt.acquire() ? &mqtt : nullptr;
 }
+
+// Not constexpr: a static object that is nearly all zeros would lie in flash.
+LwipMqtt::LwipMqtt() noexcept {}
 
 bool LwipMqtt::acquire() noexcept { return !std::exchange(in_use_, true); }
 
@@ -208,8 +211,7 @@ Result<std::uint16_t> LwipMqtt::change_subscription(std::string_view filter, std
   (*request)->is_message = false;
   (*request)->qos = 1;
   ZeroTerminated<MqttReader::kTopicBytes + 1> topic;
-  return sent(**request,
-              mqtt_sub_unsub(&client_, topic.add(filter), qos, on_answer, *request, on ? 1 : 0));
+  return sent(**request, mqtt_sub_unsub(&client_, topic.add(filter), qos, on_answer, *request, on ? 1 : 0));
 }
 
 void LwipMqtt::close(bool politely) noexcept {
@@ -457,8 +459,8 @@ void LwipMqtt::tell_requests() noexcept {
   for (Request& request : requests_) {
     if (events_ == nullptr) return;
     if (request.progress < Request::Progress::done) continue;
-    // lwIP takes any acknowledgment of TCP's for that of all messages of QoS 0. While some of them are still in
-    // its buffer one is kept back: who was refused for want of room is told when there is.
+    // lwIP takes any acknowledgment of TCP's for that of all messages of QoS 0. While some of them are still
+    // in its buffer one is kept back: who was refused for want of room is told when there is.
     if (request.qos == 0 && ring_used() != 0) continue;
     const Request told = std::exchange(request, Request());
     if (told.is_message) {

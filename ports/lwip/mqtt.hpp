@@ -17,18 +17,20 @@ namespace microdot::inline MICRODOT_ABI {
 /// lwIP's mqtt application as an `MqttProtocol`. lwIP calls it from the middle of its own work, which only
 /// notes what has happened; it tells that in a turn of its own, by a timer of lwIP's, hence from the loop.
 ///
-/// lwIP gets whole packets only, that were looked at before, and of messages no more than it has to acknowledge.
+/// lwIP gets whole packets only, that were looked at before, and of messages no more than it has to
+/// acknowledge.
 class LwipMqtt final : public MqttProtocol {
  public:
-  LwipMqtt() noexcept = default;
+  LwipMqtt() noexcept;
   LwipMqtt(const LwipMqtt&) = delete;
   LwipMqtt& operator=(const LwipMqtt&) = delete;
 
   /// For one owner, until it is released. False: it has one.
   bool acquire() noexcept;
 
-  /// `unsupported` with TLS. `invalid`, beside what can't be: a zero byte in a text or in the will's payload, more
-  /// than 255 bytes of either of the will's, or so much in all that the CONNECT has no room in lwIP's buffer.
+  /// `unsupported` with TLS. `invalid`, beside what can't be: a zero byte in a text or in the will's payload,
+  /// more than 255 bytes of either of the will's, or so much in all that the CONNECT has no room in lwIP's
+  /// buffer.
   Result<void> open(const MqttOptions& options, MqttEvents& events) noexcept override;
   Result<std::uint16_t> publish(const MqttMessage& message) noexcept override;
   bool keeps_in_flight() const noexcept override { return false; }
@@ -98,9 +100,9 @@ class LwipMqtt final : public MqttProtocol {
   bool paused_ = false;
   bool resolving_ = false;  ///< lwIP looks for an address, for this or for the connection before.
   bool resolved_ = false;
-  bool accepted_ = false;  ///< By the broker, and nobody was told.
-  bool at_end_ = false;    ///< The broker has closed its end.
-  bool dropping_ = false;  ///< The message that comes is for nobody.
+  bool accepted_ = false;      ///< By the broker, and nobody was told.
+  bool at_end_ = false;        ///< The broker has closed its end.
+  bool dropping_ = false;      ///< The message that comes is for nobody.
   Error error_ = Error::none;  ///< Why there is no connection any more.
   std::uint16_t last_id_ = 0;
   std::uint32_t ending_since_ = 0;

@@ -7,7 +7,7 @@ namespace {
 
 // What follows the length in packets of fixed size, by type; 0xFF: a broker sends none.
 constexpr std::uint8_t kNone = 0xFF;
-constexpr std::uint8_t kRests[16] = {kNone, kNone, 2,     kNone, 2, 2,     2,     2,
+constexpr std::uint8_t kRests[16] = {kNone, kNone, 2,     kNone, 2,     2, 2,     2,
                                      kNone, 3,     kNone, 2,     kNone, 0, kNone, kNone};
 
 }  // namespace

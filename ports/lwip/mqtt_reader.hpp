@@ -35,7 +35,10 @@ class MqttReader {
   // ---- Of a message ----
   /// Views into this object and into what was read.
   MqttMessage message() const noexcept {
-    return {.topic = {topic_, topic_fits() ? topic_size_ : kTopicBytes}, .payload = payload_, .qos = qos(), .retain = (first_ & 1) != 0};
+    return {.topic = {topic_, topic_fits() ? topic_size_ : kTopicBytes},
+            .payload = payload_,
+            .qos = qos(),
+            .retain = (first_ & 1) != 0};
   }
   std::uint8_t qos() const noexcept { return first_ >> 1 & 3; }
   bool repeated() const noexcept { return (first_ & 8) != 0; }
@@ -47,7 +50,17 @@ class MqttReader {
   bool is_last_piece() const noexcept { return left_ == 0; }
 
  private:
-  enum class Part : std::uint8_t { first, length, rest, topic_high, topic_low, topic, id_high, id_low, payload };
+  enum class Part : std::uint8_t {
+    first,
+    length,
+    rest,
+    topic_high,
+    topic_low,
+    topic,
+    id_high,
+    id_low,
+    payload
+  };
 
   bool begin_packet() noexcept;
   Found begin_payload() noexcept;

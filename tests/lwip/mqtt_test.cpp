@@ -75,7 +75,8 @@ class Broker {
   void read() {
     char buffer[4096];
     ssize_t size;
-    while ((size = recv(fd_, buffer, sizeof buffer, 0)) > 0) received.append(buffer, static_cast<std::size_t>(size));
+    while ((size = recv(fd_, buffer, sizeof buffer, 0)) > 0)
+      received.append(buffer, static_cast<std::size_t>(size));
     ended = size == 0 || (errno != EAGAIN && errno != EINTR);
   }
   void close(bool reset) {
@@ -105,7 +106,9 @@ struct Recorder final : MqttEvents {
     reason = words;
   }
   void on_published(std::uint16_t id) noexcept override { published.push_back(id); }
-  void on_subscribed(std::uint16_t id, bool granted) noexcept override { subscribed.emplace_back(id, granted); }
+  void on_subscribed(std::uint16_t id, bool granted) noexcept override {
+    subscribed.emplace_back(id, granted);
+  }
   void on_message(const MqttMessage& message, std::size_t offset, std::size_t total) noexcept override {
     EXPECT_EQ(offset, text.size());
     text += message.payload;
@@ -140,7 +143,8 @@ class LwipMqttTest : public testing::Test {
     return poll_until(port_, done);
   }
   void skip(Duration time) {
-    for (; time > Duration::zero(); time -= 250ms) {  // the period of TCP's timer, which skips what it has missed
+    for (; time > Duration::zero();
+         time -= 250ms) {  // the period of TCP's timer, which skips what it has missed
       LwipWorld::board().advance(250ms);
       for (int i = 0; i < 3; ++i) port_.poller().poll(0ms);
     }
@@ -212,7 +216,11 @@ TEST_F(LwipMqttTest, Subscribes) {
   connect();
   const auto granted = mqtt_->subscribe("a/+", 1), refused = mqtt_->subscribe("b", 0);
   const auto left = mqtt_->unsubscribe("a/+");
-  expect("\x82\x08\x00\x01\x00\x03""a/+\x01\x82\x06\x00\x02\x00\x01""b\x00\xA2\x07\x00\x03\x00\x03""a/+"s);
+  expect(
+      "\x82\x08\x00\x01\x00\x03"
+      "a/+\x01\x82\x06\x00\x02\x00\x01"
+      "b\x00\xA2\x07\x00\x03\x00\x03"
+      "a/+"s);
   broker_.send("\x90\x03\x00\x01\x01\x90\x03\x00\x02\x80\xB0\x02\x00\x03"s);
   ASSERT_TRUE(until([&] { return events_.subscribed.size() == 3; }));
   using Answers = std::vector<std::pair<std::uint16_t, bool>>;
@@ -220,8 +228,9 @@ TEST_F(LwipMqttTest, Subscribes) {
 }
 
 TEST_F(LwipMqttTest, ARefusalSaysWhy) {
-  const std::pair<char, Error> refusals[] = {{1, Error::unsupported}, {2, Error::invalid},    {3, Error::closed},
-                                             {4, Error::permission},  {5, Error::permission}, {77, Error::invalid}};
+  const std::pair<char, Error> refusals[] = {{1, Error::unsupported}, {2, Error::invalid},
+                                             {3, Error::closed},      {4, Error::permission},
+                                             {5, Error::permission},  {77, Error::invalid}};
   for (const auto& [code, error] : refusals) {
     events_ = {};
     open();
@@ -236,13 +245,17 @@ TEST_F(LwipMqttTest, ARefusalSaysWhy) {
 TEST_F(LwipMqttTest, WhatIsNoMqttEndsIt) {
   const std::string message = publish_packet('\x30', "t", "x");
   const std::string cases[] = {
-      "HTTP/1.1 400 Bad Request\r\n\r\n", std::string(300, '\x80'), message, "\xD0"s + '\0', "\x20\x01\x00"s,
-      kAccepted + kAccepted,                       // twice
-      kAccepted + std::string(300, '\xFF'),        // lwIP alone would write behind its buffer
-      kAccepted + "\x40"s + '\0',                  // no packet identifier: lwIP alone would take an old one
-      kAccepted + "\x40\x02\x00\x00"s,             // none but zero
-      kAccepted + "\x40\x03\x00\x01\x00"s,         // too long
-      kAccepted + "\x60\x02\x00\x01"s,             // PUBREL has flags
+      "HTTP/1.1 400 Bad Request\r\n\r\n",
+      std::string(300, '\x80'),
+      message,
+      "\xD0"s + '\0',
+      "\x20\x01\x00"s,
+      kAccepted + kAccepted,                 // twice
+      kAccepted + std::string(300, '\xFF'),  // lwIP alone would write behind its buffer
+      kAccepted + "\x40"s + '\0',            // no packet identifier: lwIP alone would take an old one
+      kAccepted + "\x40\x02\x00\x00"s,       // none but zero
+      kAccepted + "\x40\x03\x00\x01\x00"s,   // too long
+      kAccepted + "\x60\x02\x00\x01"s,       // PUBREL has flags
       kAccepted + "\xD0\x01\x00"s,
       kAccepted + "\xC0"s + '\0',                  // a client's
       kAccepted + "\x36\x07\x00\x01t\x00\x01xx"s,  // QoS 3
@@ -257,7 +270,10 @@ TEST_F(LwipMqttTest, WhatIsNoMqttEndsIt) {
     broker_.send(bytes);
     EXPECT_TRUE(until([&] { return events_.closed == 1; })) << testing::PrintToString(bytes);
     EXPECT_TRUE(events_.messages.empty());
-    EXPECT_TRUE(until([&] { broker_.read(); return broker_.ended; }));
+    EXPECT_TRUE(until([&] {
+      broker_.read();
+      return broker_.ended;
+    }));
     broker_.close(false);
   }
 }
@@ -266,7 +282,8 @@ TEST_F(LwipMqttTest, MessagesComeWholeHoweverTheyAreCut) {
   std::string large(5000, '\0');
   for (std::size_t i = 0; i < large.size(); ++i) large[i] = static_cast<char>('a' + i % 26);
   const std::string bytes = kAccepted + publish_packet('\x32', "large", "\x00\x07"s + large) +
-                            publish_packet('\x31', "kept", "") + publish_packet('\x30', std::string(128, 't'), "x");
+                            publish_packet('\x31', "kept", "") +
+                            publish_packet('\x30', std::string(128, 't'), "x");
   for (const std::size_t step : {std::size_t{1}, std::size_t{7}, std::size_t{1000}, bytes.size()}) {
     events_ = {};
     open();
@@ -307,7 +324,8 @@ TEST_F(LwipMqttTest, ItEndsOnceWhereverTheConnectionIsCut) {
 
 TEST_F(LwipMqttTest, AMessageOfQos2ThatIsRepeatedComesOnce) {
   connect();
-  const std::string message = publish_packet('\x34', "t", "\x00\x07x"s), again = publish_packet('\x3C', "t", "\x00\x07x"s);
+  const std::string message = publish_packet('\x34', "t", "\x00\x07x"s),
+                    again = publish_packet('\x3C', "t", "\x00\x07x"s);
   broker_.send(message + again);
   expect("\x50\x02\x00\x07\x50\x02\x00\x07"s);
   EXPECT_EQ(events_.messages.size(), 1u);
@@ -320,7 +338,8 @@ TEST_F(LwipMqttTest, AMessageOfQos2ThatIsRepeatedComesOnce) {
 
 TEST_F(LwipMqttTest, ATopicThatIsTooLongIsSkippedAndAcknowledged) {
   connect();
-  broker_.send(publish_packet('\x32', std::string(129, 't'), "\x00\x07x"s) + publish_packet('\x30', "t", "y"));
+  broker_.send(publish_packet('\x32', std::string(129, 't'), "\x00\x07x"s) +
+               publish_packet('\x30', "t", "y"));
   expect("\x40\x02\x00\x07"s);
   ASSERT_TRUE(until([&] { return !events_.messages.empty(); }));
   EXPECT_EQ(events_.messages, std::vector{"t=y"s});
@@ -345,10 +364,19 @@ TEST_F(LwipMqttTest, WhoIsRefusedForWantOfRoomIsToldWhenThereIs) {
     ASSERT_GT(under_way, 0u) << "round " << round << ": told of room, and there was none";
     sent += under_way;
     // The broker reads seldom, so that lwIP's buffers are full most of the time.
-    ASSERT_TRUE(until([&] { if (round % 4 == 3) broker_.read(); return !events_.published.empty(); })) << round;
-    ASSERT_TRUE(until([&] { broker_.read(); return events_.published.size() == under_way; })) << round;
+    ASSERT_TRUE(until([&] {
+      if (round % 4 == 3) broker_.read();
+      return !events_.published.empty();
+    })) << round;
+    ASSERT_TRUE(until([&] {
+      broker_.read();
+      return events_.published.size() == under_way;
+    })) << round;
   }
-  ASSERT_TRUE(until([&] { broker_.read(); return broker_.received.size() == sent * (3 + 2 + 1 + 950); }));
+  ASSERT_TRUE(until([&] {
+    broker_.read();
+    return broker_.received.size() == sent * (3 + 2 + 1 + 950);
+  }));
 }
 
 TEST_F(LwipMqttTest, MessagesInFlightAreAsManyAsLwipNotes) {
@@ -382,7 +410,8 @@ TEST_F(LwipMqttTest, WhatIsNotReceivedMakesTheBrokerWait) {
   EXPECT_TRUE(until([&] {
     taken += broker_.offer(std::string_view(bytes).substr(taken));
     return events_.messages.size() == 1000;
-  })) << events_.messages.size() << " messages; " << events_.reason;
+  })) << events_.messages.size()
+      << " messages; " << events_.reason;
 }
 
 TEST_F(LwipMqttTest, GoodbyeComesAfterWhatWasPublished) {
@@ -392,14 +421,19 @@ TEST_F(LwipMqttTest, GoodbyeComesAfterWhatWasPublished) {
   mqtt_->close(true);
   EXPECT_EQ(mqtt_->publish({.topic = "t", .payload = ""}).error(), Error::closed);
   expect_closed(Error::canceled);
-  expect(publish_packet('\x30', "t", std::string(500, 'x')) + publish_packet('\x32', "t", "\x00\x01last"s) + "\xE0\x00"s);
-  EXPECT_TRUE(until([&] { broker_.read(); return broker_.ended; }));
+  expect(publish_packet('\x30', "t", std::string(500, 'x')) + publish_packet('\x32', "t", "\x00\x01last"s) +
+         "\xE0\x00"s);
+  EXPECT_TRUE(until([&] {
+    broker_.read();
+    return broker_.ended;
+  }));
 }
 
 TEST_F(LwipMqttTest, GoodbyeDoesNotWaitForABrokerThatIsGone) {
   connect();
   LwipWorld::board().set_faults({.lost = 1000});
-  while (mqtt_->publish({.topic = "t", .payload = std::string(950, 'x')})) {}
+  while (mqtt_->publish({.topic = "t", .payload = std::string(950, 'x')})) {
+  }
   mqtt_->close(true);
   poll_on(port_, 3);
   EXPECT_EQ(events_.closed, 0);
@@ -412,7 +446,10 @@ TEST_F(LwipMqttTest, ItMayBeReleasedFromWithinAnEvent) {
   events_.when_message = [&] { std::exchange(mqtt_, nullptr)->release(); };
   broker_.send(publish_packet('\x32', "t", "\x00\x07x"s) + publish_packet('\x30', "t", "y"));
   ASSERT_TRUE(until([&] { return mqtt_ == nullptr; }));
-  EXPECT_TRUE(until([&] { broker_.read(); return broker_.ended; }));
+  EXPECT_TRUE(until([&] {
+    broker_.read();
+    return broker_.ended;
+  }));
   EXPECT_EQ(events_.messages.size(), 1u);
   EXPECT_EQ(events_.closed, 0);
   mqtt_ = system_mqtt_protocol();
@@ -426,7 +463,10 @@ TEST_F(LwipMqttTest, ABrokerThatNeverAnswersCanBeLeft) {
   mqtt_->close(false);
   EXPECT_EQ(events_.closed, 0) << "not from within a call";
   expect_closed(Error::canceled);
-  EXPECT_TRUE(until([&] { broker_.read(); return broker_.ended; }));
+  EXPECT_TRUE(until([&] {
+    broker_.read();
+    return broker_.ended;
+  }));
 }
 
 TEST_F(LwipMqttTest, ABrokerThatDoesNotAcknowledgeIsLost) {
