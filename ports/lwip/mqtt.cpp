@@ -236,12 +236,14 @@ void LwipMqtt::release() noexcept {
 
 // ---- What lwIP tells -------------------------------------------------------------------------------
 
-void LwipMqtt::on_resolved(const char*, const ip_addr_t* address, void* self) noexcept {
+void LwipMqtt::on_resolved(const char* name, const ip_addr_t* address, void* self) noexcept {
   auto& mqtt = *static_cast<LwipMqtt*>(self);
   mqtt.resolving_ = false;
   if (mqtt.state_ != State::resolving) return;
   mqtt.resolved_ = true;
-  if (address != nullptr) {
+  if (name != mqtt.options_->host) {
+    mqtt.note(Error::no_memory, "another name was still looked for");
+  } else if (address != nullptr) {
     mqtt.address_ = *address;
   } else {
     mqtt.note(Error::not_found, "no such host");
@@ -459,8 +461,8 @@ void LwipMqtt::tell_requests() noexcept {
   for (Request& request : requests_) {
     if (events_ == nullptr) return;
     if (request.progress < Request::Progress::done) continue;
-    // lwIP takes any acknowledgment of TCP's for that of all messages of QoS 0. While some of them are still
-    // in its buffer one is kept back: who was refused for want of room is told when there is.
+    // lwIP takes any acknowledgment of TCP's for that of all messages of QoS 0, also of those that are still
+    // in its buffer. They are told when that is empty, so that who was refused for want of room finds some.
     if (request.qos == 0 && ring_used() != 0) continue;
     const Request told = std::exchange(request, Request());
     if (told.is_message) {
@@ -501,6 +503,7 @@ void LwipMqtt::reset() noexcept {
   paused_ = resolved_ = accepted_ = at_end_ = false;
   error_ = Error::none;
   taken_ = 0;
+  address_ = {};
   reader_ = MqttReader();
   requests_ = {};
   unreleased_ = {};
