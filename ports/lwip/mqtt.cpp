@@ -116,6 +116,7 @@ Result<void> LwipMqtt::open(const MqttOptions& options, MqttEvents& events) noex
     return Error::network_down;
   options_ = &options;
   events_ = &events;
+  paused_ = false;
   err_t error = ERR_OK;
   if (parse_host(options.host, address_)) {
     state_ = State::connecting;
@@ -442,7 +443,7 @@ void LwipMqtt::say_goodbye() noexcept {
     return schedule(kGoodbyeStep);
   drop_received();
   tcp_output(client_.conn);
-  let_finish(*client_.conn);
+  let_finish(client_.conn);
   mqtt_disconnect(&client_);
 }
 
