@@ -59,7 +59,7 @@ void SupervisedNode::on_timer() noexcept {
         {.cause = Stop::Cause::abort, .status = 0, .reason = "took longer than its deadline"});
   }
   ++restarts_;
-  ++loop_->task_counts().restarts;
+  detail::count_up(loop_->task_counts().restarts);
   run();
 }
 

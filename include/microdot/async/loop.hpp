@@ -10,12 +10,16 @@
 #include <microdot/async/strand.hpp>
 #include <microdot/async/timer.hpp>
 #include <microdot/base/list.hpp>
+#include <microdot/base/shared.hpp>
 #include <microdot/port/port.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
 
 class Signal;
 class TaskNode;
+namespace detail {
+class SharedWaiter;
+}
 
 /// A background task that failed; see `on_task_error`.
 struct TaskError {
@@ -25,7 +29,7 @@ struct TaskError {
 };
 
 /// What people call something that a loop runs: "task 'sensor'", "GET /slow". Longer names are cut.
-struct RunName {
+struct alignas(void*) RunName {
   std::array<char, 31> text{};
   std::uint8_t size = 0;
   std::string_view view() const noexcept { return {text.data(), size}; }
@@ -52,6 +56,7 @@ class Notification {
  private:
   friend class Loop;
   friend class Event;
+  friend class detail::SharedWaiter;
   bool queued() const noexcept { return queued_.load(std::memory_order_acquire); }
 
   Notification* next_ = nullptr;
@@ -71,6 +76,8 @@ class Loop {
   static Loop& current() noexcept;
   /// The same, or null.
   static Loop* try_current() noexcept;
+  /// Whether the calling thread is the one that drives it.
+  bool is_in_its_thread() const noexcept;
 
   Port& port() const noexcept { return *port_; }
   /// The time now: one reading of the clock, after the wait, serves all that happens in a turn.
@@ -84,10 +91,11 @@ class Loop {
 
   /// The longest time from one wait for the port's events to the next, since the loop was made: so long has
   /// somebody's code kept all others waiting. A turn in which nobody ran for a millisecond, and after which
-  /// nothing is waited for, no timer and no strand, does not count: that saves a reading of the clock.
-  Duration longest_turn() const noexcept { return longest_turn_; }
+  /// nothing is waited for, no timer and no strand, does not count: that saves a reading of the clock. This
+  /// and what follows may be asked for by any thread.
+  Duration longest_turn() const noexcept { return detail::load_shared(longest_turn_); }
   /// Who ran longest in it: a task, a request's route, or a posted call; empty if nobody for a millisecond.
-  const RunName& longest_turn_by() const noexcept { return longest_turn_by_; }
+  RunName longest_turn_by() const noexcept { return detail::copy_shared(longest_turn_by_); }
 
   /// From now on, whoever keeps the loop for `bound` or longer without a `co_await` is named in the log and
   /// counted: "loop blocked for 2003 ms by task 'sensor'", one line in 10 s at most. 250 ms until it is said
@@ -96,7 +104,7 @@ class Loop {
     blocked_bound_ = bound > Duration{0} ? bound : Duration::max();
   }
   /// How often that has happened.
-  std::uint32_t times_blocked() const noexcept { return times_blocked_; }
+  std::uint32_t times_blocked() const noexcept { return detail::load_shared(times_blocked_); }
 
   // Around what runs: whose time it was.
 
@@ -175,8 +183,8 @@ class Loop {
   bool post_raw(void (*call)(void*) noexcept, const void* closure, std::size_t size) noexcept;
   void note_turn_end() noexcept {
     if (now() - turn_began_ > longest_turn_) {
-      longest_turn_ = now_ - turn_began_;
-      longest_turn_by_ = longest_run_by_;
+      detail::store_shared(longest_turn_, now_ - turn_began_);
+      detail::store_words_shared(longest_turn_by_, longest_run_by_);
     }
     longest_run_ = {};
     longest_run_by_ = {};
@@ -212,6 +220,9 @@ class Loop {
   std::atomic<std::size_t> post_head_{0};
   std::size_t post_tail_ = 0;
   std::atomic<Notification*> notified_{nullptr};
+#if MICRODOT_HOSTED
+  const void* thread_ = nullptr;  // something that each thread has at an address of its own
+#endif
   bool now_known_ = false;
   bool watching_signals_ = false;
   bool exit_requested_ = false;
