@@ -264,7 +264,6 @@ err_t LwipMqtt::on_tcp_connected(void* client, tcp_pcb* pcb, err_t error) noexce
 
 err_t LwipMqtt::on_received(void*, tcp_pcb* pcb, pbuf* bytes, err_t) noexcept {
   LwipMqtt& mqtt = the_mqtt();
-  mqtt.client_.server_watchdog = 0;  // lwIP counts how long nothing comes
   if (bytes == nullptr) {
     mqtt.at_end_ = true;
   } else if (mqtt.ending_ != Ending::none) {
@@ -277,6 +276,7 @@ err_t LwipMqtt::on_received(void*, tcp_pcb* pcb, pbuf* bytes, err_t) noexcept {
   } else {
     pbuf_cat(mqtt.received_, bytes);
   }
+  mqtt.client_.server_watchdog = 0;  // lwIP counts how long nothing comes
   mqtt.schedule();
   return ERR_OK;
 }
