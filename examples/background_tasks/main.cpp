@@ -1,7 +1,8 @@
 // The web server beside other work: background_tasks [--host ADDRESS] [--port NUMBER]
 //
 // Four tasks share one loop: the server, a sensor, a publisher whose broker is not reliable and which is
-// therefore restarted, and the main task. http://127.0.0.1:5000/ shows what they do; POST /stop or Ctrl-C ends it all.
+// therefore restarted, and the main task. http://127.0.0.1:5000/ shows what they do; POST /stop or Ctrl-C
+// ends it all.
 #include <chrono>
 #include <cstdio>
 #include <functional>
