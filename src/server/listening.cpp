@@ -122,7 +122,8 @@ void Listening::resume() noexcept {
 
 Result<void> Listening::listen(std::string_view host, std::uint16_t port) noexcept {
   Network& network = server_->loop().port().network();
-  const Result<Listener*> made = network.listen({.host = host, .port = port, .sharing = sharing_}, storage_, *this);
+  const Result<Listener*> made =
+      network.listen({.host = host, .port = port, .sharing = sharing_}, storage_, *this);
   if (!made) return made.error();
   listener_ = *made;
   return {};

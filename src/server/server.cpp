@@ -118,8 +118,8 @@ Result<void> Server::start(const ServerOptions& options, Place place) noexcept {
     line.clear();
   }
   const PortSharing sharing = place.workers == 1 ? PortSharing::none
-                              : is_first_         ? PortSharing::first
-                                                  : PortSharing::others;
+                              : is_first_        ? PortSharing::first
+                                                 : PortSharing::others;
   if (const Result<void> listening = listening_.start(options.host, options.port, sharing); !listening) {
     line.append("cannot listen on ").append(options.host.empty() ? "*" : options.host).append(":");
     line.append(options.port).append(": ").append(to_string(listening.error()));

@@ -93,15 +93,19 @@ TEST(ChannelThreads, TheyComeAndGoWhileOthersPublish) {
     if (me < 2) {
       while (!stop) {
         channel.publish(1);
-        (void)co_await wait_for(channel.send(2), std::chrono::milliseconds(1));  // some are ended as they wait
+        (void)co_await wait_for(channel.send(2),
+                                std::chrono::milliseconds(1));  // some are ended as they wait
         co_await yield();
       }
       co_return;
     }
     for (int i = 0; i < 2000; ++i) {
-      const WhenSlow when_slow = i % 3 == 0 ? WhenSlow::wait : i % 3 == 1 ? WhenSlow::close : WhenSlow::drop_oldest;
+      const WhenSlow when_slow = i % 3 == 0   ? WhenSlow::wait
+                                 : i % 3 == 1 ? WhenSlow::close
+                                              : WhenSlow::drop_oldest;
       Channel<int>::Subscription<2> subscription(channel, when_slow);
-      for (int j = 0; j < i % 5; ++j) (void)co_await wait_for(subscription.next(), std::chrono::microseconds(50 * i % 400));
+      for (int j = 0; j < i % 5; ++j)
+        (void)co_await wait_for(subscription.next(), std::chrono::microseconds(50 * i % 400));
     }
     if (--running == 0) stop = true;
   };

@@ -1,4 +1,5 @@
-/// Several workers: threads, sockets and signals are real. "Threads" in the suites' name keeps them from valgrind.
+/// Several workers: threads, sockets and signals are real. "Threads" in the suites' name keeps them from
+/// valgrind.
 
 #include <dirent.h>
 #include <poll.h>
@@ -251,10 +252,12 @@ TEST_F(WorkersThreads, OneSignalIsGracefulInAllAndASecondEndsThemAtOnce) {
   std::atomic<unsigned> told{0};
   app_.get("/slow", [&gate](Request&) -> Task<Response> { return gate.pass(); });
   app_.get("/told", [&told](Request&) {
-    create_task([](std::atomic<unsigned>* count) -> Task<> {
-      co_await exit_requested();
-      ++*count;
-    }, &told);
+    create_task(
+        [](std::atomic<unsigned>* count) -> Task<> {
+          co_await exit_requested();
+          ++*count;
+        },
+        &told);
     return std::to_string(thread_number());
   });
   WorkersRun server(app_, 3);
@@ -297,7 +300,8 @@ TEST_F(WorkersThreads, AFailedStartSaysWhyOnceAndLeavesNothing) {
   static StaticApp<Limits::device()> static_app;
   testing::internal::CaptureStderr();
   EXPECT_EQ(static_app.run({.host = "127.0.0.1", .port = 0, .workers = 2}), 1);
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "ServerOptions::workers: a StaticApp has memory for one\n");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "ServerOptions::workers: a StaticApp has memory for one\n");
 }
 
 TEST_F(WorkersThreads, OneThatCannotStartEndsAll) {
@@ -356,10 +360,12 @@ TEST_F(WorkersThreads, TasksOfARequestStayInItsWorker) {
   std::atomic<unsigned> same{0};
   std::atomic<unsigned> other{0};
   app_.get("/task", [&](Request&) {
-    create_task([](std::atomic<unsigned>* yes, std::atomic<unsigned>* no, int thread) -> Task<> {
-      co_await sleep_for(1ms);
-      ++*(thread_number() == thread ? yes : no);
-    }, &same, &other, thread_number());
+    create_task(
+        [](std::atomic<unsigned>* yes, std::atomic<unsigned>* no, int thread) -> Task<> {
+          co_await sleep_for(1ms);
+          ++*(thread_number() == thread ? yes : no);
+        },
+        &same, &other, thread_number());
     return std::to_string(thread_number());
   });
   WorkersRun server(app_, 3);
@@ -497,7 +503,8 @@ TEST_F(WorkersThreads, AChatReachesTheClientsOfAllWorkers) {
   std::vector<std::thread> speakers;
   for (std::size_t c = 0; c < 6; ++c) {
     speakers.emplace_back([&, c] {
-      for (std::size_t i = 0; i < kLines; ++i) clients[c].send(std::string(1, static_cast<char>('a' + c)) + std::to_string(i));
+      for (std::size_t i = 0; i < kLines; ++i)
+        clients[c].send(std::string(1, static_cast<char>('a' + c)) + std::to_string(i));
     });
   }
   for (WebSocketClient& client : clients) {
