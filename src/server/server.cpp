@@ -77,7 +77,9 @@ StreamSlot& Server::stream_slot(std::size_t i) const noexcept {
 
 Result<void> Server::start(const ServerOptions& options, Place place) noexcept {
   loop_ = &Loop::current();
+#if MICRODOT_HOSTED
   is_first_ = place.worker == 0;
+#endif
   stats_.started = loop_->now();
   log_ = options.debug.log_;
   trusted_proxies_ = options.trusted_proxies;
