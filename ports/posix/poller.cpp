@@ -19,7 +19,7 @@
 namespace microdot::inline MICRODOT_ABI {
 namespace {
 
-constexpr std::uintptr_t kFree = 0;
+constexpr std::uintptr_t kFreeSlot = 0;
 constexpr std::uintptr_t kListener = 1;
 constexpr std::uintptr_t kDescriptor = 2;
 constexpr std::uintptr_t kWake = 3;  // no address
@@ -173,7 +173,7 @@ Result<PosixPoller::Slot> PosixPoller::add(int fd, PosixListener& listener, shor
 
 Result<PosixPoller::Slot> PosixPoller::add(int fd, std::uintptr_t owner, short events) noexcept {
   Slot slot = may_free_;
-  while (slot < count_ && owners_[slot] != kFree) ++slot;
+  while (slot < count_ && owners_[slot] != kFreeSlot) ++slot;
   if (slot == capacity_) return Error::no_memory;
   owners_[slot] = owner;
   fds_[slot] = {fd, events, 0};
@@ -196,10 +196,10 @@ void PosixPoller::mute(Slot slot) noexcept { fds_[slot].fd = ~descriptor(slot); 
 
 int PosixPoller::remove(Slot slot) noexcept {
   const int fd = descriptor(slot);
-  owners_[slot] = kFree;
+  owners_[slot] = kFreeSlot;
   fds_[slot] = {-1, 0, 0};
   may_free_ = std::min(may_free_, slot);
-  while (count_ != 0 && owners_[count_ - 1] == kFree) --count_;
+  while (count_ != 0 && owners_[count_ - 1] == kFreeSlot) --count_;
   return fd;
 }
 

@@ -492,11 +492,8 @@ Result<std::uint16_t> MosquittoProtocol::publish(const MqttMessage& message) noe
       mosquitto_publish(client_->get(), &id, topic.get(), static_cast<int>(message.payload.size()),
                         message.payload.data(), message.qos, message.retain);
   auto number = sent(result, id);
-  if (message.qos == 0) {
-    if (!number && unsent_ != 0) --unsent_;
-    return number;
-  }
-  if (number) in_flight_[in_flight_count_++] = *number;
+  if (message.qos != 0 && number) in_flight_[in_flight_count_++] = *number;
+  if (message.qos == 0 && !number && unsent_ != 0) --unsent_;
   return number;
 }
 

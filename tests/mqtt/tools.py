@@ -156,7 +156,7 @@ class Broker:
                               check=False)
         check(done.returncode == 0, "mosquitto_sub:", done.stderr)
 
-    def collect(self, client, filter, count, qos=2, seconds=30):
+    def collect(self, client, filter, count, qos=2, seconds=120):
         """What was kept for `client`: (topic, payload) of each; `count`, and what else comes within a second."""
         # Not to be ended in mid-message: what it has not acknowledged would come again.
         with subprocess.Popen(self.sub(client, filter, qos), stdout=subprocess.PIPE) as process:
