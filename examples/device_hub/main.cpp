@@ -46,6 +46,7 @@ using Client =
     StaticMqttClient<MqttLimits{.outbox_bytes = 768, .message_bytes = 128, .subscription_bytes = 384}>;
 constexpr Limits kLimits = [] {
   Limits limits = Limits::device();
+  limits.connections = limits.connections_per_client = 10;
   limits.streams = 3;
   return limits;
 }();
