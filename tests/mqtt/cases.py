@@ -429,7 +429,7 @@ def restarts(world, rounds, number, *lines, strict=True, messages=30, load=400):
     eventually(lambda: (lambda s: s["acknowledged"] + s["dropped"] == s["published"] >= 2 * count)(program.state()),
                program.state, seconds=60)
     found = {}
-    got = broker.collect("checker", "out/#", 2 * count)
+    got = broker.collect("checker", "out/#", 2 * count, seconds=120 if strict else 10)
     for qos in (1, 2):
         texts = [text for topic, text in got if topic == f"out/{qos}"]
         found[f"published, QoS {qos}"] = compare(texts, [str(i) for i in range(1, count + 1)])
