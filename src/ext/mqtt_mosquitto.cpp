@@ -150,12 +150,11 @@ class ClientEvents {
 class Client final : private Notification {
  public:
   /// Null: no memory. Errors are in `result`.
-  static Client* make(const MqttOptions& options, const char* id, ClientEvents& events,
-                      int& result) noexcept {
+  static Client* make(const MqttOptions& options, ClientEvents& events, int& result) noexcept {
     result = MOSQ_ERR_NOMEM;
     auto* const client = new (std::nothrow) Client(events);
     if (client == nullptr) return nullptr;
-    result = client->set_up(options, id);
+    result = client->set_up(options);
     if (result == MOSQ_ERR_SUCCESS) return client;
     delete client;
     return nullptr;
@@ -172,10 +171,6 @@ class Client final : private Notification {
   }
 
   mosquitto* get() const noexcept { return mosquitto_; }
-  bool working() noexcept {
-    const std::lock_guard guard(mutex_);
-    return working_;
-  }
 
   /// Begins to connect: `wake` is armed when the thread has done it.
   bool connect(Loop& loop, Timer& wake, const char* bind_address) noexcept {
@@ -208,11 +203,13 @@ class Client final : private Notification {
   explicit Client(ClientEvents& events) noexcept : events_(&events) {}
   ~Client() { mosquitto_destroy(mosquitto_); }
 
-  int set_up(const MqttOptions& options, const char* id) noexcept {
+  int set_up(const MqttOptions& options) noexcept {
+    const CText id(options.client_id);
+    if (!id || (id.get() == nullptr && !options.clean_session)) return MOSQ_ERR_INVAL;
     // What the program does on SIGPIPE is its own affair, unless it would die of it.
     struct sigaction action {};
     const bool known = sigaction(SIGPIPE, nullptr, &action) == 0;
-    mosquitto_ = mosquitto_new(id, options.clean_session, this);
+    mosquitto_ = mosquitto_new(id.get(), options.clean_session, this);
     if (known && action.sa_handler != SIG_DFL) sigaction(SIGPIPE, &action, nullptr);
     if (mosquitto_ == nullptr) return errno == ENOMEM ? MOSQ_ERR_NOMEM : MOSQ_ERR_INVAL;
 
@@ -407,7 +404,7 @@ class MosquittoProtocol final : public MqttProtocol, private DescriptorEvents, p
   Call<&MosquittoProtocol::on_started> started_{*this};
   Call<&MosquittoProtocol::tick> tick_{*this};
   Call<&MosquittoProtocol::tell> tell_{*this};
-  TimePoint deadline_{};  ///< Of `starting` to `greeting`, and of `leaving`.
+  TimePoint deadline_{};  ///< Of `leaving`.
   TimePoint heard_{};     ///< When the broker was heard last.
   TimePoint kept_{};      ///< When something was sent last to stay alive while nothing is read.
   Reason lost_reason_;
@@ -424,7 +421,8 @@ class MosquittoProtocol final : public MqttProtocol, private DescriptorEvents, p
   std::uint8_t bind_to_ = 0;             ///< Index in `kBindTo`.
   bool reads_ = false, writes_ = false;  ///< What is watched for.
   bool receiving_ = true;
-  bool accepted_ = false;  ///< A CONNACK that is still to be told.
+  bool attempting_ = false;  ///< The client's thread works, or has ended and was not heard.
+  bool accepted_ = false;    ///< A CONNACK that is still to be told.
   bool session_present_ = false;
   bool lost_ = false;     ///< `lost_reason_` is still to be told.
   bool in_call_ = false;  ///< In one of the protocol's own functions: no event now.
@@ -455,18 +453,9 @@ bool MosquittoProtocol::make_client(const MqttOptions& options, int& result) noe
   [[maybe_unused]] static const int initialized = mosquitto_lib_init();
   if (client_ != nullptr) std::exchange(client_, nullptr)->release();
   in_flight_count_ = 0;
-  char made_up[32] = {};
-  if (options.client_id.empty() && options.clean_session) {
-    std::array<unsigned char, 8> random{};
-    loop_->port().entropy().fill(random);
-    std::uint64_t number = 0;
-    std::memcpy(&number, random.data(), sizeof number);
-    made_up[format_to(made_up, "microdot-{:016x}", number)] = '\0';
-  }
-  const CText id(made_up[0] != '\0' ? std::string_view(made_up) : options.client_id);
-  result = MOSQ_ERR_INVAL;
-  if (!id || id.get() == nullptr) return false;
-  client_ = Client::make(options, id.get(), *this, result);
+  started_.disarm();
+  attempting_ = false;
+  client_ = Client::make(options, *this, result);
   options_ = client_ != nullptr ? &options : nullptr;
   return client_ != nullptr;
 }
@@ -476,33 +465,33 @@ Result<void> MosquittoProtocol::open(const MqttOptions& options, MqttEvents& eve
   loop_ = &Loop::current();
   // In a clean session nothing of the one before may be left; libmosquitto would keep messages of QoS 2 that
   // came in half. Unless some are to be sent again: those count more.
-  const bool anew = options_ != &options || (options.clean_session && in_flight_count_ == 0);
-  const bool working = client_ != nullptr && client_->working();
-  if (client_ == nullptr || (anew && !(working && options_ == &options))) {
+  const bool anew = options.clean_session && in_flight_count_ == 0 && !attempting_;
+  if (client_ == nullptr || options_ != &options || anew) {
     int result = MOSQ_ERR_SUCCESS;
     if (!make_client(options, result)) return result == MOSQ_ERR_NOMEM ? Error::no_memory : Error::invalid;
   }
   events_ = &events;
-  const TimePoint now = loop_->now();
-  deadline_ = now + Duration(options.connect_timeout);
-  if (client_->working() || started_.armed()) {
-    state_ = State::starting;  // an attempt that was given up is still on its way: it will do
+  receiving_ = true;
+  if (attempting_) {
+    state_ = State::starting;  // one that was given up is still on its way: it will do
   } else if (const auto started = start(); !started) {
     return started.error();
   }
   tick_.disarm();
-  arm(tick_, std::min<Duration>(kTick, options.connect_timeout));
+  arm(tick_, kTick);
   return {};
 }
 
 Result<void> MosquittoProtocol::start() noexcept {
   if (!client_->connect(*loop_, started_, kBindTo[bind_to_])) return Error::no_memory;
+  attempting_ = true;
   state_ = State::starting;
   return {};
 }
 
 // The thread has ended.
 void MosquittoProtocol::on_started() noexcept {
+  attempting_ = false;
   const Reason outcome = client_->outcome();
   if (state_ != State::starting) {  // closed meanwhile
     if (outcome.error == Error::none) ::shutdown(mosquitto_socket(client_->get()), SHUT_RDWR);
@@ -731,10 +720,8 @@ void MosquittoProtocol::tick() noexcept {
     if (mosquitto_loop_misc(client_->get()) == MOSQ_ERR_SUCCESS && keep_alive() != Duration{0} &&
         now - heard_ > keep_alive() * 3 / 2)
       lose(kSilent);
-  } else if (now >= deadline_) {
-    if (state_ == State::leaving) return lose(kByUs);
-    if (state_ == State::reaching) next_address();
-    lose({Error::timeout, "no answer within the connect timeout"});
+  } else if (state_ == State::leaving) {
+    if (now >= deadline_) lose(kByUs);
   } else if (state_ == State::greeting && has_tls() && !handshake_ended()) {
     mosquitto_loop_read(client_->get(), 1);
     if (!lost_) mosquitto_loop_write(client_->get(), 1);
@@ -819,6 +806,7 @@ Result<std::uint16_t> MosquittoProtocol::sent(int result, int id) noexcept {
 void MosquittoProtocol::close(bool politely) noexcept {
   if (state_ == State::closed) return;
   const Scope scope(*this);
+  if (state_ == State::reaching) next_address();
   if (!politely || state_ != State::connected) return lose(kByUs);
   state_ = State::leaving;
   deadline_ = loop_->now() + kFarewell;
