@@ -46,10 +46,13 @@ class Channel {
   ~Channel() { close(); }
 
   /// Gives `message` to all subscribers. One that is full and whose policy is `wait` does not get it, and
-  /// counts it as dropped: use `send` for those. Returns how many have it.
-  std::size_t publish(const T& message) {
+  /// counts it as dropped: use `send` for those. `except` does not get it: whoever passes on what it takes
+  /// from the channel, and brings what comes from there. Returns how many have it.
+  std::size_t publish(const T& message, const Subscriber* except = nullptr) {
     std::size_t reached = 0;
-    subscribers_.for_each([&](Subscriber& subscriber) { reached += subscriber.take(message) ? 1 : 0; });
+    subscribers_.for_each([&](Subscriber& subscriber) {
+      if (&subscriber != except && subscriber.take(message)) ++reached;
+    });
     return reached;
   }
 
