@@ -69,6 +69,7 @@ class LatencyHistogram {
 struct Stats {
   // Now.
   Tier tier = Tier::normal;
+  bool draining = false;                ///< It is to end, and serves meanwhile: see `ServerOptions::drain`.
   std::uint32_t connections = 0;        ///< Accepted sockets.
   std::uint32_t idle = 0;               ///< Of them, between requests.
   std::uint32_t exchanges = 0;          ///< Requests in flight.

@@ -78,6 +78,7 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
   stats_.started = loop_->now();
   log_ = options.debug.log_;
   trusted_proxies_ = options.trusted_proxies;
+  drain_ = options.drain;
   Port& port = loop_->port();
   FixedText<256> line;
   const auto refuse = [&](Error error) -> Result<void> {
@@ -123,7 +124,13 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
 }
 
 void Server::shutdown() noexcept {
-  if (!running_ || shutting_down_) return;
+  if (!running_ || to_end_) return;
+  to_end_ = true;
+  if (drain_ == Duration{0}) return close_down();
+  loop_->timers().arm(*this, loop_->now() + drain_);
+}
+
+void Server::close_down() noexcept {
   shutting_down_ = true;
   listening_.close();
   while (!idle_.empty()) idle_.front().close(false);
@@ -153,8 +160,9 @@ void Server::check_ended() noexcept {
   if (shutting_down_ && open_ == 0) ended_.set();
 }
 
-// The shutdown's deadline.
+// The end of the drain, then the shutdown's deadline.
 void Server::on_timer() noexcept {
+  if (!shutting_down_) return close_down();
   stop();
   ended_.set();
 }
@@ -177,6 +185,7 @@ void Server::make_usual_head() noexcept {
 Stats Server::stats() const noexcept {
   Stats stats = stats_;
   stats.tier = tiers_.tier();
+  stats.draining = to_end_ && !shutting_down_;
   stats.connections = open_;
   stats.exchanges = busy_;
   stats.queued = queued_;
