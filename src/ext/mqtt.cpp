@@ -219,7 +219,7 @@ bool MqttClient::step() noexcept {
     case Phase::closing:
       if (now < deadline_) break;
       release_protocol();  // it has no answer
-      on_closed(Error::timeout, {});
+      closed(Error::timeout, "the connection did not close", false);
       break;
   }
   return true;
@@ -322,13 +322,17 @@ void MqttClient::on_connected(bool session_present) noexcept {
 }
 
 void MqttClient::on_closed(Error error, std::string_view reason) noexcept {
+  closed(error, reason, protocol_ != nullptr && protocol_->keeps_in_flight());
+}
+
+void MqttClient::closed(Error error, std::string_view reason, bool keeps_in_flight) noexcept {
   const Phase phase = phase_;
   if (phase == Phase::none || phase == Phase::backoff) return;
   if (phase == Phase::closing && !stopping_) {
     error = Error::timeout;
     reason = "no answer to CONNECT";
   }
-  forget_connection(protocol_ != nullptr && protocol_->keeps_in_flight());
+  forget_connection(keeps_in_flight);
   if (phase == Phase::open) {
     // One that goes as soon as it has come is an attempt that failed.
     if (Loop::current().now() - connected_at_ >= Duration(options_.max_backoff)) backoff_ = Duration{0};
@@ -371,59 +375,6 @@ void MqttClient::on_subscribed(std::uint16_t id, bool granted) noexcept {
     if (!granted) note_denied(*filter, "the broker says no");
   }
   wake();
-}
-
-void MqttClient::on_message(const MqttMessage& message, std::size_t offset, std::size_t total) noexcept {
-  if (offset == 0) {
-    assembled_ = kNone;
-    if (total > assembly_.size() || message.topic.size() > assembly_.size() - total) {
-      ++stats_.too_large;
-      return;
-    }
-    if (message.payload.size() == total) return deliver(message);
-    assembled_topic_ = static_cast<std::uint16_t>(message.topic.size());
-    assembled_ = 0;
-    std::copy_n(message.topic.data(), message.topic.size(), assembly_.data());
-  }
-  if (assembled_ != offset || message.payload.size() > assembly_.size() - assembled_topic_ - offset) {
-    assembled_ = kNone;  // the rest of what is dropped
-    return;
-  }
-  std::copy_n(message.payload.data(), message.payload.size(), assembly_.data() + assembled_topic_ + offset);
-  assembled_ += message.payload.size();
-  if (assembled_ != total) return;
-  assembled_ = kNone;
-  deliver({.topic = {assembly_.data(), assembled_topic_},
-           .payload = {assembly_.data() + assembled_topic_, total},
-           .qos = message.qos,
-           .retain = message.retain});
-}
-
-void MqttClient::deliver(const MqttMessage& message) noexcept {
-  ++stats_.received;
-  filters_.for_each([&](MqttFilter& filter) {
-    if (!matches_mqtt_filter(filter.text, message.topic)) return;
-    // Handlers last: they may end inboxes, but no handlers.
-    for (auto* receivers : {&filter.inboxes, &filter.handlers}) {
-      receivers->for_each([&](MqttReceiver& receiver) { call(receiver, message); });
-    }
-  });
-}
-
-void MqttClient::call(MqttReceiver& receiver, const MqttMessage& message) noexcept {
-#if MICRODOT_EXCEPTIONS
-  try {
-    receiver.call(message);
-  } catch (...) {
-    detail::report_task_error("mqtt", detail::current_exception_text());
-  }
-#else
-  receiver.call(message);
-#endif
-}
-
-void MqttClient::call_all(List<MqttReceiver>& hooks) noexcept {
-  hooks.for_each([this](MqttReceiver& hook) { call(hook, {}); });
 }
 
 /// What ended with the connection.
@@ -475,72 +426,6 @@ void MqttClient::log_trouble(std::string_view what, std::string_view reason, Dur
         .append(" ms");
   }
   Loop::current().port().log().write(LogLevel::warning, line.view());
-}
-
-// ---- Subscriptions ----
-
-Result<MqttFilter*> MqttClient::find_filter(std::string_view text, std::uint8_t qos) noexcept {
-  if (!is_mqtt_filter(text) || qos > 2) return Error::invalid;
-  MqttFilter* filter = filters_.find([text](const MqttFilter& f) { return f.text == text; });
-  if (filter == nullptr) {
-    void* const memory = memory_.allocate(sizeof(MqttFilter) + text.size());
-    if (memory == nullptr) return Error::no_memory;
-    filter = ::new (memory) MqttFilter;
-    char* const copy = reinterpret_cast<char*>(filter + 1);
-    std::copy_n(text.data(), text.size(), copy);
-    filter->text = {copy, text.size()};
-    filters_.push_back(*filter);
-  }
-  filter->qos = std::max(filter->qos, qos);
-  filter->state = MqttFilter::State::wanted;
-  wake();
-  return filter;
-}
-
-Result<void> MqttClient::add_handler(std::string_view text, std::uint8_t qos,
-                                     MqttReceiver* handler) noexcept {
-  if (handler == nullptr) return is_mqtt_filter(text) ? Error::no_memory : Error::invalid;
-  const Result<MqttFilter*> filter = find_filter(text, qos);
-  if (!filter) {
-    handler->end();
-    return filter.error();
-  }
-  (*filter)->handlers.push_back(*handler);
-  return {};
-}
-
-Result<void> MqttClient::add_hook(List<MqttReceiver>& hooks, MqttReceiver* hook) noexcept {
-  if (hook == nullptr) return Error::no_memory;
-  hooks.push_back(*hook);
-  return {};
-}
-
-void MqttClient::leave(MqttFilter& filter) noexcept {
-  if (!filter.unused()) return;
-  if (phase_ != Phase::open) free_filter(filter);
-  wake();
-}
-
-/// Frees one that nobody uses and that the broker knows nothing of.
-bool MqttClient::free_filter(MqttFilter& filter) noexcept {
-  if (filter.known) return false;
-  filter.~MqttFilter();
-  Arena::free(&filter);
-  return true;
-}
-
-void MqttClient::note_denied(MqttFilter& filter, std::string_view reason) noexcept {
-  filter.state = MqttFilter::State::denied;
-  ++stats_.denied;
-  FixedText<160> line;
-  line.append("mqtt: no subscription of \"").append(filter.text.substr(0, 64)).append("\": ").append(reason);
-  Loop::current().port().log().write(LogLevel::warning, line.view());
-}
-
-void MqttClient::note_full_inboxes(int more) noexcept {
-  const bool was_full = full_inboxes_ != 0;
-  full_inboxes_ += static_cast<std::uint32_t>(more);
-  if (phase_ == Phase::open && was_full != (full_inboxes_ != 0)) protocol_->set_receiving(was_full);
 }
 
 // ---- The outbox ----

@@ -209,9 +209,9 @@ TEST_F(MqttSubscribeTest, APieceOfAMessageWhoseRestWasLostIsForgotten) {
     broker_.lose();
     co_await sleep_for(1s);
     events.on_message({.topic = "a", .payload = "345"}, 3, 6);
-    events.on_message({.topic = "b", .payload = "012"}, 0, 6);
-    events.on_message({.topic = "b", .payload = "45"}, 4, 6);   // a gap
-    events.on_message({.topic = "b", .payload = "345"}, 3, 6);  // too late
+    events.on_message({.topic = "b", .payload = "012"}, 0, 7);
+    events.on_message({.topic = "b", .payload = "456"}, 4, 7);  // a gap
+    events.on_message({.topic = "b", .payload = "3"}, 3, 7);    // too late
     events.on_message({.topic = "c", .payload = "012"}, 0, 5);
     events.on_message({.topic = "c", .payload = "34"}, 3, 5);
   });

@@ -12,17 +12,18 @@ namespace {
 
 class MqttWorlds : public testing::TestWithParam<unsigned> {};
 
-struct World {
-  explicit World(unsigned seed) : random(seed) {}
+struct MqttWorld {
+  explicit MqttWorld(unsigned seed) : random(seed) {}
   unsigned any(unsigned below) { return static_cast<unsigned>(random() % below); }
 
   std::mt19937 random;
   TestMqttBroker broker;
   unsigned published[3] = {};
+  bool always_closes = true;  // else the protocol is left at times, and what it has kept with it
   bool done = false;
 };
 
-Task<> publish_all(World* world, MqttClient* mqtt, std::uint8_t qos) {
+Task<> publish_all(MqttWorld* world, MqttClient* mqtt, std::uint8_t qos) {
   for (unsigned i = 0; i < 60; ++i) {
     char text[8];
     const std::size_t size = write_decimal(text, 1000 + i);
@@ -35,7 +36,7 @@ Task<> publish_all(World* world, MqttClient* mqtt, std::uint8_t qos) {
   }
 }
 
-Task<> disturb(World* world) {
+Task<> disturb(MqttWorld* world) {
   while (!world->done) {
     co_await sleep_for(std::chrono::microseconds(world->any(world->any(2) == 0 ? 5'000 : 2'000'000)));
     TestMqttBroker& broker = world->broker;
@@ -43,7 +44,7 @@ Task<> disturb(World* world) {
       case 0: broker.answer = TestMqttAnswer::nobody_listens; break;
       case 1: broker.answer = TestMqttAnswer::silent; break;
       case 2: broker.acknowledges = !broker.acknowledges; break;
-      case 3: broker.answers_close = !broker.answers_close; break;
+      case 3: broker.answers_close = world->always_closes || !broker.answers_close; break;
       case 4: broker.answer = TestMqttAnswer::accepts; break;
       default: broker.lose(); break;
     }
@@ -55,22 +56,19 @@ TEST_P(MqttWorlds, LoseNothing) {
   for (unsigned seed = GetParam(); seed < GetParam() + 50; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const std::size_t pool = task_pool().used();
-    World world(seed);
+    MqttWorld world(seed);
     TestMqttBroker& broker = world.broker;
     broker.keeps = world.any(2) == 0;
-    // The protocol that does not answer `close` is left at once, and what it has kept with it.
-    const bool exactly_once = broker.keeps;
+    world.always_closes = world.any(2) == 0;
+    const bool exactly_once = broker.keeps && world.always_closes;
     broker.max_in_flight = 1 + world.any(8);
     broker.latency = std::chrono::microseconds(world.any(3) * 1500);
-    std::map<std::string, std::vector<int>> received;
     SimPort sim({.seed = seed + 1});
     MqttStats stats;
     const auto main = [&]() -> Task<> {
       MqttClient mqtt(
           broker, {.client_id = "world", .clean_session = false},
           {.outbox_bytes = static_cast<std::uint32_t>(mqtt_message_bytes(1, 4) * (1 + world.any(12)))});
-      EXPECT_TRUE(mqtt.subscribe(
-          "+", [&](const MqttMessage& m) { received[std::string(m.topic)].push_back(1); }, 2));
       co_await mqtt.connect();
       TaskHandle trouble = create_task(disturb, &world);
       TaskHandle tasks[3];
@@ -100,8 +98,12 @@ TEST_P(MqttWorlds, LoseNothing) {
         if (std::find(first.begin(), first.end(), i) == first.end()) first.push_back(i);
       }
       EXPECT_TRUE(std::is_sorted(first.begin(), first.end())) << qos;
-      if (qos != 0) EXPECT_EQ(first.size(), 60U) << qos;
-      if (qos == 0 || (qos == 2 && exactly_once)) EXPECT_EQ(all.size(), first.size()) << qos;
+      if (qos != 0) {
+        EXPECT_EQ(first.size(), 60U) << qos;
+      }
+      if (qos == 0 || (qos == 2 && exactly_once)) {
+        EXPECT_EQ(all.size(), first.size()) << qos;
+      }
     }
     EXPECT_EQ(task_pool().used(), pool);
     if (testing::Test::HasFailure()) return;

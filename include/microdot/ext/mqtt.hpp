@@ -23,130 +23,13 @@
 #include <microdot/async/spawn.hpp>
 #include <microdot/base/arena.hpp>
 #include <microdot/base/text.hpp>
+#include <microdot/ext/mqtt_inbox.hpp>
+#include <microdot/ext/mqtt_limits.hpp>
 #include <microdot/ext/mqtt_protocol.hpp>
 #include <microdot/ext/mqtt_store.hpp>
 #include <microdot/ext/mqtt_topic.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
-
-/// What is done with a message for which an outbox, or an inbox, has no room.
-enum class MqttWhenFull : std::uint8_t {
-  wait,         ///< Whoever publishes waits; an inbox makes the broker wait.
-  drop_oldest,  ///< The oldest go for it, and are counted; never what is in flight already.
-  refuse,       ///< It is not taken, and counted.
-};
-
-/// The memory of a client. A structural type, so that it can be a template argument.
-struct MqttLimits {
-  std::uint32_t outbox_bytes = 64 * 1024;   ///< Messages not acknowledged yet: see `mqtt_message_bytes`.
-  std::uint32_t message_bytes = 16 * 1024;  ///< Largest topic and payload, together, that is received; what
-                                            ///< is larger is dropped and counted.
-  std::uint32_t subscription_bytes =
-      4096;  ///< Filters, and handlers with what they capture. On 32 bits about 100 bytes each.
-  MqttWhenFull when_full =
-      MqttWhenFull::wait;  ///< What meets a full outbox, also while there is no connection.
-
-  friend constexpr bool operator==(const MqttLimits&, const MqttLimits&) noexcept = default;
-  static constexpr MqttLimits host() noexcept { return {}; }
-  static constexpr MqttLimits device() noexcept {
-    return {.outbox_bytes = 1024, .message_bytes = 512, .subscription_bytes = 512};
-  }
-  /// Bytes of the block that the three lie in.
-  constexpr std::size_t block_bytes() const noexcept {
-    return detail::align_up(std::size_t{outbox_bytes}) + detail::align_up(std::size_t{message_bytes}) +
-           detail::align_up(std::size_t{subscription_bytes});
-  }
-};
-
-enum class MqttState : std::uint8_t {
-  idle,           ///< `connect` was not called yet.
-  connecting,     ///< An attempt is made.
-  connected,      ///< The broker has accepted.
-  waiting,        ///< Until the next attempt.
-  disconnecting,  ///< `disconnect` was called, or the program is to exit.
-  disconnected,   ///< It has ended. `connect` begins anew.
-};
-
-/// What a client has done since it was made. `published` is the sum of `acknowledged`, `dropped` and what
-/// lies in the outbox.
-struct MqttStats {
-  std::uint32_t connects = 0;      ///< Attempts that the broker has accepted.
-  std::uint32_t failures = 0;      ///< Attempts that came to nothing.
-  std::uint32_t losses = 0;        ///< Connections that were lost.
-  std::uint32_t denied = 0;        ///< Subscriptions that the broker has refused.
-  std::uint64_t published = 0;     ///< Messages taken into the outbox.
-  std::uint64_t acknowledged = 0;  ///< Of them, those the broker has; of QoS 0: the system has.
-  std::uint64_t dropped = 0;       ///< Of them, those that went for newer ones, or with a connection (QoS 0).
-  std::uint64_t refused = 0;       ///< Messages not taken, since the outbox was full.
-  std::uint64_t received = 0;      ///< Messages that came.
-  std::uint64_t too_large = 0;     ///< Messages that came and were larger than `MqttLimits::message_bytes`.
-  std::uint64_t inbox_dropped = 0;  ///< Messages that full inboxes did not get.
-  std::size_t outbox_bytes = 0;
-  std::size_t outbox_high_water = 0;
-  std::string_view last_reason = {};  ///< Why the last connection, or attempt, came to its end; static.
-};
-
-/// How a message is published.
-struct MqttPublishOptions {
-  std::uint8_t qos = 0;
-  bool retain = false;
-};
-
-namespace detail {
-
-/// Who gets messages: a handler or an inbox.
-class MqttReceiver : public ListHook {
- public:
-  /// May throw what the user's code throws.
-  virtual void call(const MqttMessage& message) = 0;
-  /// The client has ended, and may begin anew.
-  virtual void on_disconnected() noexcept {}
-  /// The client goes.
-  virtual void end() noexcept = 0;
-
- protected:
-  ~MqttReceiver() = default;
-};
-
-template <typename F>
-class MqttHandler final : public MqttReceiver {
- public:
-  explicit MqttHandler(F&& f) : f_(std::move(f)) {}
-  explicit MqttHandler(const F& f) : f_(f) {}
-  void call(const MqttMessage& message) override {
-    if constexpr (std::invocable<F&, const MqttMessage&>) {
-      f_(message);
-    } else {
-      f_();
-    }
-  }
-  void end() noexcept override {
-    this->~MqttHandler();
-    Arena::free(this);
-  }
-
- private:
-  F f_;
-};
-
-/// A filter, once for all who have subscribed to it; its text lies behind it.
-struct MqttFilter : public ListHook {
-  enum class State : std::uint8_t { wanted, asked, granted, denied };
-
-  bool unused() noexcept { return inboxes.empty() && handlers.empty(); }
-
-  List<MqttReceiver> inboxes;
-  List<MqttReceiver> handlers;
-  std::string_view text;
-  std::uint16_t id = 0;  // while asked
-  bool known = false;    // the broker may know of it
-  std::uint8_t qos = 0;
-  State state = State::wanted;
-};
-
-}  // namespace detail
-
-class MqttInboxBase;
 
 /// See the top of this file. Not to be moved; for use within one loop. It may go at any time but from within
 /// its own handlers, and ends as if disconnected.
@@ -253,6 +136,7 @@ class MqttClient : private MqttEvents {
   void deliver(const MqttMessage& message) noexcept;
   void call(detail::MqttReceiver& receiver, const MqttMessage& message) noexcept;
   void call_all(List<detail::MqttReceiver>& hooks) noexcept;
+  void closed(Error error, std::string_view reason, bool keeps_in_flight) noexcept;
   void forget_connection(bool keeps_in_flight) noexcept;
   void log_trouble(std::string_view what, std::string_view reason, Duration again) noexcept;
   void append_broker(TextBuilder& line) const noexcept;
@@ -408,94 +292,5 @@ inline MqttClient::Publish MqttClient::publish(std::string_view topic, std::stri
                                                const MqttPublishOptions& options) noexcept {
   return Publish(*this, {.topic = topic, .payload = payload, .qos = options.qos, .retain = options.retain});
 }
-
-/// How an inbox is kept.
-struct MqttInboxOptions {
-  std::uint8_t qos = 0;
-  /// `wait`: while more than half of it is full, nothing is read from the broker, for all of the client's
-  /// subscriptions; messages that were read already and find no room are dropped nevertheless. Take them
-  /// within `keep_alive`.
-  MqttWhenFull when_full = MqttWhenFull::drop_oldest;
-};
-
-/// An inbox of any size: see `MqttInbox`.
-class MqttInboxBase : private detail::MqttReceiver {
- public:
-  MqttInboxBase(const MqttInboxBase&) = delete;
-  MqttInboxBase& operator=(const MqttInboxBase&) = delete;
-
-  class Next {
-   public:
-    explicit Next(MqttInboxBase& inbox) noexcept : inbox_(&inbox) {}
-    /// Of one that does not wait yet: for `wait_for` and `gather`.
-    Next(Next&& other) noexcept : inbox_(other.inbox_) {}
-    Next& operator=(Next&&) = delete;
-    ~Next() {
-      if (waits_) inbox_->strand_ = nullptr;
-    }
-    bool await_ready() noexcept;
-    void await_suspend(std::coroutine_handle<> handle) noexcept;
-    Result<MqttMessage> await_resume() noexcept;
-
-   private:
-    MqttInboxBase* inbox_;
-    bool waits_ = false;
-  };
-
-  /// `co_await inbox.next()`: the oldest message; waits for one. Its views are valid until the next call of
-  /// `next`. Errors: `closed`, the client was disconnected and nothing is left; that of `error()`; `invalid`
-  /// for a second strand that waits.
-  [[nodiscard]] Next next() noexcept { return Next(*this); }
-  /// Why it gets nothing: `invalid`, the filter; `no_memory` in `MqttLimits::subscription_bytes`.
-  Error error() const noexcept { return error_; }
-  /// Bytes of the messages that are there, the one that was taken last included.
-  std::size_t used() const noexcept { return store_.used(); }
-  /// Messages that it did not get, or that went for newer ones.
-  std::uint32_t dropped() const noexcept { return dropped_; }
-
- protected:
-  MqttInboxBase(MqttClient& client, std::string_view filter, const MqttInboxOptions& options,
-                std::span<std::byte> block) noexcept;
-  ~MqttInboxBase() = default;
-  void leave() noexcept;
-
- private:
-  void call(const MqttMessage& message) override;
-  void on_disconnected() noexcept override;
-  void end() noexcept override;
-  void note_dropped() noexcept;
-  void note_fill() noexcept;
-  void release_taken() noexcept;
-  bool has_ended() const noexcept;
-
-  MqttClient* client_;
-  detail::MqttFilter* filter_ = nullptr;
-  detail::MqttStore store_;
-  Strand* strand_ = nullptr;  // that waits
-  std::uint32_t dropped_ = 0;
-  MqttWhenFull when_full_;
-  Error error_ = Error::none;
-  bool taken_ = false;  // the first message was given out
-  bool full_ = false;   // it makes the broker wait
-};
-
-/// A queue of messages, of `kBytes` in all (see `mqtt_message_bytes`), for a task that takes them:
-///
-///     MqttInbox<1024> inbox(mqtt, "hub/1/set", {.qos = 1});
-///     while (auto message = co_await inbox.next()) co_await apply(message->payload);
-///
-/// It subscribes, and leaves with its scope. For use within one loop.
-template <std::size_t kBytes>
-class MqttInbox : public MqttInboxBase {
-  static_assert(kBytes >= mqtt_message_bytes(1, 0), "MqttInbox: room for a message");
-
- public:
-  MqttInbox(MqttClient& client, std::string_view filter, const MqttInboxOptions& options = {}) noexcept
-      : MqttInboxBase(client, filter, options, block_) {}
-  ~MqttInbox() { this->leave(); }
-
- private:
-  alignas(std::max_align_t) std::byte block_[kBytes];
-};
 
 }  // namespace microdot::inline MICRODOT_ABI
