@@ -1,14 +1,14 @@
 // A web server beside an MQTT client, driven by HTTP. Prints "listening on PORT" and serves until SIGTERM.
 //
-//   mqtt_server [NAME=VALUE]…     host port id user password ca check will clean keep_alive backoff (milliseconds)
+//   mqtt_server [NAME=VALUE]…     host port id user password ca check will clean keep_alive backoff
+//   (milliseconds)
 //                                 outbox (bytes); receiving=0: nobody takes what an inbox gets
 //
 //   GET  /                        "Hello"
 //   GET  /state                   a line of JSON
-//   GET  /received?topic=T        the payloads that came for T, a line each; without a topic of all, with topics
-//   POST /subscribe?filter=F&qos=N
-//   POST /publish?topic=T&qos=N&retain=1&refuse=1     the body; refuse: without waiting
-//   POST /load?topic=T&qos=N&count=N&every=MICROSECONDS   publishes the numbers from 1 on
+//   GET  /received?topic=T        the payloads that came for T, a line each; without a topic of all, with
+//   topics POST /subscribe?filter=F&qos=N POST /publish?topic=T&qos=N&retain=1&refuse=1     the body; refuse:
+//   without waiting POST /load?topic=T&qos=N&count=N&every=MICROSECONDS   publishes the numbers from 1 on
 //   POST /inbox?filter=F&qos=N    an inbox that makes the broker wait, and nobody takes from it
 //   POST /take                    … until now: to /received
 
@@ -181,7 +181,7 @@ class Program {
     while (auto message = co_await program->inbox_->next()) program->note(*message);
   }
 
-  App app_;
+  App app_{Limits{.max_content_length = 1 << 20, .max_body_length = 128 * 1024}};
   MqttClient mqtt_;
   std::unique_ptr<Inbox> inbox_;
   std::vector<Received> received_;

@@ -6,7 +6,7 @@ namespace microdot_test {
 namespace {
 
 /// Counts what it is told of its descriptor.
-struct Watcher final : DescriptorEvents {
+struct DescriptorWatcher final : DescriptorEvents {
   void on_descriptor(bool can_read, bool can_write) noexcept override {
     ++calls;
     readable += can_read ? 1 : 0;
@@ -18,9 +18,9 @@ struct Watcher final : DescriptorEvents {
 };
 
 /// Two ends of a stream.
-struct Pair {
-  Pair() { EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0); }
-  ~Pair() {
+struct DescriptorPair {
+  DescriptorPair() { EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0); }
+  ~DescriptorPair() {
     for (const int end : ends) {
       if (end >= 0) close(end);
     }
@@ -52,11 +52,11 @@ class Descriptors : public testing::Test {
   World world_;
   Port& port_ = world_.port();
   Poller& poller_ = port_.poller();
-  Pair pair_;
-  Watcher watcher_;
+  DescriptorPair pair_;
+  DescriptorWatcher watcher_;
 };
-using Worlds = testing::Types<SystemWorld, PosixWorld>;
-TYPED_TEST_SUITE(Descriptors, Worlds, );
+using DescriptorWorlds = testing::Types<SystemWorld, PosixWorld>;
+TYPED_TEST_SUITE(Descriptors, DescriptorWorlds, );
 
 TYPED_TEST(Descriptors, AreToldReadableUntilTheyWereRead) {
   ASSERT_TRUE(this->poller_.watch(this->pair_.fd(), this->watcher_, true, false));
@@ -126,8 +126,8 @@ TYPED_TEST(Descriptors, UnwatchInItsOwnCallback) {
 }
 
 TYPED_TEST(Descriptors, UnwatchOfOneWhoseEventWaitsInTheSamePoll) {
-  Pair other;
-  auto second = std::make_unique<Watcher>();
+  DescriptorPair other;
+  auto second = std::make_unique<DescriptorWatcher>();
   ASSERT_TRUE(this->poller_.watch(this->pair_.fd(), this->watcher_, true, false));
   ASSERT_TRUE(this->poller_.watch(other.fd(), *second, true, false));
   // Whichever comes first ends both; the other is freed with an event that was on its way to it.
@@ -150,8 +150,8 @@ TYPED_TEST(Descriptors, UnwatchOfOneWhoseEventWaitsInTheSamePoll) {
 }
 
 TYPED_TEST(Descriptors, ClosedWhileWatchedIsSilentAndLeavesOthersAlone) {
-  Pair other;
-  Watcher second;
+  DescriptorPair other;
+  DescriptorWatcher second;
   ASSERT_TRUE(this->poller_.watch(this->pair_.fd(), this->watcher_, true, true));
   ASSERT_TRUE(this->poller_.watch(other.fd(), second, true, false));
   const int number = this->pair_.fd();
@@ -164,7 +164,7 @@ TYPED_TEST(Descriptors, ClosedWhileWatchedIsSilentAndLeavesOthersAlone) {
   this->poll();
   EXPECT_EQ(second.readable, 1);
   // The next one to get the number is watched anew.
-  Pair next;
+  DescriptorPair next;
   ASSERT_EQ(next.fd(), number);
   ASSERT_TRUE(this->poller_.watch(number, this->watcher_, false, true));
   this->poll();
@@ -193,7 +193,7 @@ TYPED_TEST(Descriptors, UnwatchTwiceAndOfWhatWasNeverWatchedDoesNothing) {
 // A system without descriptors, such as the simulator's, says so.
 TEST(DescriptorsOfNoSystem, AreUnsupported) {
   SimPort sim;
-  Watcher watcher;
+  DescriptorWatcher watcher;
   EXPECT_EQ(sim.poller().watch(0, watcher, true, true).error(), Error::unsupported);
   sim.poller().unwatch(0, watcher);
 }
