@@ -48,8 +48,13 @@ void Strand::wake_at(TimePoint deadline) noexcept {
   loop_->timers().arm(*this, deadline);
 }
 
+bool Strand::is_in_its_thread() const noexcept { return loop_->is_in_its_thread(); }
+
 void Strand::wake() noexcept {
   if (state_ != State::waiting) return;
+  assert(is_in_its_thread() &&
+         "another thread wakes a strand: use post, notify or a Channel; Lock, Semaphore, Queue and Event belong to "
+         "one loop");
   unlink();
   disarm();
   state_ = State::ready;
@@ -119,10 +124,21 @@ Loop& Loop::current() noexcept {
 
 Loop* Loop::try_current() noexcept { return current_loop; }
 
+bool Loop::is_in_its_thread() const noexcept {
+#if MICRODOT_HOSTED
+  return thread_ == nullptr || thread_ == &current_loop;
+#else
+  return true;
+#endif
+}
+
 void Loop::turn(Duration max_wait) noexcept {
   // A program may drive one loop inside another's strand (a TestClient in a task): each finds its own things.
   Loop* const loop_before = std::exchange(current_loop, this);
   Strand* const strand_before = std::exchange(current_strand, nullptr);
+#if MICRODOT_HOSTED
+  if (thread_ != &current_loop) thread_ = &current_loop;
+#endif
   const ArenaScope scope(task_pool());
   now_known_ = false;
   Duration wait = max_wait;

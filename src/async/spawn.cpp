@@ -9,11 +9,11 @@ namespace microdot::inline MICRODOT_ABI {
 
 namespace {
 
-MICRODOT_THREAD_LOCAL void (*task_error_handler)(const TaskError&) = nullptr;
+MICRODOT_THREAD_LOCAL void (*error_handler)(const TaskError&) = nullptr;
 
 }  // namespace
 
-void on_task_error(void (*handler)(const TaskError& error)) noexcept { task_error_handler = handler; }
+void on_task_error(void (*handler)(const TaskError& error)) noexcept { error_handler = handler; }
 
 void TaskNode::set_name(std::string_view name) noexcept {
   name_size_ = static_cast<std::uint8_t>(std::min(name.size(), name_.size()));
@@ -23,8 +23,8 @@ void TaskNode::set_name(std::string_view name) noexcept {
 void TaskNode::start(Loop& loop) noexcept {
   acquire();  // the loop's own reference, until the task has ended
   loop.tasks().push_back(*this);
-  ++loop.task_counts().all;
-  if (task_limit_ != Strand::kNoTaskLimit) ++loop.task_counts().of_requests;
+  detail::count_up(loop.task_counts().all);
+  if (task_limit_ != Strand::kNoTaskLimit) detail::count_up(loop.task_counts().of_requests);
   strand_.start(loop, root());
 }
 
@@ -62,8 +62,8 @@ void TaskNode::cancel_now() noexcept {
 void TaskNode::end(TaskState state) noexcept {
   state_ = state;
   unlink();
-  --strand_.loop().task_counts().all;
-  if (task_limit_ != Strand::kNoTaskLimit) --strand_.loop().task_counts().of_requests;
+  detail::count_down(strand_.loop().task_counts().all);
+  if (task_limit_ != Strand::kNoTaskLimit) detail::count_down(strand_.loop().task_counts().of_requests);
   if (!keep_result_ || state == TaskState::canceled) destroy_frames();
   while (!waiters_.empty()) waiters_.front().wake();
   release();
@@ -74,6 +74,8 @@ void TaskNode::release() noexcept {
 }
 
 namespace detail {
+
+auto task_error_handler() noexcept -> void (*)(const TaskError&) { return error_handler; }
 
 std::string_view current_exception_text() noexcept {
 #if MICRODOT_EXCEPTIONS
@@ -90,8 +92,8 @@ std::string_view current_exception_text() noexcept {
 }
 
 void report_task_error(std::string_view name, std::string_view reason, bool logged) noexcept {
-  if (task_error_handler != nullptr) {
-    task_error_handler({.name = name, .reason = reason, .logged = logged});
+  if (error_handler != nullptr) {
+    error_handler({.name = name, .reason = reason, .logged = logged});
     return;
   }
   if (logged) return;

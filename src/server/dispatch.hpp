@@ -17,7 +17,7 @@ class Dispatch {
   Dispatch(const Dispatch&) = delete;
   Dispatch& operator=(const Dispatch&) = delete;
   ~Dispatch() {
-    if (active_) --match_.entry->active;
+    if (active_) count_down_together(match_.entry->active);
   }
 
   /// Finds the route.

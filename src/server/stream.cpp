@@ -559,7 +559,7 @@ void Stream::free_slot() noexcept {
   Server& server = *server_;
   detail::StreamSlot& slot = *slot_;
   if (connection_ != nullptr) connection_->set_stream(nullptr);
-  if (held_ != nullptr) --*held_;
+  if (held_ != nullptr) detail::count_down_together(*held_);
   destroy();
   server.free_stream(slot);
 }

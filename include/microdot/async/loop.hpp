@@ -10,11 +10,15 @@
 #include <microdot/async/strand.hpp>
 #include <microdot/async/timer.hpp>
 #include <microdot/base/list.hpp>
+#include <microdot/base/shared.hpp>
 #include <microdot/port/port.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
 
 class TaskNode;
+namespace detail {
+class SharedWaiter;
+}
 
 /// A background task that failed; see `on_task_error`.
 struct TaskError {
@@ -44,6 +48,7 @@ class Notification {
  private:
   friend class Loop;
   friend class Event;
+  friend class detail::SharedWaiter;
   bool queued() const noexcept { return queued_.load(std::memory_order_acquire); }
 
   Notification* next_ = nullptr;
@@ -63,6 +68,8 @@ class Loop {
   static Loop& current() noexcept;
   /// The same, or null.
   static Loop* try_current() noexcept;
+  /// Whether the calling thread is the one that drives it.
+  bool is_in_its_thread() const noexcept;
 
   Port& port() const noexcept { return *port_; }
   /// The time now: one reading of the clock, after the wait, serves all that happens in a turn.
@@ -76,8 +83,8 @@ class Loop {
 
   /// The longest time from one wait for the port's events to the next, since the loop was made: so long has
   /// somebody's code kept all others waiting. A turn after which nothing is waited for, no timer and no
-  /// strand, does not count: that saves a reading of the clock.
-  Duration longest_turn() const noexcept { return longest_turn_; }
+  /// strand, does not count: that saves a reading of the clock. May be asked for by any thread.
+  Duration longest_turn() const noexcept { return detail::load_shared(longest_turn_); }
 
   /// Waits for the port's events, `max_wait` at the most (negative: as long as it takes) and not at all if
   /// something is ready; then fires what is due and runs what is ready.
@@ -141,7 +148,7 @@ class Loop {
 
   bool post_raw(void (*call)(void*) noexcept, const void* closure, std::size_t size) noexcept;
   void note_turn_end() noexcept {
-    if (now() - turn_began_ > longest_turn_) longest_turn_ = now_ - turn_began_;
+    detail::raise(longest_turn_, now() - turn_began_);
   }
   void run_ready() noexcept;
   void run_posted() noexcept;
@@ -164,6 +171,9 @@ class Loop {
   std::atomic<std::size_t> post_head_{0};
   std::size_t post_tail_ = 0;
   std::atomic<Notification*> notified_{nullptr};
+#if MICRODOT_HOSTED
+  const void* thread_ = nullptr;  // something that each thread has at an address of its own
+#endif
   bool now_known_ = false;
   bool watching_signals_ = false;
   bool exit_requested_ = false;

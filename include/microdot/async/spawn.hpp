@@ -140,6 +140,8 @@ std::string_view current_exception_text() noexcept;
 void report_task_error(std::string_view name, std::string_view reason, bool logged = false) noexcept;
 /// Reports that a task could not be made, and gives a failed handle.
 TaskHandle refuse_task(std::string_view name, std::string_view reason) noexcept;
+/// What `on_task_error` has set in this thread.
+auto task_error_handler() noexcept -> void (*)(const TaskError&);
 
 template <typename T>
 inline constexpr bool kIsResult = false;

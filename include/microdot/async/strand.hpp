@@ -1,4 +1,5 @@
 #pragma once
+#include <cassert>
 #include <coroutine>
 #include <cstdint>
 #include <string_view>
@@ -88,6 +89,15 @@ class Strand : public ListHook, private Timer {
     next_ = handle;
     state_ = State::waiting;
   }
+  /// The same, in a queue whose strands are of one loop (or of loops that one thread drives in turn).
+  void park_in(List<Strand>& queue, std::coroutine_handle<> handle) noexcept {
+    assert((queue.empty() || queue.front().is_in_its_thread()) &&
+           "Lock, Semaphore, Queue and Event belong to one loop: see \"Workers\" in docs/guide/server.md");
+    park(handle);
+    queue.push_back(*this);
+  }
+  /// Whether the calling thread drives the strand's loop.
+  bool is_in_its_thread() const noexcept;
   /// Wakes the strand at `deadline` if nothing else does before; `timed_out` tells afterwards.
   void wake_at(TimePoint deadline) noexcept;
   bool timed_out() const noexcept { return timed_out_; }
