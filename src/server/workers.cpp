@@ -230,6 +230,7 @@ WorkerThreads::ServerScope::~ServerScope() {
     server = std::exchange(worker_->server, nullptr);
     Stats part = server->stats();
     part.tier = Tier::normal;
+    part.draining = false;
     part.connections = part.idle = part.exchanges = part.queued = part.streams = 0;
     part.tasks = part.tasks_of_requests = 0;
     part.task_pool_high_water = static_cast<std::uint32_t>(worker_->pool->high_water());
