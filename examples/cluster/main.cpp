@@ -1,6 +1,6 @@
-// One chat of many nodes: each of them serves WebSockets, Server-Sent Events and POST, and what is said at one
-// is heard at all, through an MQTT broker. A load balancer stands in front; no client has to come back to the
-// same node. cluster [--host ADDRESS] [--port NUMBER] [--broker HOST:PORT] [--name NODE]
+// One chat of many nodes: each of them serves WebSockets, Server-Sent Events and POST, and what is said at
+// one is heard at all, through an MQTT broker. A load balancer stands in front; no client has to come back to
+// the same node. cluster [--host ADDRESS] [--port NUMBER] [--broker HOST:PORT] [--name NODE]
 //
 // `scripts/run cluster` starts a broker, two nodes and HAProxy (see `start`), then: http://127.0.0.1:5000/
 //
@@ -45,7 +45,7 @@ class Line {
 constexpr Limits kLimits{
     .connections = 4096,
     .streams = 3072,
-    .stream_bytes = 8192,  // a frame, and what waits for its client: 16 lines
+    .stream_bytes = 8192,            // a frame, and what waits for its client: 16 lines
     .ws_message_bytes = Line::kMax,  // so that none is cut
     .max_content_length = Line::kMax,
     .max_body_length = Line::kMax,
@@ -107,9 +107,8 @@ void add_routes(App& app, Lobby& lobby) {
 }
 
 Task<int> main_task(App& app, Lobby& lobby, ServerOptions options) {
-  create_task("cluster", [&lobby] {
-    return share(lobby.room, lobby.mqtt, "microdot/lobby", {.stats = &lobby.shared});
-  });
+  create_task("cluster",
+              [&lobby] { return share(lobby.room, lobby.mqtt, "microdot/lobby", {.stats = &lobby.shared}); });
   auto server = create_task("server", app.start_server(options));
   (void)co_await lobby.mqtt.connect();  // goes on trying; who is here can chat meanwhile
   const TaskState served = co_await server;
