@@ -85,11 +85,11 @@ MqttClient::MqttClient(const MqttOptions& options, const MqttLimits& limits, Mqt
 }
 
 void MqttClient::shut() noexcept {
-  if (session_ != nullptr) {
-    session_->forget_client();
+  if (phase_ != Phase::none) {
+    if (session_ != nullptr) session_->forget_client();
     task_.cancel();
   }
-  if (phase_ != Phase::none) end();
+  if (phase_ != Phase::none || !ended_) end();
   filters_.for_each([](MqttFilter& filter) {
     while (!filter.inboxes.empty()) filter.inboxes.front().end();
     while (!filter.handlers.empty()) filter.handlers.front().end();

@@ -551,6 +551,37 @@ TEST_F(MqttClientTest, TheClientMayGoInEveryState) {
   EXPECT_EQ(task_errors().size(), 0U);
 }
 
+TEST_F(MqttClientTest, WhoWaitsForOneThatGoesWithoutEverConnectingIsTold) {
+  run([&]() -> Task<> {
+    std::optional<MqttClient> mqtt(std::in_place, broker_, kMqttOptions,
+                                   MqttLimits{.outbox_bytes = room_for(1, 1)});
+    EXPECT_TRUE(mqtt->try_publish("t", "1"));
+    const auto waits = [this](MqttClient* of, int which) -> Task<> {
+      Result<void> result;
+      if (which == 0) result = co_await of->wait_connected();
+      if (which == 1) result = co_await of->flush();
+      if (which == 2) result = co_await of->publish("t", "2");
+      note(result.error() == Error::closed ? "closed" : "?");
+    };
+    for (int which = 0; which < 3; ++which) create_task(waits, &*mqtt, which);
+    co_await yield();
+    mqtt.reset();
+    co_await sleep_for(1ms);
+  });
+  EXPECT_EQ(notes_, "closed closed closed");
+}
+
+TEST_F(MqttClientTest, TheClientMayGoBeforeItsTaskHasRun) {
+  run([&]() -> Task<> {
+    {
+      MqttClient mqtt(broker_, kMqttOptions);
+      const MqttClient::Wait attempt = mqtt.connect();
+    }
+    co_await sleep_for(1s);
+  });
+  EXPECT_EQ(broker_.attempts, 0U);
+}
+
 TEST_F(MqttClientTest, ADeviceOfflineDoesNotKeepTheProgramFromItsExit) {
   broker_.answer = TestMqttAnswer::nobody_listens;
   run([&]() -> Task<> {

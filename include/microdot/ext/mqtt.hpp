@@ -60,6 +60,7 @@ class MqttClient : private MqttEvents {
 
   /// `co_await mqtt.publish(topic, payload, {.qos = 1, .retain = true})`: copies the message into the outbox,
   /// with or without a connection, whatever its QoS; does what `MqttLimits::when_full` says if that is full.
+  /// The texts must stay valid until then.
   /// Messages go in order. Those of QoS 1 and 2 stay until the broker has acknowledged them and are sent
   /// again after a loss. Errors: `invalid`, a topic that can't be (see `is_mqtt_topic`) or a QoS above 2;
   /// `too_large` for the outbox; `would_block`, refused; `closed`, the client was disconnected.
@@ -73,9 +74,9 @@ class MqttClient : private MqttEvents {
   /// `co_await mqtt.flush()`: until all that was published before has been acknowledged (or dropped).
   /// `closed`: the client was disconnected before. Takes as long as there is no connection: see `wait_for`.
   [[nodiscard]] Wait flush() noexcept;
-  /// `co_await mqtt.disconnect()`: takes no more messages, sends those that are left for up to `time`, says
-  /// goodbye, so that the broker drops the will, and waits until the task has ended. `timeout`: messages are
-  /// left; they go after the next `connect`.
+  /// `co_await mqtt.disconnect()`: takes no more messages, sends those that are left for up to `time` if
+  /// there is a connection, says goodbye, so that the broker drops the will, and waits until the task has
+  /// ended. `timeout`: messages are left; they go after the next `connect`.
   [[nodiscard]] Wait disconnect(Milliseconds time = std::chrono::seconds(2)) noexcept;
 
   /// Calls `handler(const MqttMessage&)` for messages of topics that `filter` takes in (see
@@ -213,8 +214,8 @@ class MqttClient : private MqttEvents {
   char own_id_[23];
 };
 
-/// A client whose memory is a part of itself: nothing of it comes from the heap. Its task's frame, about 100
-/// bytes, lies in the task pool.
+/// A client whose memory is a part of itself: nothing of it comes from the heap. Its task, 200 bytes on
+/// a 32-bit ARM, lies in the task pool.
 ///
 ///     StaticMqttClient<MqttLimits{.outbox_bytes = 1024, .message_bytes = 256}> mqtt(options);
 ///     static_assert(decltype(mqtt)::memory() <= 4 * 1024);
