@@ -137,7 +137,7 @@ class MosquittoProtocol final : public MqttProtocol, private DescriptorEvents, p
   MqttReason lost_reason_;
   Held* held_ = nullptr;
   Held** held_end_ = &held_;
-  std::array<std::uint16_t, 2 * kMaxInFlight> published_{};  ///< Acknowledged inside a call to `publish`.
+  std::array<std::uint16_t, 2 * kMaxInFlight> published_{};  ///< Still to be told.
   unsigned published_count_ = 0;
   std::array<std::uint16_t, kMaxInFlight> in_flight_{};  ///< Messages of QoS 1 and 2.
   unsigned in_flight_count_ = 0;
@@ -153,7 +153,7 @@ class MosquittoProtocol final : public MqttProtocol, private DescriptorEvents, p
   bool accepted_ = false;         ///< A CONNACK that is still to be told.
   bool session_present_ = false;
   bool lost_ = false;     ///< `lost_reason_` is still to be told.
-  bool in_call_ = false;  ///< In one of the protocol's own functions: no event now.
+  bool writing_ = false;  ///< Perhaps inside one of the protocol's own functions: no event now.
   bool released_ = false;
 };
 
@@ -327,7 +327,7 @@ void MosquittoProtocol::on_publish(int id) noexcept {
   }
   assert(published_count_ < published_.size());
   published_[published_count_++] = number;
-  if (in_call_ || lost_) return arm(tell_);
+  if (writing_ || lost_) return arm(tell_);
   tell_connected();
   tell_published();
 }
@@ -421,6 +421,12 @@ void MosquittoProtocol::cut() noexcept {
 
 void MosquittoProtocol::settle() noexcept {
   tell_connected();
+  if ((state_ == State::connected || state_ == State::leaving) && !writes_ &&
+      mosquitto_want_write(client_->get())) {
+    writing_ = true;
+    mosquitto_loop_write(client_->get(), 1);
+    writing_ = false;
+  }
   // When TLS fails, libmosquitto closes without a word.
   if (fd_ >= 0 && state_ != State::closed && mosquitto_socket(client_->get()) != fd_)
     lose(client_->logged().error != Error::none ? client_->logged() : reason_of(MOSQ_ERR_TLS, 0));
@@ -482,20 +488,13 @@ Result<std::uint16_t> MosquittoProtocol::publish(const MqttMessage& message) noe
   const Scope scope(*this);
   int id = 0;
   if (message.qos == 0) ++unsent_;
-  in_call_ = true;
   const int result =
       mosquitto_publish(client_->get(), &id, topic.get(), static_cast<int>(message.payload.size()),
                         message.payload.data(), message.qos, message.retain);
-  in_call_ = false;
-  const auto number = sent(result, id);
-  if (message.qos == 0) {
-    if (!number && unsent_ != 0) --unsent_;
-    return number;
-  }
-  // One that could not be written is in flight nevertheless, and sent with the next connection.
-  if (!number && number.error() != Error::closed) return number;
-  in_flight_[in_flight_count_++] = static_cast<std::uint16_t>(id);
-  return static_cast<std::uint16_t>(id);
+  auto number = sent(result, id);
+  if (message.qos != 0 && number) in_flight_[in_flight_count_++] = *number;
+  if (message.qos == 0 && !number && unsent_ != 0) --unsent_;
+  return number;
 }
 
 Result<std::uint16_t> MosquittoProtocol::subscribe(std::string_view filter, std::uint8_t qos) noexcept {
@@ -504,9 +503,7 @@ Result<std::uint16_t> MosquittoProtocol::subscribe(std::string_view filter, std:
   if (!text || text.get() == nullptr) return Error::invalid;
   const Scope scope(*this);
   int id = 0;
-  in_call_ = true;
   const int result = mosquitto_subscribe(client_->get(), &id, text.get(), qos);
-  in_call_ = false;
   return sent(result, id);
 }
 
@@ -516,9 +513,7 @@ Result<std::uint16_t> MosquittoProtocol::unsubscribe(std::string_view filter) no
   if (!text || text.get() == nullptr) return Error::invalid;
   const Scope scope(*this);
   int id = 0;
-  in_call_ = true;
   const int result = mosquitto_unsubscribe(client_->get(), &id, text.get());
-  in_call_ = false;
   return sent(result, id);
 }
 
@@ -541,11 +536,8 @@ void MosquittoProtocol::close(bool politely) noexcept {
   if (!politely || state_ != State::connected) return lose(kByUs);
   state_ = State::leaving;
   deadline_ = loop_->now() + kFarewell;
-  in_call_ = true;
   const int result = mosquitto_disconnect(client_->get());
-  in_call_ = false;
   if (result != MOSQ_ERR_SUCCESS) return lose(kByUs);
-  if (lost_) return;  // it is out already
   tick_.disarm();
   arm(tick_, kFarewell);
 }

@@ -163,6 +163,9 @@ int MosquittoClient::set_up(const MqttOptions& options) noexcept {
     if (!options.tls.check_host_name) mosquitto_tls_insecure_set(mosquitto_, true);
   }
   mosquitto_int_option(mosquitto_, MOSQ_OPT_TCP_NODELAY, 1);
+  // Packets are queued then and written by `mosquitto_loop_write` alone. Else a message of QoS 2 would be
+  // lost when it is released (PUBREL) and the answer can't be written any more.
+  mosquitto_threaded_set(mosquitto_, true);
   mosquitto_max_inflight_messages_set(mosquitto_, kMaxInFlight);
   set_callbacks();
   return MOSQ_ERR_SUCCESS;

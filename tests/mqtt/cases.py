@@ -5,6 +5,7 @@ import concurrent.futures
 import os
 import random
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -211,7 +212,7 @@ def a_network_that_swallows_everything(world):
     before = program.descriptors()
     eventually(lambda: program.state()["failures"] >= 5, program.state, seconds=12)
     check(program.get("/") == "Hello")
-    eventually(lambda: program.descriptors() <= before, before, "became", program.descriptors, "descriptors")
+    eventually(lambda: program.descriptors() <= before + 1, before, "became", program.descriptors, "descriptors")
     program.end()
 
 
@@ -282,22 +283,135 @@ def nonsense_closes_with_a_reason(world):
           dict(reasons))
 
 
+def packets(connection):
+    """The packets that a client sends: (type and flags, the rest)."""
+    data = b""
+    while True:
+        while len(data) >= 2 and len(data) >= 2 + data[1]:
+            yield data[0], data[2:2 + data[1]]
+            data = data[2 + data[1]:]
+        more = connection.recv(4096)
+        if not more:
+            return
+        data += more
+
+
+def take(stream, kind):
+    """Waits for a packet of this type."""
+    for header, rest in stream:
+        if header >> 4 == kind:
+            return rest
+    raise OSError("gone")
+
+
+CONNACK, CONNACK_PRESENT, PUBREL, PUBCOMP = b"\x20\x02\x00\x00", b"\x20\x02\x01\x00", b"\x62\x02", 7
+
+
+def publish_2(number, text, again=False):
+    body = b"\x00\x01a" + struct.pack(">H", number) + text
+    return bytes([0x3c if again else 0x34, len(body)]) + body
+
+
+@case
+def a_message_of_qos_2_comes_once_whatever_is_sent_again(world):
+    """The broker did not see the PUBREC and sends it anew; then it does not see the PUBCOMP and releases it anew."""
+    for another in (False, True):  # that waits for its release meanwhile
+        expected = ["once", "another"] if another else ["once", "with its id"]
+        got = sent_again(world, another)
+        check(got == expected, got, "instead of", expected)
+
+
+def sent_again(world, another):
+    step = []
+    release = PUBREL + b"\x00\x07"
+
+    def serve(connection):
+        stream = packets(connection)
+        take(stream, 1)
+        step.append(len(step))
+        connection.sendall(CONNACK if step[-1] == 0 else CONNACK_PRESENT)
+        if step[-1] == 0:
+            number = take(stream, 8)[:2]
+            connection.sendall(b"\x90\x03" + number + b"\x02" + (publish_2(8, b"another") if another else b"") +
+                               publish_2(7, b"once"))
+            for _ in range(1 + another):
+                take(stream, 5)
+            return connection.close()
+        if step[-1] == 1:
+            connection.sendall(publish_2(7, b"once", again=True))
+            take(stream, 5)
+            connection.sendall(release)
+            take(stream, PUBCOMP)
+            return connection.close()
+        connection.sendall(release)
+        take(stream, PUBCOMP)
+        if another:
+            connection.sendall(PUBREL + b"\x00\x08")
+        else:
+            connection.sendall(publish_2(7, b"with its id"))
+            take(stream, 5)
+            connection.sendall(release)
+        take(stream, PUBCOMP)
+        step.append("done")
+        take(stream, 14)
+
+    program = world.program(port=world.listener(serve), id="hub", clean=0, backoff=50)
+    program.subscribe("a", 2)
+    eventually(lambda: "done" in step, step, program.state)
+    return program.received("a")
+
+
+@case
+def a_message_that_is_released_by_a_broker_that_goes_is_not_lost(world):
+    """The release and the end of the connection (a reset) are there at once: nothing can be answered any more."""
+    step = []
+    program = None
+
+    def serve(connection):
+        stream = packets(connection)
+        take(stream, 1)
+        step.append(len(step))
+        connection.sendall(CONNACK if step[-1] == 0 else CONNACK_PRESENT)
+        if step[-1] == 0:
+            number = take(stream, 8)[:2]
+            connection.sendall(b"\x90\x03" + number + b"\x02" + b"".join(publish_2(i, str(i).encode()) for i in range(1, 9)))
+            for _ in range(8):
+                take(stream, 5)
+            program.send(signal.SIGSTOP)
+            connection.sendall(b"".join(PUBREL + struct.pack(">H", i) for i in range(1, 9)))
+            time.sleep(0.05)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+            return program.send(signal.SIGCONT)
+        connection.sendall(b"".join(PUBREL + struct.pack(">H", i) for i in range(1, 9)))
+        for _ in range(8):
+            take(stream, PUBCOMP)
+        step.append("done")
+        take(stream, 14)
+
+    port = world.listener(serve)
+    program = world.program(port=port, id="hub", clean=0, backoff=50)
+    program.subscribe("a", 2)
+    eventually(lambda: "done" in step, step, program.state)
+    check(sorted(program.received("a")) == [str(i) for i in range(1, 9)], program.received("a"))
+
+
 # ---- Brokers that go and come back ---------------------------------------------------------------------------
 
-def restarts(world, rounds, number, strict=True, messages=30):
+def restarts(world, rounds, number, *lines, strict=True, messages=30, load=400):
     """Ends the broker again and again, in the middle of messages both ways. Returns what was lost and doubled."""
     broker = world.broker("allow_anonymous true", "persistence true", f"persistence_location {world.folder}/",
                           "max_queued_messages 0", "max_queued_bytes 0",
                           # When it restarts, this broker forgets of more than so many which were received (PUBREC), and
                           # sends them anew.
-                          "max_inflight_messages 1000")
+                          "max_inflight_messages 1000", *lines)
     program = world.program(port=broker.port, id="hub", clean=0, backoff=300)
     program.subscribe("in/1", 1)
     program.subscribe("in/2", 2)
     program.connected()
     broker.remember("checker", "out/#")
     eventually(lambda: broker.log.read_text().count("Sending SUBACK") >= 3, "no SUBACK")
-    count = rounds * 400
+    count = rounds * load
     for qos in (1, 2):
         program.post("/load", topic=f"out/{qos}", qos=qos, count=count, every=1500)
     dice = random.Random(rounds)
@@ -346,7 +460,11 @@ def compare(got, expected):
 
 @case
 def the_broker_restarts_under_load(world):
-    return restarts(world, 100 if LONG else 20, signal.SIGTERM)
+    notes = [restarts(world, 20, signal.SIGTERM)]
+    for _ in range(4 if LONG else 0):
+        with World() as another:
+            notes.append(restarts(another, 20, signal.SIGTERM))
+    return " / ".join(notes)
 
 
 @case
@@ -376,7 +494,7 @@ def killed_brokers(world):
     """No promise of ours: what a broker loses that is killed. Figures."""
     if not LONG:
         raise Skipped("only with --long")
-    return restarts(world, 10, signal.SIGKILL, strict=False)
+    return restarts(world, 10, signal.SIGKILL, "autosave_on_changes true", "autosave_interval 1", strict=False, load=50)
 
 
 # ---- No broker at all ----------------------------------------------------------------------------------------
@@ -400,11 +518,11 @@ def without_a_broker_nothing_grows_and_all_is_delivered(world):
         # Some for requests that have been answered just now.
         check(program.descriptors() <= descriptors + 8, descriptors, "became", program.descriptors(), "descriptors")
         time.sleep(0.05)
-    eventually(lambda: program.descriptors() <= descriptors, descriptors, "became", program.descriptors, "descriptors")
+    eventually(lambda: program.descriptors() <= descriptors + 1, descriptors, "became", program.descriptors, "descriptors")
     grown = program.resident() - resident
-    check(grown < 1024, f"{grown} KiB grown")
+    check(grown < 1024 or program.has_sanitizer(), f"{grown} KiB grown")
     failures = program.state()["failures"]
-    broker = world.broker(port=port)
+    broker = world.broker("allow_anonymous true", "max_queued_messages 0", port=port)
     broker.remember("checker", "out")
     program.connected()
     eventually(lambda: program.state()["acknowledged"] == count, program.state, seconds=30)

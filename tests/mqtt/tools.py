@@ -234,22 +234,23 @@ class Program:
         return eventually(lambda: self.state()["reason"], "no reason", self.said, seconds=seconds)
 
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self.real_pid()}/fd"))
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def resident(self):
         """Kilobytes of memory."""
-        for line in pathlib.Path(f"/proc/{self.real_pid()}/status").read_text().splitlines():
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
                 return int(line.split()[1])
         raise Failed("no VmRSS")
 
+    def has_sanitizer(self):
+        """One that keeps for a while what was freed."""
+        return "libasan" in pathlib.Path(f"/proc/{self.process.pid}/maps").read_text()
+
     def processor(self):
         """Hundredths of a second of processor time used so far."""
-        fields = pathlib.Path(f"/proc/{self.real_pid()}/stat").read_text().rsplit(") ", 1)[1].split()
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
         return int(fields[11]) + int(fields[12])
-
-    def real_pid(self):
-        return self.process.pid
 
     def send(self, number):
         self.process.send_signal(number)
