@@ -48,7 +48,8 @@ inline bool parse_arguments(int argc, char** argv, microdot::ServerOptions& opti
   return parse_arguments(argc, argv, options, "", [](std::string_view, const char*) { return 0; });
 }
 
-/// For examples that several threads may serve: --workers NUMBER, 0 for one for each processor. Devices have one.
+/// For examples that several threads may serve: --workers NUMBER, 0 for one for each processor. Devices have
+/// one.
 inline bool parse_arguments_with_workers(int argc, char** argv, microdot::ServerOptions& options) {
 #if MICRODOT_HOSTED
   const auto take_workers = [&](std::string_view name, const char* value) {

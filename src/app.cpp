@@ -29,8 +29,7 @@ Result<void> refuse(std::string_view reason, Error error) noexcept {
 }  // namespace
 
 App::App(const Limits& limits) noexcept
-    : limits_(limits),
-      acquire_([](App& app, bool release) noexcept -> Result<void> {
+    : limits_(limits), acquire_([](App& app, bool release) noexcept -> Result<void> {
         if (release) {
           std::free(app.block_.data());
           return {};
@@ -57,7 +56,8 @@ App::~App() {
 }
 
 Task<Result<void>> App::start_server(ServerOptions options) {
-  if (server_ != nullptr || workers_run()) co_return refuse("the server of this App runs already", Error::invalid);
+  if (server_ != nullptr || workers_run())
+    co_return refuse("the server of this App runs already", Error::invalid);
   if (acquire_ != nullptr) {
     const Result<void> acquired = acquire_(*this, false);
     if (!acquired) co_return acquired;

@@ -70,9 +70,8 @@ class WorkersOption {
   constexpr WorkersOption() noexcept = default;
   template <std::integral Number>
   constexpr WorkersOption(Number count) noexcept
-      : count_(count < 0 || static_cast<std::uint64_t>(count) > UINT32_MAX
-                   ? UINT32_MAX
-                   : static_cast<std::uint32_t>(count)),
+      : count_(count<0 || static_cast<std::uint64_t>(count)> UINT32_MAX ? UINT32_MAX
+                                                                        : static_cast<std::uint32_t>(count)),
         serve_(count == 1 ? nullptr : serve_with_workers) {}
   constexpr operator std::uint32_t() const noexcept { return count_; }
 
@@ -100,9 +99,9 @@ struct ServerOptions {
   /// `healthz` says 503, and answers say `Connection: close`. Zero: it ends at once.
   Milliseconds drain = std::chrono::milliseconds(0);
 #if MICRODOT_HOSTED
-  /// A number: so many loops serve, each in a thread of its own with `Limits` of its own, except the first, which
-  /// is the calling one. 0: one for each processor that the process may use. Handlers are called from all of these
-  /// threads at once: see docs/guide/server.md. Not for a `StaticApp`.
+  /// A number: so many loops serve, each in a thread of its own with `Limits` of its own, except the first,
+  /// which is the calling one. 0: one for each processor that the process may use. Handlers are called from
+  /// all of these threads at once: see docs/guide/server.md. Not for a `StaticApp`.
   detail::WorkersOption workers = {};
 #endif
 };
@@ -205,8 +204,9 @@ class App : public Router {
 
   Limits limits_;
   std::span<std::byte> block_;
-  // Checks the limits and takes the block, or gives it back. None for a `StaticApp`, whose limits the compiler has
-  // checked: so neither the heap nor what can be wrong with limits, in words, is a part of a device's program.
+  // Checks the limits and takes the block, or gives it back. None for a `StaticApp`, whose limits the
+  // compiler has checked: so neither the heap nor what can be wrong with limits, in words, is a part of a
+  // device's program.
   Result<void> (*acquire_)(App& app, bool release) noexcept = nullptr;
   detail::Server* server_ = nullptr;
   detail::ServerHook* network_lost_ = nullptr;

@@ -71,7 +71,8 @@ class LatencyHistogram {
   std::uint64_t sum_ = 0;  // microseconds
 };
 
-/// What a server uses now and what has happened since it started, for tests and monitoring. Of several workers
+/// What a server uses now and what has happened since it started, for tests and monitoring. Of several
+/// workers
 /// (`ServerOptions::workers`): sums, except where it says otherwise.
 struct Stats {
   // Now.
@@ -103,8 +104,8 @@ struct Stats {
   std::uint64_t tier_changes = 0;
   LatencyHistogram latency;  ///< From a complete head to the end of the answer in the exchange.
 
-  // The most that was used at once. Of several workers: of each the most, added up, though it need not have been
-  // at the same time; of bytes and of time, the most of any.
+  // The most that was used at once. Of several workers: of each the most, added up, though it need not have
+  // been at the same time; of bytes and of time, the most of any.
   std::uint32_t connections_high_water = 0;
   std::uint32_t exchanges_high_water = 0;
   std::uint32_t queue_high_water = 0;

@@ -160,8 +160,8 @@ void share_port(int fd) noexcept {
 #endif
 }
 
-// On Linux the first is bound alone, and shares the port afterwards: so it finds out whether another program has
-// it, also one of the same user that would share it.
+// On Linux the first is bound alone, and shares the port afterwards: so it finds out whether another program
+// has it, also one of the same user that would share it.
 #ifdef __linux__
 constexpr bool kSharesAfterBind = true;
 #else

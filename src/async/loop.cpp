@@ -52,9 +52,7 @@ bool Strand::is_in_its_thread() const noexcept { return loop_->is_in_its_thread(
 
 void Strand::wake() noexcept {
   if (state_ != State::waiting) return;
-  assert(is_in_its_thread() &&
-         "another thread wakes a strand: use post, notify or a Channel; Lock, Semaphore, Queue and Event belong to "
-         "one loop");
+  assert(is_in_its_thread() && "woken by another thread: see \"Workers\" in docs/guide/server.md");
   unlink();
   disarm();
   state_ = State::ready;

@@ -30,24 +30,29 @@ std::uint64_t field(const Stats& stats, const Limits& limits) noexcept {
     return limits.*kField;
   }
 }
+/// Of the limits of one worker.
+template <auto kField>
+std::uint64_t of_all(const Stats& stats, const Limits& limits) noexcept {
+  return std::uint64_t{stats.workers} * (limits.*kField);
+}
 
 constexpr Metric kMetrics[] = {
     {"connections", "Accepted sockets.", field<&Stats::connections>},
-    {"connections_limit", "Limits::connections.", field<&Limits::connections>},
+    {"connections_limit", "Limits::connections.", of_all<&Limits::connections>},
     {"connections_high_water", "The most connections at once.", field<&Stats::connections_high_water>},
     {"connections_idle", "Connections between requests.", field<&Stats::idle>},
     {"exchanges", "Requests in flight.", field<&Stats::exchanges>},
-    {"exchanges_limit", "Limits::exchanges.", field<&Limits::exchanges>},
+    {"exchanges_limit", "Limits::exchanges.", of_all<&Limits::exchanges>},
     {"exchanges_high_water", "The most requests in flight at once.", field<&Stats::exchanges_high_water>},
     {"queue", "Connections that wait for an exchange.", field<&Stats::queued>},
-    {"queue_limit", "Limits::queue_length.", field<&Limits::queue_length>},
+    {"queue_limit", "Limits::queue_length.", of_all<&Limits::queue_length>},
     {"queue_high_water", "The most connections that have waited at once.", field<&Stats::queue_high_water>},
     {"streams", "Live streams.", field<&Stats::streams>},
-    {"streams_limit", "Limits::streams.", field<&Limits::streams>},
+    {"streams_limit", "Limits::streams.", of_all<&Limits::streams>},
     {"streams_high_water", "The most live streams at once.", field<&Stats::streams_high_water>},
     {"tasks", "Background tasks of the loop.", field<&Stats::tasks>},
     {"tasks_of_requests", "Background tasks that requests have started.", field<&Stats::tasks_of_requests>},
-    {"tasks_of_requests_limit", "Limits::background_tasks.", field<&Limits::background_tasks>},
+    {"tasks_of_requests_limit", "Limits::background_tasks.", of_all<&Limits::background_tasks>},
     {"task_pool_high_water_bytes", "The most that tasks have used of their pool.",
      field<&Stats::task_pool_high_water>},
     {"task_pool_limit_bytes", "The size of the tasks' pool.",
@@ -55,6 +60,9 @@ constexpr Metric kMetrics[] = {
     {"arena_high_water_bytes", "The most that one request has used of its arena.",
      field<&Stats::arena_high_water>},
     {"arena_limit_bytes", "Limits::arena_bytes.", field<&Limits::arena_bytes>},
+#if MICRODOT_HOSTED
+    {"workers", "Threads that serve; the limits are those of all.", field<&Stats::workers>},
+#endif
     {"longest_turn_microseconds", "The longest time from one look at the network to the next.",
      [](const Stats& stats, const Limits&) noexcept -> std::uint64_t {
        return static_cast<std::uint64_t>(stats.longest_turn.count());

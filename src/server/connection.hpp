@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <string_view>
 
-#include <microdot/base/shared.hpp>
 #include <microdot/async/timer.hpp>
 #include <microdot/base/list.hpp>
+#include <microdot/base/shared.hpp>
 #include <microdot/port/network.hpp>
 
 #include "pace.hpp"

@@ -82,7 +82,11 @@ class Listening final : private ListenerEvents, private NetworkEvents, private T
   ServerHook* next_hook_ = nullptr;
   std::uint8_t failures_ = 0;  // in a row
   State state_ = State::closed;
+#if MICRODOT_HOSTED
   PortSharing sharing_ = PortSharing::none;
+#else
+  static constexpr PortSharing sharing_ = PortSharing::none;
+#endif
   bool cannot_accept_ = false;   // said so in the log
   bool made_room_ = false;       // a connection was closed for its descriptor, since `accept` worked
   bool lost_ = false;            // the network

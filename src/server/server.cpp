@@ -77,7 +77,9 @@ StreamSlot& Server::stream_slot(std::size_t i) const noexcept {
 
 Result<void> Server::start(const ServerOptions& options, Place place) noexcept {
   loop_ = &Loop::current();
+#if MICRODOT_HOSTED
   is_first_ = place.worker == 0;
+#endif
   stats_.started = loop_->now();
   log_ = options.debug.log_;
   trusted_proxies_ = options.trusted_proxies;
@@ -117,8 +119,8 @@ Result<void> Server::start(const ServerOptions& options, Place place) noexcept {
     line.clear();
   }
   const PortSharing sharing = place.workers == 1 ? PortSharing::none
-                              : is_first_         ? PortSharing::first
-                                                  : PortSharing::others;
+                              : is_first_        ? PortSharing::first
+                                                 : PortSharing::others;
   if (const Result<void> listening = listening_.start(options.host, options.port, sharing); !listening) {
     line.append("cannot listen on ").append(options.host.empty() ? "*" : options.host).append(":");
     line.append(options.port).append(": ").append(to_string(listening.error()));

@@ -201,7 +201,11 @@ class Server final : private ExitListener, private Timer {
   bool to_end_ = false;       // asked to
   bool shutting_down_ = false;
   bool running_ = false;
+#if MICRODOT_HOSTED
   bool is_first_ = true;
+#else
+  static constexpr bool is_first_ = true;
+#endif
   bool refused_lately_ = false;  // since the last review
   bool full_lately_ = false;     // likewise: no connection was left for a newcomer
   Pressure pressure_ = Pressure::none;

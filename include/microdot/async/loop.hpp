@@ -147,9 +147,7 @@ class Loop {
   static constexpr std::size_t kPosted = MICRODOT_HOSTED ? 256 : 8;
 
   bool post_raw(void (*call)(void*) noexcept, const void* closure, std::size_t size) noexcept;
-  void note_turn_end() noexcept {
-    detail::raise(longest_turn_, now() - turn_began_);
-  }
+  void note_turn_end() noexcept { detail::raise(longest_turn_, now() - turn_began_); }
   void run_ready() noexcept;
   void run_posted() noexcept;
   void run_notified() noexcept;

@@ -92,7 +92,7 @@ class Strand : public ListHook, private Timer {
   /// The same, in a queue whose strands are of one loop (or of loops that one thread drives in turn).
   void park_in(List<Strand>& queue, std::coroutine_handle<> handle) noexcept {
     assert((queue.empty() || queue.front().is_in_its_thread()) &&
-           "Lock, Semaphore, Queue and Event belong to one loop: see \"Workers\" in docs/guide/server.md");
+           "waited for by another thread: see \"Workers\" in docs/guide/server.md");
     park(handle);
     queue.push_back(*this);
   }

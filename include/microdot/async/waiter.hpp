@@ -7,8 +7,8 @@
 #include <mutex>
 #endif
 
-/// What things that several loops share are made of: a lock, and a strand that waits. Without threads there is
-/// nothing to either.
+/// What things that several loops share are made of: a lock, and a strand that waits. Without threads there
+/// is nothing to either.
 namespace microdot::inline MICRODOT_ABI::detail {
 
 #if MICRODOT_HOSTED

@@ -163,7 +163,8 @@ class Listener {
 /// Bytes that any port's listener fits in, aligned as a pointer; an address is a part of some.
 inline constexpr std::size_t kListenerBytes = 5 * sizeof(void*) + 24;
 
-/// Whether several listeners of a process have the same port, so that the system divides connections among them.
+/// Whether several listeners of a process have the same port, so that the system divides connections among
+/// them.
 enum class PortSharing : std::uint8_t {
   none,
   first,   ///< The port must be free; others may join this one.
