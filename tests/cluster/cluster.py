@@ -107,7 +107,7 @@ class Machines:
         return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-def load(port, number, ended, results):
+def load(port, name, ended, results):
     """GET and, one in two hundred (each is a broadcast), POST, as fast as it goes on one connection; never again what failed."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     count = posts = 0
@@ -118,7 +118,7 @@ def load(port, number, ended, results):
         try:
             if count % 200 == 199:
                 posts += 1
-                connection.request("POST", "/lines", body=f"post{number} {posts} 0")
+                connection.request("POST", "/lines", body=f"{name} {posts} 0")
             else:
                 connection.request("GET", "/node")
             response = connection.getresponse()
@@ -138,6 +138,7 @@ class Test:
         self.machines = machines
         self.pool = Pool()
         self.said = dict.fromkeys(NAMES, 0)
+        self.rounds = 0
 
     def check(self):
         if self.pool.faults:
@@ -213,15 +214,18 @@ class Test:
         self.await_all_heard()
 
     def kill(self):
-        self.machines.stop("b", signal.SIGKILL)
+        """The node with the most clients; the other one goes on."""
+        killed = max(NAMES, key=lambda name: sum(c.node == name for c in self.pool.clients))
+        other = NAMES[1 - NAMES.index(killed)]
+        self.machines.stop(killed, signal.SIGKILL)
         for _ in range(20):
-            self.say("a")
+            self.say(other)
             self.pool.run(0.05)
-        self.pool.run(5, lambda: all(c.node for c in self.pool.clients if c is not self.talkers["b"]))
-        self.machines.launch_node("b")
-        self.await_proxy("b")
+        self.pool.run(5, lambda: all(c.node for c in self.pool.clients if c is not self.talkers[killed]))
+        self.machines.launch_node(killed)
+        self.await_proxy(killed)
         self.await_all_here()
-        print(f"node b killed: {self.took_away()}")
+        print(f"node {killed} killed: {self.took_away()}")
         for name in NAMES:
             self.say(name)
         self.await_all_heard()
@@ -249,8 +253,10 @@ class Test:
 
     def roll(self):
         m = self.machines
+        self.rounds += 1
         ended, results = multiprocessing.Event(), multiprocessing.Queue()
-        loaders = [multiprocessing.Process(target=load, args=(m.port, i, ended, results), daemon=True) for i in range(LOADERS)]
+        loaders = [multiprocessing.Process(target=load, args=(m.port, f"post{self.rounds}.{i}", ended, results), daemon=True)
+                   for i in range(LOADERS)]
         for loader in loaders:
             loader.start()
         began = time.monotonic()
