@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <deque>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <microdot/testing/test_mqtt.hpp>
@@ -261,6 +263,38 @@ TEST_F(ClusterTest, AFloodFromOthersIsTakenAsItComes) {
     co_await sleep_for(1s);
   });
   EXPECT_EQ(b.heard, lines("a", 1, 200));
+}
+
+TEST(ClusterThreads, WhatOtherThreadsPublishGoesToTheBrokerInTheirOrder) {
+  TestMqttBroker broker;
+  Channel<int> room;
+  std::atomic<bool> shared{false};
+  constexpr int kCount = 500;
+  std::thread worker([&] {
+    while (!shared) std::this_thread::yield();
+    for (int i = 0; i < kCount; ++i) room.publish(i);
+  });
+  const auto program = [&]() -> Task<> {
+    MqttClient mqtt(broker, {.host = "broker"});
+    create_task("cluster", share<int, ShareLimits{.queue = kCount}>, std::ref(room), std::ref(mqtt),
+                "numbers", ShareOptions{});
+    co_await mqtt.connect();
+    Channel<int>::Subscription<kCount> here(room);
+    shared = true;
+    for (int i = 0; i < kCount; ++i) {
+      const Result<int> number = co_await here.next();
+      EXPECT_EQ(*number, i);
+    }
+    while (mqtt.stats().acknowledged < kCount) co_await sleep_for(1ms);
+    co_await mqtt.disconnect();
+  };
+  EXPECT_EQ(microdot::run(program()), 0);
+  worker.join();
+  ASSERT_EQ(broker.published.size(), static_cast<std::size_t>(kCount));
+  for (int i = 0; i < kCount; ++i) {
+    const std::string_view bytes = broker.published[static_cast<std::size_t>(i)].payload;
+    EXPECT_EQ(*ShareCodec<int>::decode(bytes.substr(detail::ShareHead::kBytes)), i);
+  }
 }
 
 // ---- What else may come ----
