@@ -95,6 +95,9 @@ struct ServerOptions {
   /// clients come through each, so what one client may have at most is not asked of them. Must stay valid (a
   /// literal).
   detail::NetworkListOption trusted_proxies = {};
+  /// For so long a server that is to end serves as before, so that whoever sends clients here sees it coming:
+  /// `healthz` says 503, and answers say `Connection: close`. Zero: it ends at once.
+  Milliseconds drain = std::chrono::milliseconds(0);
 #if MICRODOT_HOSTED
   /// A number: so many loops serve, each in a thread of its own with `Limits` of its own, except the first,
   /// which is the calling one. 0: one for each processor that the process may use. Handlers are called from
@@ -128,9 +131,10 @@ class App : public Router {
   /// SIGINT or SIGTERM, gracefully. Returns 0, or 1 if it could not start. Blocks; beside other tasks use
   /// `start_server` and `run`.
   int run(ServerOptions options = {});
-  /// Ends the server gracefully: it accepts no more connections, closes idle ones at once, lets requests in
-  /// flight finish until `Limits::shutdown_timeout`, then ends them. Returns at once; may be called by a
-  /// handler. With several workers: ends all of them, and may be called by any thread; else by the server's.
+  /// Ends the server gracefully: it serves on for `ServerOptions::drain`, then accepts no more connections,
+  /// closes idle ones at once, lets requests in flight finish until `Limits::shutdown_timeout`, then ends
+  /// them. Returns at once; may be called by a handler. With several workers: ends all of them, and may be
+  /// called by any thread; else by the server's.
   void shutdown() noexcept;
 
   /// When the network that the server listens on is lost: its address is gone, its interface is down, or the

@@ -77,13 +77,14 @@ class LatencyHistogram {
 /// (`ServerOptions::workers`): sums, except where it says otherwise.
 struct Stats {
   // Now.
-  Tier tier = Tier::normal;             ///< Of several workers: the worst.
-  std::uint32_t connections = 0;        ///< Accepted sockets.
-  std::uint32_t idle = 0;               ///< Of them, between requests.
-  std::uint32_t exchanges = 0;          ///< Requests in flight.
-  std::uint32_t queued = 0;             ///< Connections that wait for an exchange.
-  std::uint32_t streams = 0;            ///< Live streams: WebSocket, Server-Sent Events.
-  std::uint32_t tasks = 0;              ///< Background tasks of the loop.
+  Tier tier = Tier::normal;       ///< Of several workers: the worst.
+  bool draining = false;          ///< It is to end and serves on (`ServerOptions::drain`). Of several: any.
+  std::uint32_t connections = 0;  ///< Accepted sockets.
+  std::uint32_t idle = 0;         ///< Of them, between requests.
+  std::uint32_t exchanges = 0;    ///< Requests in flight.
+  std::uint32_t queued = 0;       ///< Connections that wait for an exchange.
+  std::uint32_t streams = 0;      ///< Live streams: WebSocket, Server-Sent Events.
+  std::uint32_t tasks = 0;        ///< Background tasks of the loop.
   std::uint32_t tasks_of_requests = 0;  ///< Of them, started by requests.
 
   // Since the start.

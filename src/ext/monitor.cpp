@@ -237,9 +237,10 @@ Response metrics(Request& req) noexcept {
 }
 
 Response healthz(Request& req) noexcept {
-  const Tier tier = req.app.stats().tier;
-  const bool available = tier < Tier::refusing;
-  const std::string_view body = req.format("{}: {}\n", available ? "ok" : "unavailable", to_string(tier));
+  const Stats stats = req.app.stats();
+  const bool available = stats.tier < Tier::refusing && !stats.draining;
+  const std::string_view body = req.format("{}: {}\n", available ? "ok" : "unavailable",
+                                           stats.draining ? "to end" : to_string(stats.tier));
   Response response(body, available ? 200 : 503, {{"Cache-Control", "no-store"}});
   if (!available) response.header("Retry-After", 5);
   return response;

@@ -137,9 +137,9 @@ const char* Server::check() noexcept {
   });
   if (wrong != nullptr) return wrong;
 
+  if (to_end_ && !armed()) return "nothing ends a server that is to end";
   if (shutting_down_) {
     if (listening_.port() != 0 || idle != 0) return "a server that shuts down keeps idle connections";
-    if (!armed()) return "a shutdown has no deadline";
     if (open_ == 0 && !ended_.is_set() && !app_->has_workers()) return "a shutdown does not end";
     return nullptr;
   }

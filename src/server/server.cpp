@@ -83,6 +83,7 @@ Result<void> Server::start(const ServerOptions& options, Place place) noexcept {
   stats_.started = loop_->now();
   log_ = options.debug.log_;
   trusted_proxies_ = options.trusted_proxies;
+  drain_ = options.drain;
   Port& port = loop_->port();
   FixedText<256> line;
   const auto refuse = [&](Error error) -> Result<void> {
@@ -148,8 +149,14 @@ void Server::on_exit_requested() noexcept {
 }
 
 void Server::shutdown() noexcept {
-  if (!running_ || shutting_down_) return;
-  shutting_down_ = true;
+  if (!running_ || to_end_) return;
+  store_shared(to_end_, true);
+  if (drain_ == Duration{0}) return close_down();
+  loop_->timers().arm(*this, loop_->now() + drain_);
+}
+
+void Server::close_down() noexcept {
+  store_shared(shutting_down_, true);
   listening_.close();
   while (!idle_.empty()) idle_.front().close(false);
   while (!fresh_.empty()) fresh_.front().close(false);
@@ -178,8 +185,9 @@ void Server::check_ended() noexcept {
   if (shutting_down_ && open_ == 0) ended_.set();
 }
 
-// The shutdown's deadline.
+// The end of the drain, then the shutdown's deadline.
 void Server::on_timer() noexcept {
+  if (!shutting_down_) return close_down();
   stop();
   ended_.set();
 }
@@ -202,6 +210,7 @@ void Server::make_usual_head() noexcept {
 Stats Server::stats() const noexcept {
   Stats stats = copy_shared(stats_);
   stats.tier = tiers_.tier();
+  stats.draining = load_shared(to_end_) && !load_shared(shutting_down_);
   stats.connections = load_shared(open_);
   stats.exchanges = load_shared(busy_);
   stats.queued = load_shared(queued_);

@@ -64,6 +64,8 @@ class Server final : private ExitListener, private Timer {
     if (log_ != nullptr) log_(exchange, refused);
   }
   bool shutting_down() const noexcept { return shutting_down_; }
+  /// Also before that, while it serves on: answers say so.
+  bool to_end() const noexcept { return to_end_; }
   /// The line "Date: …\r\n", or "" where the time is not known.
   std::string_view date_line() noexcept {
     if (loop_->now() >= date_due_) make_usual_head();
@@ -148,6 +150,7 @@ class Server final : private ExitListener, private Timer {
 
   void on_exit_requested() noexcept override;
   void on_timer() noexcept override;
+  void close_down() noexcept;
   void check_ended() noexcept;
   /// Reads the clock, and makes what says the time: the date line and the usual head.
   void make_usual_head() noexcept;
@@ -195,6 +198,7 @@ class Server final : private ExitListener, private Timer {
   std::uint32_t live_ = 0;    // streams
   std::uint32_t open_ = 0;    // connections that are not free
   std::uint32_t usable_ = 0;  // connections that the system has descriptors for
+  bool to_end_ = false;       // asked to
   bool shutting_down_ = false;
   bool running_ = false;
 #if MICRODOT_HOSTED
@@ -217,6 +221,7 @@ class Server final : private ExitListener, private Timer {
   Tiers tiers_;
   Stats stats_;  // totals; the rest is filled in when it is asked for
   NetworkListOption trusted_proxies_;
+  Duration drain_{0};
   Event ended_;
   DateField date_;
   std::string_view date_line_;

@@ -27,6 +27,7 @@ Result<void> refuse(std::string_view reason, Error error) noexcept {
 
 void add(Stats& sum, const Stats& part) noexcept {
   sum.tier = std::max(sum.tier, part.tier);
+  sum.draining |= part.draining;
   sum.connections += part.connections;
   sum.idle += part.idle;
   sum.exchanges += part.exchanges;
@@ -234,6 +235,7 @@ WorkerThreads::ServerScope::~ServerScope() {
     server = std::exchange(worker_->server, nullptr);
     Stats part = server->stats();
     part.tier = Tier::normal;
+    part.draining = false;
     part.connections = part.idle = part.exchanges = part.queued = part.streams = 0;
     part.tasks = part.tasks_of_requests = 0;
     part.task_pool_high_water = static_cast<std::uint32_t>(worker_->pool->high_water());

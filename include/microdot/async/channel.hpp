@@ -57,10 +57,11 @@ class Channel {
   }
 
   /// Gives `message` to all subscribers. One that is full and whose policy is `wait` does not get it, and
-  /// counts it as dropped: use `send` for those. Returns how many have it.
-  std::size_t publish(const T& message) {
+  /// counts it as dropped: use `send` for those. `except` does not get it: whoever passes on what it takes
+  /// from the channel, and brings what comes from there. Returns how many have it.
+  std::size_t publish(const T& message, const Subscriber* except = nullptr) {
     const Guard guard(&lock_);
-    return publish_locked(message);
+    return publish_locked(message, except);
   }
 
   class Send;
@@ -93,9 +94,11 @@ class Channel {
 
   // From here on all is under the lock.
 
-  std::size_t publish_locked(const T& message) {
+  std::size_t publish_locked(const T& message, const Subscriber* except = nullptr) {
     std::size_t reached = 0;
-    subscribers_.for_each([&](Subscriber& subscriber) { reached += subscriber.take(message) ? 1 : 0; });
+    subscribers_.for_each([&](Subscriber& subscriber) {
+      if (&subscriber != except && subscriber.take(message)) ++reached;
+    });
     return reached;
   }
   bool all_have_room() noexcept {
