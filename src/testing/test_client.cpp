@@ -146,6 +146,7 @@ SimOptions with_files(SimOptions options) {
 ServerOptions at_port_80(ServerOptions options) {
   options.host = "";
   options.port = kPort;
+  options.workers = 1;  // the simulator's loop
   return options;
 }
 

@@ -14,8 +14,8 @@ namespace microdot::inline MICRODOT_ABI {
 
 /// A message, as it is published or received. All of it are views.
 struct MqttMessage {
-  std::string_view topic;
-  std::string_view payload;
+  std::string_view topic = {};
+  std::string_view payload = {};
   std::uint8_t qos = 0;  ///< 0: at most once, 1: at least once, 2: exactly once.
   bool retain = false;   ///< The broker keeps it for those who subscribe later; received: it was kept.
 };
@@ -68,7 +68,8 @@ class MqttEvents {
   ~MqttEvents() = default;
 };
 
-/// A connection to a broker. One at a time; may be opened again after it was closed.
+/// A connection to a broker. One at a time; may be opened again after it was closed. `close`, `release` and
+/// `set_receiving` are called also when no loop is current any more, since the program ends.
 class MqttProtocol {
  public:
   /// Begins to connect: `on_connected` or `on_closed` follows. `options` stays valid until `release`. An
@@ -88,6 +89,7 @@ class MqttProtocol {
   /// will. `on_closed` follows, soon.
   virtual void close(bool politely) noexcept = 0;
   /// Takes no (false) or again (true) what comes from the broker: it stays in the system's buffers meanwhile.
+  /// Also called from within `on_connected` and `on_message`; each connection begins with `true`.
   virtual void set_receiving(bool on) noexcept = 0;
   /// Ends it all at once and gives the object back. No event follows.
   virtual void release() noexcept = 0;
