@@ -95,10 +95,10 @@ struct ServerOptions {
   /// clients come through each, so what one client may have at most is not asked of them. Must stay valid (a
   /// literal).
   detail::NetworkListOption trusted_proxies = {};
+#if MICRODOT_HOSTED
   /// For so long a server that is to end serves as before, so that whoever sends clients here sees it coming:
   /// `healthz` says 503, and answers say `Connection: close`. Zero: it ends at once.
   Milliseconds drain = std::chrono::milliseconds(0);
-#if MICRODOT_HOSTED
   /// A number: so many loops serve, each in a thread of its own with `Limits` of its own, except the first,
   /// which is the calling one. 0: one for each processor that the process may use. Handlers are called from
   /// all of these threads at once: see docs/guide/server.md. Not for a `StaticApp`.

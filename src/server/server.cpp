@@ -83,7 +83,9 @@ Result<void> Server::start(const ServerOptions& options, Place place) noexcept {
   stats_.started = loop_->now();
   log_ = options.debug.log_;
   trusted_proxies_ = options.trusted_proxies;
+#if MICRODOT_HOSTED
   drain_ = options.drain;
+#endif
   Port& port = loop_->port();
   FixedText<256> line;
   const auto refuse = [&](Error error) -> Result<void> {

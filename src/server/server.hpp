@@ -203,8 +203,10 @@ class Server final : private ExitListener, private Timer {
   bool running_ = false;
 #if MICRODOT_HOSTED
   bool is_first_ = true;
+  Duration drain_{0};
 #else
   static constexpr bool is_first_ = true;
+  static constexpr Duration drain_{0};
 #endif
   bool refused_lately_ = false;  // since the last review
   bool full_lately_ = false;     // likewise: no connection was left for a newcomer
@@ -221,7 +223,6 @@ class Server final : private ExitListener, private Timer {
   Tiers tiers_;
   Stats stats_;  // totals; the rest is filled in when it is asked for
   NetworkListOption trusted_proxies_;
-  Duration drain_{0};
   Event ended_;
   DateField date_;
   std::string_view date_line_;
