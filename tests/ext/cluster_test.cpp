@@ -38,7 +38,7 @@ struct Node {
 };
 
 /// Room for exactly `count` messages of `size` bytes in an outbox.
-constexpr std::uint32_t room_for(std::size_t count, std::size_t size) {
+constexpr std::uint32_t bytes_for(std::size_t count, std::size_t size) {
   return static_cast<std::uint32_t>(count *
                                     mqtt_message_bytes(kTopic.size(), detail::ShareHead::kBytes + size));
 }
@@ -180,7 +180,7 @@ TEST_F(ClusterTest, WhatIsSentAgainIsHeardOnce) {
 }
 
 TEST_F(ClusterTest, WhileTheBrokerIsAwayTheNewestAreKept) {
-  Node& a = add("a", {.outbox_bytes = room_for(4, 2), .when_full = MqttWhenFull::drop_oldest});
+  Node& a = add("a", {.outbox_bytes = bytes_for(4, 2), .when_full = MqttWhenFull::drop_oldest});
   Node& b = add("b");
   live([&]() -> Task<> {
     co_await start();
@@ -204,7 +204,7 @@ TEST_F(ClusterTest, WhileTheBrokerIsAwayTheNewestAreKept) {
 }
 
 TEST_F(ClusterTest, AnOutboxThatWaitsIsFollowedByAQueueThatDropsItsOldest) {
-  Node& a = add("a", {.outbox_bytes = room_for(4, 2), .when_full = MqttWhenFull::wait});
+  Node& a = add("a", {.outbox_bytes = bytes_for(4, 2), .when_full = MqttWhenFull::wait});
   Node& b = add("b");
   live([&]() -> Task<> {
     co_await start<ShareLimits{.queue = 2}>();
@@ -227,7 +227,7 @@ TEST_F(ClusterTest, AnOutboxThatWaitsIsFollowedByAQueueThatDropsItsOldest) {
 }
 
 TEST_F(ClusterTest, ASlowBrokerHoldsUpNobodyHere) {
-  Node& a = add("a", {.outbox_bytes = room_for(8, 4)});
+  Node& a = add("a", {.outbox_bytes = bytes_for(8, 4)});
   Node& b = add("b");
   a.broker.latency = 50ms;
   a.broker.max_in_flight = 1;  // ten messages a second
@@ -395,7 +395,7 @@ TEST(ShareNumbers, WrapAndAreRepeatedSoonIfAtAll) {
 // ---- Ends ----
 
 TEST_F(ClusterTest, OneThatLeavesWhileItWaitsForTheOutboxLeavesNothing) {
-  Node& a = add("a", {.outbox_bytes = room_for(1, 2), .when_full = MqttWhenFull::wait});
+  Node& a = add("a", {.outbox_bytes = bytes_for(1, 2), .when_full = MqttWhenFull::wait});
   Node& b = add("b");
   live([&]() -> Task<> {
     co_await start();
