@@ -2,7 +2,7 @@
 # where it helps, words in tests/fuzz/dictionaries/<name>.dict. Each gives two tests: every seed once, then
 # MICRODOT_FUZZ_SECONDS of search from them. tests/fuzz/run searches for longer.
 
-set(MICRODOT_FUZZ_SECONDS 10 CACHE STRING "How long each fuzzer searches when it is run as a test")
+set(MICRODOT_FUZZ_SECONDS 5 CACHE STRING "How long each fuzzer searches when it is run as a test")
 
 if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   message(FATAL_ERROR "MICRODOT_FUZZ=ON needs Clang (libFuzzer); this is ${CMAKE_CXX_COMPILER_ID}")
