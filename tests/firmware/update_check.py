@@ -87,7 +87,7 @@ def leave(board, content, sent, pause=0.0, piece=None):
     body = form(content)
     head = (f"POST /update HTTP/1.1\r\nHost: board\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n").encode()
-    with socket.create_connection(("127.0.0.1", board.port)) as client:
+    with socket.create_connection(("127.0.0.1", board.port), timeout=60) as client:
         client.sendall(head)
         for at in range(0, sent, piece or sent):
             client.sendall(body[at : min(at + (piece or sent), sent)])
