@@ -38,8 +38,8 @@ class Line {
   operator std::string_view() const { return {text_.data(), size_}; }
 
  private:
+  std::array<char, kMax> text_{};
   std::uint8_t size_;
-  std::array<char, kMax> text_;
 };
 
 constexpr Limits kLimits{

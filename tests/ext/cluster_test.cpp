@@ -489,8 +489,8 @@ class Note {
   operator std::string_view() const { return {text_.data(), size_}; }
 
  private:
+  std::array<char, 8> text_{};
   std::uint8_t size_;
-  std::array<char, 8> text_;
 };
 
 struct Switch {

@@ -659,7 +659,7 @@ TEST_F(MqttClientTest, AStaticOneHasAllOfItsMemoryWithinItself) {
     StaticMqttClient<kDeviceLimits> mqtt(broker_, kMqttOptions);
     EXPECT_TRUE(mqtt.subscribe("#", noting()));
     co_await mqtt.connect();
-    for (int i = 0; i < 100; ++i) co_await mqtt.publish("t", std::string(i, 'x'), {.qos = 1});
+    for (std::size_t i = 0; i < 100; ++i) co_await mqtt.publish("t", std::string(i, 'x'), {.qos = 1});
     co_await mqtt.flush();
     EXPECT_EQ(mqtt.stats().received, 100U);
     EXPECT_LE(mqtt.stats().outbox_high_water, 1024U);
