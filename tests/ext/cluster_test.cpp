@@ -457,6 +457,34 @@ TEST_F(ClusterTest, WhatCannotBeSharedIsReported) {
   EXPECT_EQ(task_errors()[2], "cluster: " + std::string(to_string(Error::no_memory)));
 }
 
+TEST_F(ClusterTest, WithoutMemoryForAnyPartOfItItFailsAsAWhole) {
+  Node& a = add("a");
+  Node& b = add("b");
+  std::uint16_t served = 0;
+  live([&]() -> Task<> {
+    co_await start();
+    a.task.cancel();
+    co_await a.task;
+    // Itself, its two ways and what each of them awaits: one more is there each time.
+    do {
+      task_errors().clear();
+      task_pool().fail_after(served);
+      start_share(a);
+      co_await sleep_for(10ms);
+      task_pool().fail_after(0, 0);
+      EXPECT_EQ(task_errors().size(), a.task.done() ? 1U : 0U) << served;
+      EXPECT_EQ(a.room.subscribers(), a.task.done() ? 1U : 2U) << served;  // `listen`, and the task
+    } while (a.task.done() && ++served < 20);
+    EXPECT_EQ(a.task.state(), TaskState::running);
+    a.room.publish("a1");
+    b.room.publish("b1");
+    co_await sleep_for(100ms);
+  });
+  EXPECT_GE(served, 4U);
+  EXPECT_EQ(b.heard, (std::vector<Line>{"b1", "a1"}));
+  EXPECT_EQ(a.heard, (std::vector<Line>{"a1", "b1"}));
+}
+
 TEST_F(ClusterTest, WhatIsTooLargeIsNotSent) {
   Node& a = add("a");
   Node& b = add("b");
