@@ -31,11 +31,16 @@ constexpr std::string_view kPage = R"(<!doctype html>
       where.classList.remove('gone');
       ws.onmessage = event => show(event.data);
     };
-    ws.onclose = () => { where.classList.add('gone'); setTimeout(join, 1000); };
+    ws.onclose = () => {
+      where.textContent = 'connecting …';
+      where.classList.add('gone');
+      setTimeout(join, 1000);
+    };
   };
   join();
   document.querySelector('form').onsubmit = event => {
     event.preventDefault();
+    if (ws.readyState !== WebSocket.OPEN) return;  // the text stays
     const [who, text] = event.target.querySelectorAll('input');
     ws.send(who.value + ': ' + text.value);
     text.value = '';

@@ -40,7 +40,10 @@ struct State {
 
 #if MICRODOT_HOSTED
 using Client = MqttClient;
-using Server = App;
+// Last words come after the server, while there still is a connection: 5 s (docs/guide/mqtt.md).
+struct Server : App {
+  Server() noexcept : App({.shutdown_timeout = 2s}) {}
+};
 #else
 using Client =
     StaticMqttClient<MqttLimits{.outbox_bytes = 768, .message_bytes = 128, .subscription_bytes = 384}>;

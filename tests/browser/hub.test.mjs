@@ -146,6 +146,44 @@ test("page and broker see the same, and each can switch", { timeout: 60_000 }, a
   for (const client of [seen, again, later]) client.end();
 });
 
+test("clients that do not go keep it neither alive nor from saying goodbye", { timeout: 30_000 }, async () => {
+  if (!(await answers())) await startBroker();
+  const hub = await startHub();
+  const seen = await subscribe("hub/7/#");
+  const { hostname, port: at } = new URL(hub.url);
+  // An event stream and a WebSocket that stay open whatever they are told, and half a request.
+  const stubborn = [
+    "GET /events HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET /commands HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf",
+  ].map((request) => {
+    const socket = net.connect({ host: hostname, port: Number(at), allowHalfOpen: true }, () => socket.write(request));
+    socket.on("error", () => {});
+    return socket;
+  });
+  await Promise.all(stubborn.slice(0, 2).map((socket) => once(socket, "data")));
+  await publish("hub/7/set", "on");
+  await until("it was not switched on", () => last(seen.of("hub/7/state")).actuator === true);
+
+  const begin = Date.now();
+  hub.server.kill("SIGINT");
+  const [code] = await hub.exited;
+  const took = Date.now() - begin;
+  assert.equal(code, 0);
+  assert.ok(took < 4500, `it took ${took} ms`);
+  await publish("hub/7/after", "all");
+  await until("nothing comes from the broker", () => seen.of("hub/7/after").length > 0);
+  // It said the last state, then that it goes; its will would say so a second time.
+  const [state, online] = seen.lines.slice(-3);
+  assert.deepEqual([state.topic, online.topic, online.payload], ["hub/7/state", "hub/7/online", "false"], JSON.stringify(seen.lines));
+  assert.equal(last([state]).actuator, true);
+  const said = seen.of("hub/7/online").map((line) => line.payload);
+  assert.deepEqual(said.slice(said.lastIndexOf("true")), ["true", "false"]);
+  for (const socket of stubborn) socket.destroy();
+  seen.end();
+});
+
 test("a hub that dies is missed: its will says so", { timeout: 30_000 }, async () => {
   if (!(await answers())) await startBroker();
   const hub = await startHub();

@@ -310,14 +310,14 @@ TEST_F(ClusterTest, WhatIsNoMessageDoesNoHarm) {
   Node& b = add("b");
   live([&]() -> Task<> {
     co_await start();
-    const std::string good = payload({.node = 7, .number = 1}, "x");
+    const std::string good = payload({.id = {.node = 7}, .number = 1}, "x");
     std::vector<std::string> bad;
     for (std::size_t size = 0; size < detail::ShareHead::kBytes; ++size) bad.push_back(good.substr(0, size));
     bad.push_back("M1" + good.substr(2));
-    bad.push_back(payload({.node = 0, .number = 1}, "of nobody"));
-    bad.push_back(payload({.node = 7, .number = 1, .version = 1}, "of another version"));
-    bad.push_back(payload({.node = 7, .number = 1}, "no UTF-8: \xff"));
-    bad.push_back(payload({.node = 7, .number = 1}, "cut: \xe2\x82"));
+    bad.push_back(payload({.id = {.node = 0}, .number = 1}, "of nobody"));
+    bad.push_back(payload({.id = {.node = 7}, .number = 1, .version = 1}, "of another version"));
+    bad.push_back(payload({.id = {.node = 7}, .number = 1}, "no UTF-8: \xff"));
+    bad.push_back(payload({.id = {.node = 7}, .number = 1}, "cut: \xe2\x82"));
     for (const std::string& message : bad) b.broker.send(kTopic, message, {.qos = 1});
     b.broker.send(kTopic, std::string(64 * 1024, '\xff'), {.qos = 1});  // larger than the client takes
     co_await sleep_for(1s);
@@ -335,7 +335,7 @@ TEST_F(ClusterTest, WhatIsNoMessageDoesNoHarm) {
 TEST_F(ClusterTest, WhatIsRetainedIsSomebodyElses) {
   Node& a = add("a");
   live([&]() -> Task<> {
-    a.broker.send(kTopic, payload({.node = 7, .number = 1}, "old"), {.qos = 1, .retain = true});
+    a.broker.send(kTopic, payload({.id = {.node = 7}, .number = 1}, "old"), {.qos = 1, .retain = true});
     co_await start();
   });
   EXPECT_TRUE(a.heard.empty());
@@ -350,7 +350,7 @@ TEST_F(ClusterTest, AForgedNumberDoesNotSilenceItsNode) {
     co_await sleep_for(100ms);
     const Result<detail::ShareHead> head = detail::ShareHead::read(a.broker.published.back().payload);
     if (!head) co_return ADD_FAILURE();
-    b.broker.send(kTopic, payload({.node = head->node, .number = head->number + (1U << 30)}, "forged"));
+    b.broker.send(kTopic, payload({.id = head->id, .number = head->number + (1U << 30)}, "forged"));
     co_await sleep_for(100ms);
     a.room.publish("a2");
     co_await sleep_for(100ms);
@@ -358,14 +358,52 @@ TEST_F(ClusterTest, AForgedNumberDoesNotSilenceItsNode) {
   EXPECT_EQ(heard_from(b, 'a'), lines("a", 1, 2));
 }
 
+TEST_F(ClusterTest, AfterARestartANodeDoesNotHearWhatItSaidBefore) {
+  Node& a = add("a");
+  Node& b = add("b");
+  live([&]() -> Task<> {
+    co_await start();
+    for (const Line& line : lines("a", 1, 3)) a.room.publish(line);
+    co_await sleep_for(100ms);
+    a.task.cancel();
+    co_await a.task;
+    a.stats = {};
+    start_share(a);
+    co_await sleep_for(10ms);
+    // The broker had kept them for it: it went before it had them all.
+    for (int i = 0; i < 3; ++i)
+      a.broker.send(kTopic, a.broker.published[static_cast<std::size_t>(i)].payload, {.qos = 1});
+    co_await sleep_for(100ms);
+    EXPECT_EQ(a.stats.own, 3U);
+    // It counts anew, and is heard all the same.
+    a.room.publish("a4");
+    b.room.publish("b1");
+    co_await sleep_for(100ms);
+  });
+  EXPECT_EQ(a.heard, (std::vector<Line>{"a1", "a2", "a3", "a4", "b1"}));
+  EXPECT_EQ(heard_from(b, 'a'), lines("a", 1, 4));
+  EXPECT_EQ(b.stats.repeated + b.stats.missed, 0U);
+}
+
+TEST_F(AsyncTest, ANodeIsKnownByItsClientId) {
+  run([&]() -> Task<> {
+    const detail::ShareId a = detail::make_share_id("node-a");
+    EXPECT_EQ(a.node, detail::make_share_id("node-a").node);
+    EXPECT_NE(a.run, detail::make_share_id("node-a").run);
+    EXPECT_NE(a.node, detail::make_share_id("node-b").node);
+    EXPECT_NE(detail::make_share_id("").node, detail::make_share_id("").node);
+    co_return;
+  });
+}
+
 TEST_F(ClusterTest, MoreNodesThanAreKnownAtATimeAreHeardAllTheSame) {
   Node& a = add("a");
   live([&]() -> Task<> {
     co_await start<ShareLimits{.nodes = 2}>();
     for (std::uint64_t id : {1U, 2U, 1U, 3U, 1U, 3U}) {  // 3 makes 2, not heard for longest, be forgotten
-      a.broker.send(kTopic, payload({.node = id, .number = 5}, std::to_string(id)), {.qos = 1});
+      a.broker.send(kTopic, payload({.id = {.node = id}, .number = 5}, std::to_string(id)), {.qos = 1});
     }
-    a.broker.send(kTopic, payload({.node = 2, .number = 6}, "2"), {.qos = 1});
+    a.broker.send(kTopic, payload({.id = {.node = 2}, .number = 6}, "2"), {.qos = 1});
     co_await sleep_for(100ms);
   });
   EXPECT_EQ(a.heard, (std::vector<Line>{"1", "2", "3", "2"}));
@@ -376,7 +414,7 @@ TEST(ShareNumbers, WrapAndAreRepeatedSoonIfAtAll) {
   ShareStats stats;
   detail::ShareNode nodes[1];
   const auto note = [&](std::uint32_t number) {
-    return detail::note_share_number(nodes, {.node = 1, .number = number}, stats);
+    return detail::note_share_number(nodes, {.id = {.node = 1}, .number = number}, stats);
   };
   EXPECT_TRUE(note(UINT32_MAX - 1));
   EXPECT_TRUE(note(UINT32_MAX));
@@ -455,6 +493,34 @@ TEST_F(ClusterTest, WhatCannotBeSharedIsReported) {
   ASSERT_EQ(task_errors().size(), 3U);
   EXPECT_EQ(task_errors()[0], "cluster: " + std::string(to_string(Error::invalid)));
   EXPECT_EQ(task_errors()[2], "cluster: " + std::string(to_string(Error::no_memory)));
+}
+
+TEST_F(ClusterTest, WithoutMemoryForAnyPartOfItItFailsAsAWhole) {
+  Node& a = add("a");
+  Node& b = add("b");
+  std::uint16_t served = 0;
+  live([&]() -> Task<> {
+    co_await start();
+    a.task.cancel();
+    co_await a.task;
+    // Itself, its two ways and what each of them awaits: one more is there each time.
+    do {
+      task_errors().clear();
+      task_pool().fail_after(served);
+      start_share(a);
+      co_await sleep_for(10ms);
+      task_pool().fail_after(0, 0);
+      EXPECT_EQ(task_errors().size(), a.task.done() ? 1U : 0U) << served;
+      EXPECT_EQ(a.room.subscribers(), a.task.done() ? 1U : 2U) << served;  // `listen`, and the task
+    } while (a.task.done() && ++served < 20);
+    EXPECT_EQ(a.task.state(), TaskState::running);
+    a.room.publish("a1");
+    b.room.publish("b1");
+    co_await sleep_for(100ms);
+  });
+  EXPECT_GE(served, 4U);
+  EXPECT_EQ(b.heard, (std::vector<Line>{"b1", "a1"}));
+  EXPECT_EQ(a.heard, (std::vector<Line>{"a1", "b1"}));
 }
 
 TEST_F(ClusterTest, WhatIsTooLargeIsNotSent) {
@@ -553,8 +619,8 @@ TEST_F(AsyncTest, ATypeMayBringItsOwnCodec) {
     Channel<Switch>::Subscription<4> subscription(channel);
     co_await mqtt.connect();
     co_await sleep_for(10ms);
-    broker.send("switch", payload({.node = 1, .number = 1}, "2"));
-    broker.send("switch", payload({.node = 1, .number = 1}, "1"));
+    broker.send("switch", payload({.id = {.node = 1}, .number = 1}, "2"));
+    broker.send("switch", payload({.id = {.node = 1}, .number = 1}, "1"));
     const Result<Switch> got = co_await subscription.next();
     EXPECT_TRUE(got && got->on);
     EXPECT_EQ(stats.rejected, 1U);
@@ -564,7 +630,7 @@ TEST_F(AsyncTest, ATypeMayBringItsOwnCodec) {
     EXPECT_EQ(broker.published.back().payload.substr(detail::ShareHead::kBytes), "1");
     EXPECT_EQ(broker.published.back().qos, 0U);
 #if MICRODOT_EXCEPTIONS
-    broker.send("switch", payload({.node = 1, .number = 2}, "throw"));
+    broker.send("switch", payload({.id = {.node = 1}, .number = 2}, "throw"));
     co_await task;
     EXPECT_EQ(task.state(), TaskState::failed);
     EXPECT_EQ(channel.subscribers(), 1U);

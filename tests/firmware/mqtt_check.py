@@ -17,10 +17,11 @@ Stats = collections.namedtuple("Stats", "connects losses acknowledged received d
 
 
 class Broker:
-    """mosquitto on a port of 127.0.0.1, and somebody who listens to all that the board publishes."""
+    """mosquitto on a port of 127.0.0.1, and somebody who listens to what the board publishes under these topics."""
 
-    def __init__(self):
+    def __init__(self, *topics):
         self.port = free_port()
+        self._topics = topics
         self.messages = []  # (topic, QoS, payload)
         self._folder = tempfile.TemporaryDirectory()
         self._config = os.path.join(self._folder.name, "mosquitto.conf")
@@ -31,14 +32,14 @@ class Broker:
         self._mosquitto = subprocess.Popen(["mosquitto", "-c", self._config], stdin=subprocess.DEVNULL,
                                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(self._answers, 10, "mosquitto runs")
-        self._listener = subprocess.Popen([*self._client("sub"), "-q", "2", "-t", "board/done/#", "-t", "board/count",
-                                           "-t", "board/gone", "-F", "%t %q %p"],
+        topics = [word for topic in self._topics for word in ("-t", topic)]
+        self._listener = subprocess.Popen([*self._client("sub"), "-q", "2", *topics, "-F", "%t %q %p"],
                                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         threading.Thread(target=self._read, args=[self._listener], daemon=True).start()
 
-    def stop(self):
+    def stop(self, by=signal.SIGTERM):
         for process in (self._listener, self._mosquitto):
-            process.terminate()
+            process.send_signal(by)
             process.wait()
 
     def stand_still(self, on):
@@ -100,7 +101,7 @@ def slowest_answer(board, seconds):
 
 
 def check_mqtt(folder, restarts=3):
-    with Board(folder, "mqtt") as board, Broker() as broker:
+    with Board(folder, "mqtt") as board, Broker("board/done/#", "board/count", "board/gone") as broker:
         connection = connect(board)
         assert ask(connection, f"/start/{broker.port}")[0] == 200
         connection.close()

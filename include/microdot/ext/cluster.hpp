@@ -45,7 +45,7 @@ struct ShareStats {
   std::uint64_t sent = 0;      ///< Messages of this node that went into the client's outbox.
   std::uint64_t unsent = 0;    ///< Those that did not: too large, refused, or the queue was full.
   std::uint64_t received = 0;  ///< Messages of other nodes that the channel was given.
-  std::uint64_t own = 0;       ///< Messages of this node that came back.
+  std::uint64_t own = 0;       ///< Messages of this node that came back, of an earlier run, too.
   std::uint64_t repeated = 0;  ///< Messages that had come before.
   std::uint64_t missed = 0;    ///< Messages of other nodes, known before, that never came.
   std::uint64_t rejected = 0;  ///< What came and was no message of this channel, or of another version.
@@ -109,11 +109,19 @@ struct ShareCodec {
 
 namespace detail {
 
+/// Whose a message is.
+struct ShareId {
+  std::uint64_t node = 0;  // of its client id: the same after a restart; 0: none
+  std::uint32_t run = 0;   // random
+
+  friend constexpr bool operator==(const ShareId&, const ShareId&) noexcept = default;
+};
+
 /// What stands before each message: whose it is, and its number there.
 struct ShareHead {
-  static constexpr std::size_t kBytes = 16;
+  static constexpr std::size_t kBytes = 20;
 
-  std::uint64_t node = 0;  // never 0
+  ShareId id;
   std::uint32_t number = 0;
   std::uint16_t version = 0;
 
@@ -124,12 +132,12 @@ struct ShareHead {
 
 /// Another node, and the number of its last message.
 struct ShareNode {
-  std::uint64_t id = 0;  // 0: none
+  ShareId id;
   std::uint32_t number = 0;
 };
 
-/// A random id for this node.
-std::uint64_t make_share_id() noexcept;
+/// Of a node whose client has this id; of a random one if that is empty.
+ShareId make_share_id(std::string_view client_id) noexcept;
 /// Whether a message is new. Notes it, and counts what was missed; `nodes` are in the order they were heard,
 /// the latest first.
 bool note_share_number(std::span<ShareNode> nodes, const ShareHead& head, ShareStats& stats) noexcept;
@@ -148,6 +156,7 @@ class SharedChannel {
         mqtt_(&mqtt),
         topic_(topic),
         options_(options),
+        id_(make_share_id(mqtt.client_id())),
         stats_(options.stats != nullptr ? options.stats : &own_stats_),
         out_(channel, WhenSlow::drop_oldest),
         in_(mqtt, topic, {.qos = options.qos, .when_full = MqttWhenFull::wait}) {}
@@ -186,7 +195,7 @@ class SharedChannel {
       const std::uint32_t dropped_now = out_.dropped();
       stats_->unsent += dropped_now - dropped;
       dropped = dropped_now;
-      const ShareHead head{.node = id_, .number = ++taken + dropped, .version = options_.version};
+      const ShareHead head{.id = id_, .number = ++taken + dropped, .version = options_.version};
       const std::size_t size = encode(head, *message);
       Result<void> sent = Error::too_large;
       if (size <= sizeof payload_)
@@ -212,7 +221,7 @@ class SharedChannel {
       ++stats_->rejected;
       return;
     }
-    if (head->node == id_) {
+    if (head->id.node == id_.node) {
       ++stats_->own;
       return;
     }
@@ -230,9 +239,9 @@ class SharedChannel {
   MqttClient* mqtt_;
   std::string_view topic_;
   ShareOptions options_;
+  ShareId id_;
   ShareStats own_stats_;
   ShareStats* stats_;
-  std::uint64_t id_ = make_share_id();
   ShareNode nodes_[kLimits.nodes];
   Event ended_;
 #if MICRODOT_EXCEPTIONS
@@ -250,8 +259,9 @@ class SharedChannel {
 /// what is published here at once, broker or not; no node gets a message twice; each gets those of another
 /// node in its order. While the broker is away messages wait in the client's outbox, as
 /// `MqttLimits::when_full` says, and behind it in a queue that drops its oldest. A channel is shared under
-/// one topic, by one task; the topic's text must stay valid. Results: `invalid`, that is no topic;
-/// `no_memory`, for a subscription (see `MqttLimits::subscription_bytes`).
+/// one topic, by one task; the topic's text must stay valid. Each node's client has a `client_id` of its own,
+/// which stays after a restart: messages of one's own id are not heard again. Results: `invalid`, that is no
+/// topic; `no_memory`, for a subscription (see `MqttLimits::subscription_bytes`) or for a task.
 ///
 ///     create_task("cluster", share<Reading, ShareLimits::device()>, std::ref(readings), std::ref(mqtt),
 ///     "site/readings",

@@ -108,6 +108,8 @@ class MqttClient : private MqttEvents {
   bool connected() const noexcept { return state() == MqttState::connected; }
   MqttStats stats() const noexcept;
   const MqttLimits& limits() const noexcept { return limits_; }
+  /// That of its options; if that is empty, the one that the first `connect` makes up, and before it none.
+  std::string_view client_id() const noexcept { return options_.client_id; }
 
  protected:
   /// For `StaticMqttClient`: all memory is given.
