@@ -25,7 +25,8 @@ void TaskNode::start(Loop& loop) noexcept {
   loop.tasks().push_back(*this);
   detail::count_up(loop.task_counts().all);
   if (task_limit_ != Strand::kNoTaskLimit) detail::count_up(loop.task_counts().of_requests);
-  begin(loop);
+  strand_.bind(loop);  // it may end without having run
+  begin();
 }
 
 void TaskNode::cancel() noexcept {

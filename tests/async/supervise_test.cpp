@@ -219,6 +219,29 @@ TEST_F(SuperviseTest, ARunWithoutMemoryIsTriedAgain) {
                                                      "sensor: no room for a coroutine frame"}));
 }
 
+TEST_F(SuperviseTest, AFirstRunWithoutMemoryMayBeTheLast) {
+  run([&]() -> Task<> {
+    task_pool().fail_after(1, 1);
+    TaskHandle task = supervise("sensor", {.restart = Restart::never}, []() -> Task<> { co_return; });
+    EXPECT_EQ(task.state(), TaskState::failed);
+    EXPECT_EQ(Loop::current().task_counts().all, 0u);
+    co_await yield();
+  });
+  EXPECT_EQ(task_errors(), std::vector<std::string>{"sensor: no room for a coroutine frame"});
+}
+
+TEST_F(SuperviseTest, CancelEndsTheWaitAfterAFirstRunWithoutMemory) {
+  run([&]() -> Task<> {
+    task_pool().fail_after(1, 1);
+    TaskHandle task = supervise("sensor", {}, []() -> Task<> { co_return; });
+    EXPECT_EQ(task.state(), TaskState::running);
+    task.cancel();
+    EXPECT_EQ(task.state(), TaskState::canceled);
+    EXPECT_EQ(Loop::current().task_counts().all, 0u);
+    co_await yield();
+  });
+}
+
 TEST_F(SuperviseTest, WithoutMemoryForItselfItFailsAtOnce) {
   run([&]() -> Task<> {
     task_pool().fail_after(0, 1);

@@ -68,7 +68,7 @@ class TaskNode : public ListHook, public Strand::Owner {
   virtual void destroy_frames() noexcept = 0;
   virtual void destroy() noexcept = 0;
   /// Runs the coroutine, for the first time.
-  virtual void begin(Loop& loop) noexcept { strand_.start(loop, root()); }
+  virtual void begin() noexcept { strand_.start(strand_.loop(), root()); }
   /// The coroutine has ended like this. True: the task goes on.
   virtual bool goes_on(TaskState state) noexcept {
     static_cast<void>(state);

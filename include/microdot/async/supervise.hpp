@@ -48,13 +48,13 @@ class SupervisedNode : public TaskNode, private Timer {
   virtual bool make_run() noexcept = 0;
 
  private:
-  void begin(Loop& loop) noexcept final;
+  void begin() noexcept final { run(); }
   bool goes_on(TaskState state) noexcept final;
   void on_timer() noexcept final;
   void run() noexcept;
+  Loop& loop() noexcept { return strand().loop(); }
 
   RestartPolicy policy_;
-  Loop* loop_ = nullptr;
   Duration backoff_{0};
   TimePoint began_{};
   std::uint32_t restarts_ = 0;  // without a run among them that lasted
