@@ -23,6 +23,7 @@ void SupervisedNode::run() noexcept {
     fail("no room for a coroutine frame");
     return end(TaskState::failed);
   }
+  if (cancel_requested()) return end(TaskState::canceled);
   if (policy_.deadline > Duration{0}) loop().timers().arm(*this, began_ + policy_.deadline);
   strand().start(loop(), root());
 }

@@ -74,6 +74,9 @@ class TaskNode : public ListHook, public Strand::Owner {
     static_cast<void>(state);
     return false;
   }
+  /// Nothing runs now; it waits for its next run.
+  virtual bool between_runs() const noexcept { return false; }
+  bool cancel_requested() const noexcept { return cancel_requested_; }
   Strand& strand() noexcept { return strand_; }
   void end(TaskState state) noexcept;
 
@@ -87,6 +90,7 @@ class TaskNode : public ListHook, public Strand::Owner {
   std::uint8_t name_size_ = 0;
   TaskState state_ = TaskState::running;
   bool keep_result_ = false;
+  bool cancel_requested_ = false;
   std::uint32_t task_limit_ = Strand::kNoTaskLimit;
   unsigned references_ = 1;
 };

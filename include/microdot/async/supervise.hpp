@@ -50,6 +50,7 @@ class SupervisedNode : public TaskNode, private Timer {
  private:
   void begin() noexcept final { run(); }
   bool goes_on(TaskState state) noexcept final;
+  bool between_runs() const noexcept final { return armed() && !has_frames(); }
   void on_timer() noexcept final;
   void run() noexcept;
   Loop& loop() noexcept { return strand().loop(); }
