@@ -33,7 +33,7 @@ bool SupervisedNode::goes_on(TaskState state) noexcept {
   if (state == TaskState::canceled || policy_.restart == Restart::never) return false;
   const bool failed = state == TaskState::failed;
   if (!failed && policy_.restart != Restart::always) return false;
-  const bool lasted = loop().now() - began_ >= policy_.max_backoff;
+  const bool lasted = policy_.max_backoff > Duration{0} && loop().now() - began_ >= policy_.max_backoff;
   if (lasted) restarts_ = 0;
   if (policy_.max_restarts != 0 && restarts_ == policy_.max_restarts) {
     FixedText<48> reason;

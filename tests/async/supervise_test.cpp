@@ -83,6 +83,20 @@ TEST_F(SuperviseTest, GivesUpAfterSoManyRestarts) {
   EXPECT_EQ(task_errors().back(), "sensor: given up after 2 restarts");
 }
 
+TEST_F(SuperviseTest, GivesUpAlsoWithoutAWaitBetween) {
+  int runs = 0;
+  run([&]() -> Task<> {
+    TaskHandle task =
+        supervise("sensor", {.max_backoff = 0s, .max_restarts = 2}, [&]() -> Task<Result<void>> {
+          if (++runs == 10) co_return Result<void>();  // or it would go on forever
+          co_return Error::io;
+        });
+    EXPECT_EQ(co_await task, TaskState::failed);
+  });
+  EXPECT_EQ(runs, 3);
+  EXPECT_EQ(ms(), 0);
+}
+
 TEST_F(SuperviseTest, ThePolicySaysWhichEndsAreFollowedByARun) {
   int on_failure = 0, always = 0, never = 0;
   run([&]() -> Task<> {

@@ -28,7 +28,7 @@ struct RestartPolicy {
   Duration min_backoff = std::chrono::milliseconds(100);
   Duration max_backoff = std::chrono::seconds(10);
   /// Runs after the first, without one among them that lasted for `max_backoff`; then the task has failed.
-  /// 0: no limit.
+  /// With a `max_backoff` of zero: of all. 0: no limit.
   std::uint32_t max_restarts = 0;
   /// A run that takes longer is ended and has failed. Zero: as long as it likes.
   Duration deadline{0};
