@@ -437,6 +437,25 @@ TEST_F(WorkersThreads, AnybodyMayAskAtAnyTime) {
   EXPECT_NE(metrics.find("\nmicrodot_requests_total 400\n"), std::string::npos);
 }
 
+TEST_F(WorkersThreads, AlsoWhileItStartsAndEnds) {
+  std::atomic<bool> stop{false};
+  std::thread observer([&] {
+    while (!stop) {
+      const Stats stats = app_.stats();
+      EXPECT_LE(stats.workers, 4u);
+      EXPECT_EQ(stats.connections, 0u);
+      (void)app_.port();
+    }
+  });
+  for (int i = 0; i < 10; ++i) {
+    WorkersRun server(app_, 2 + i % 3);
+    app_.shutdown();
+    EXPECT_EQ(server.join(), 0);
+  }
+  stop = true;
+  observer.join();
+}
+
 // ---- A chat ----------------------------------------------------------------------------------------
 
 class WebSocketClient {
