@@ -44,18 +44,13 @@ extern "C" void on_signal(int number) {
 
 bool is_valid(int number) noexcept { return number > 0 && number < kNumbers; }
 
-// With the mutex held, so that no slot gets another meaning while a handler looks at it.
-void wait_for_handlers() noexcept {
-  while (handlers_running.load() != 0) sched_yield();
-}
-
-}  // namespace
-
-bool Signals::watch(int number, int event) noexcept {
+// Without a slot signals are counted, but wake nobody.
+bool add_watch(int number, int event, bool without_slot) noexcept {
   const std::lock_guard lock(watch_mutex);
   if (!is_valid(number)) return false;
   int at = kSlots - 1;
   while (at >= 0 && slots[at].event.load() != 0) --at;
+  if (at < 0 && !without_slot) return false;
   if (at >= 0) {
     slots[at].number.store(number);
     slots[at].event.store(event + 1);
@@ -73,6 +68,15 @@ bool Signals::watch(int number, int event) noexcept {
   ++watchers[number];
   return true;
 }
+
+// With the mutex held, so that no slot gets another meaning while a handler looks at it.
+void wait_for_handlers() noexcept {
+  while (handlers_running.load() != 0) sched_yield();
+}
+
+}  // namespace
+
+bool Signals::watch(int number, int event) noexcept { return add_watch(number, event, false); }
 
 void Signals::unwatch(int number, int event) noexcept {
   const std::lock_guard lock(watch_mutex);
@@ -96,8 +100,8 @@ void Signals::forget(int event) noexcept {
 unsigned Signals::count(int number) noexcept { return is_valid(number) ? counts[number].load() : 0; }
 
 void Signals::watch_exit(int event) noexcept {
-  watch(SIGINT, event);
-  watch(SIGTERM, event);
+  add_watch(SIGINT, event, true);
+  add_watch(SIGTERM, event, true);
 }
 
 void Signals::unwatch_exit(int event) noexcept {

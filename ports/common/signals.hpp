@@ -10,9 +10,8 @@ namespace microdot::inline MICRODOT_ABI {
 /// default action ends the process.
 class Signals {
  public:
-  /// Installs the handler with the first call for this signal. `event` is written to when it comes; beyond
-  /// 128 watches signals are counted, but the poller is not woken. False: there is no such signal, or it must
-  /// not be caught.
+  /// Installs the handler with the first call for this signal. `event` is written to when it comes.
+  /// False: there is no such signal, it must not be caught, or there are 128 watches in the process.
   static bool watch(int number, int event) noexcept;
   /// Restores the handler found by the first `watch` with the last call. When it returns, no handler uses
   /// the descriptor any more, unless it watches other signals.
@@ -21,7 +20,7 @@ class Signals {
   static void forget(int event) noexcept;
   static unsigned count(int number) noexcept;
 
-  // Those which ask a program to end.
+  // Those which ask a program to end. Beyond 128 watches they are counted, but the poller is not woken.
   static void watch_exit(int event) noexcept;
   static void unwatch_exit(int event) noexcept;
   static unsigned exit_count() noexcept;

@@ -206,8 +206,7 @@ unsigned LinuxPoller::exit_signals() const noexcept {
 }
 
 bool LinuxPoller::watch_signal(int number) noexcept {
-  (void)open();
-  return Signals::can_wait_for(number) && Signals::watch(number, event_);
+  return open() && Signals::can_wait_for(number) && Signals::watch(number, event_);
 }
 
 void LinuxPoller::unwatch_signal(int number) noexcept { Signals::unwatch(number, event_); }

@@ -243,8 +243,7 @@ unsigned PosixPoller::exit_signals() const noexcept {
 }
 
 bool PosixPoller::watch_signal(int number) noexcept {
-  (void)open();
-  return Signals::can_wait_for(number) && Signals::watch(number, wake_.write_end());
+  return open() && Signals::can_wait_for(number) && Signals::watch(number, wake_.write_end());
 }
 
 void PosixPoller::unwatch_signal(int number) noexcept { Signals::unwatch(number, wake_.write_end()); }

@@ -25,12 +25,14 @@ void TaskNode::start(Loop& loop) noexcept {
   loop.tasks().push_back(*this);
   detail::count_up(loop.task_counts().all);
   if (task_limit_ != Strand::kNoTaskLimit) detail::count_up(loop.task_counts().of_requests);
-  begin(loop);
+  strand_.bind(loop);  // it may end without having run
+  begin();
 }
 
 void TaskNode::cancel() noexcept {
-  // Between two runs there is nothing that could be running.
-  if (state_ == TaskState::running && !has_frames()) return end(TaskState::canceled);
+  // Kept: it may be asked for when no strand could be stopped, as while a failure is reported.
+  cancel_requested_ = true;
+  if (between_runs()) return end(TaskState::canceled);
   strand_.stop({.cause = Stop::Cause::canceled, .status = 0, .reason = {}});
 }
 
@@ -73,6 +75,7 @@ void TaskNode::end(TaskState state) noexcept {
   state_ = state;
   if (goes_on(state)) {
     state_ = TaskState::running;
+    if (cancel_requested_) end(TaskState::canceled);
     return;
   }
   unlink();

@@ -16,20 +16,16 @@ Duration some_of(Duration time, Entropy& entropy) noexcept {
 
 }  // namespace
 
-void SupervisedNode::begin(Loop& loop) noexcept {
-  loop_ = &loop;
-  run();
-}
-
 void SupervisedNode::run() noexcept {
-  began_ = loop_->now();
+  began_ = loop().now();
   if (!make_run()) return end(TaskState::failed);
   if (!has_frames()) {
     fail("no room for a coroutine frame");
     return end(TaskState::failed);
   }
-  if (policy_.deadline > Duration{0}) loop_->timers().arm(*this, began_ + policy_.deadline);
-  strand().start(*loop_, root());
+  if (cancel_requested()) return end(TaskState::canceled);
+  if (policy_.deadline > Duration{0}) loop().timers().arm(*this, began_ + policy_.deadline);
+  strand().start(loop(), root());
 }
 
 bool SupervisedNode::goes_on(TaskState state) noexcept {
@@ -37,7 +33,7 @@ bool SupervisedNode::goes_on(TaskState state) noexcept {
   if (state == TaskState::canceled || policy_.restart == Restart::never) return false;
   const bool failed = state == TaskState::failed;
   if (!failed && policy_.restart != Restart::always) return false;
-  const bool lasted = loop_->now() - began_ >= policy_.max_backoff;
+  const bool lasted = policy_.max_backoff > Duration{0} && loop().now() - began_ >= policy_.max_backoff;
   if (lasted) restarts_ = 0;
   if (policy_.max_restarts != 0 && restarts_ == policy_.max_restarts) {
     FixedText<48> reason;
@@ -48,7 +44,7 @@ bool SupervisedNode::goes_on(TaskState state) noexcept {
   destroy_frames();
   backoff_ = lasted || !failed ? Duration{0} : backoff_ * 2;
   backoff_ = std::min(std::max(backoff_, policy_.min_backoff), policy_.max_backoff);
-  loop_->timers().arm(*this, loop_->now() + some_of(backoff_, loop_->port().entropy()));
+  loop().timers().arm(*this, loop().now() + some_of(backoff_, loop().port().entropy()));
   return true;
 }
 
@@ -59,7 +55,7 @@ void SupervisedNode::on_timer() noexcept {
         {.cause = Stop::Cause::abort, .status = 0, .reason = "took longer than its deadline"});
   }
   ++restarts_;
-  detail::count_up(loop_->task_counts().restarts);
+  detail::count_up(loop().task_counts().restarts);
   run();
 }
 

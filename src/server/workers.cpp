@@ -97,23 +97,28 @@ class WorkerThreads final : public Workers {
     std::uint32_t number = 0;
     State state = State::idle;
     Error error = Error::none;
+    Server* server = nullptr;  // while others may use it, with its loop and its task pool
     Loop* loop = nullptr;
-    Server* server = nullptr;
     const Arena* pool = nullptr;
     std::byte* block = nullptr;  // the first worker's is the App's
     SystemThread thread;         // the first worker's alone
   };
 
-  /// A worker's server, in the worker's thread.
+  /// A worker's server, in the worker's thread. Others see it when it has started: until then it writes what
+  /// they read, and what it was told meanwhile it finds in the flags.
   class ServerScope {
    public:
-    ServerScope(Worker& worker, std::span<std::byte> block) noexcept;
+    ServerScope(Worker& worker, std::span<std::byte> block) noexcept
+        : worker_(&worker), server_(Server::create(*worker.all->app_, block)) {}
     ServerScope(const ServerScope&) = delete;
     ServerScope& operator=(const ServerScope&) = delete;
     ~ServerScope();
 
+    Result<void> start(const ServerOptions& options) noexcept;
+
    private:
     Worker* worker_;
+    Server* server_;
   };
   /// Ends the other workers with the coroutine that runs the first, at once if they still serve.
   class ThreadsScope {
@@ -148,6 +153,8 @@ class WorkerThreads final : public Workers {
     return stopping_;
   }
   bool others_ended() const noexcept;
+  /// That of the calling thread's loop, or null. Under `mutex_`.
+  Server* own_server() const noexcept;
   /// Under `mutex_`.
   static void wake(Worker& worker) noexcept {
     if (worker.server != nullptr) worker.server->ended().set_from_isr(*worker.loop);
@@ -218,34 +225,36 @@ void WorkerThreads::destroy() noexcept {
 
 // Life
 
-WorkerThreads::ServerScope::ServerScope(Worker& worker, std::span<std::byte> block) noexcept
-    : worker_(&worker) {
-  Server* const server = Server::create(*worker.all->app_, block);
-  const std::lock_guard lock(worker.all->mutex_);
-  worker.loop = &Loop::current();
-  worker.pool = &task_pool();
-  worker.server = server;
+Result<void> WorkerThreads::ServerScope::start(const ServerOptions& options) noexcept {
+  WorkerThreads& all = *worker_->all;
+  const Result<void> started = server_->start(options, {worker_->number, all.count_});
+  if (!started) return started;
+  const std::lock_guard lock(all.mutex_);
+  worker_->loop = &Loop::current();
+  worker_->pool = &task_pool();
+  worker_->server = server_;
+  return {};
 }
 
 WorkerThreads::ServerScope::~ServerScope() {
   WorkerThreads& all = *worker_->all;
-  Server* server = nullptr;
   {
     const std::lock_guard lock(all.mutex_);
-    server = std::exchange(worker_->server, nullptr);
-    Stats part = server->stats();
-    part.tier = Tier::normal;
-    part.draining = false;
-    part.connections = part.idle = part.exchanges = part.queued = part.streams = 0;
-    part.tasks = part.tasks_of_requests = 0;
-    part.task_pool_high_water = static_cast<std::uint32_t>(worker_->pool->high_water());
-    add(all.past_, part);
+    if (std::exchange(worker_->server, nullptr) != nullptr) {
+      Stats part = server_->stats();
+      part.tier = Tier::normal;
+      part.draining = false;
+      part.connections = part.idle = part.exchanges = part.queued = part.streams = 0;
+      part.tasks = part.tasks_of_requests = 0;
+      part.task_pool_high_water = static_cast<std::uint32_t>(worker_->pool->high_water());
+      add(all.past_, part);
+    }
     if (worker_->number == 0) {
       all.running_ = false;
       all.port_ = 0;
     }
   }
-  server->destroy();
+  server_->destroy();
 }
 
 Task<Result<void>> WorkerThreads::serve(App& app, ServerOptions options) {
@@ -267,9 +276,9 @@ Task<Result<void>> WorkerThreads::serve(App& app, ServerOptions options) {
   }
 
   Worker& first = all->workers_[0];
-  const ServerScope scope(first, app.block_);
+  ServerScope scope(first, app.block_);
   const ThreadsScope threads(*all);
-  const Result<void> started = first.server->start(options, {0, options.workers});
+  const Result<void> started = scope.start(options);
   if (!started) co_return started;
   const std::uint16_t port = first.server->port();
   all->options_ = options;
@@ -350,8 +359,8 @@ void WorkerThreads::run(void* its_worker) noexcept {
 
 Task<> WorkerThreads::work(Worker& worker) {
   WorkerThreads& all = *worker.all;
-  const ServerScope scope(worker, {worker.block, all.app_->limits().server_memory()});
-  const Result<void> started = worker.server->start(all.options_, {worker.number, all.count_});
+  ServerScope scope(worker, {worker.block, all.app_->limits().server_memory()});
+  const Result<void> started = scope.start(all.options_);
   if (!started) {
     worker.error = started.error();
     co_return;
@@ -381,6 +390,14 @@ void WorkerThreads::obey(Worker& worker) noexcept {
 
 // What an App asks
 
+Server* WorkerThreads::own_server() const noexcept {
+  const Loop* const loop = Loop::try_current();
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    if (workers_[i].server != nullptr && workers_[i].loop == loop) return workers_[i].server;
+  }
+  return nullptr;
+}
+
 bool WorkerThreads::shutdown(bool exit) noexcept {
   Server* own = nullptr;
   {
@@ -389,10 +406,8 @@ bool WorkerThreads::shutdown(bool exit) noexcept {
     ending_ = true;
     if (exit) exiting_ = true;
     port_ = 0;
-    for (std::uint32_t i = 0; i < count_; ++i) {
-      if (workers_[i].server != nullptr && workers_[i].loop == Loop::try_current()) own = workers_[i].server;
-      wake(workers_[i]);
-    }
+    own = own_server();
+    for (std::uint32_t i = 0; i < count_; ++i) wake(workers_[i]);
   }
   if (own != nullptr) own->shutdown();
   return true;
@@ -418,9 +433,7 @@ const char* WorkerThreads::check() noexcept {
   Server* own = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    for (std::uint32_t i = 0; i < count_; ++i) {
-      if (workers_[i].loop == Loop::try_current()) own = workers_[i].server;
-    }
+    own = own_server();
   }
   return own != nullptr ? own->check() : nullptr;
 }

@@ -3,6 +3,8 @@
 #include <microdot/async/signal.hpp>
 
 #include <csignal>
+#include <deque>
+#include <thread>
 
 #include <microdot/async/gather.hpp>
 
@@ -61,6 +63,33 @@ TEST_F(SignalTest, SomeCannotBeWaitedFor) {
       Signal signal(number);
       EXPECT_EQ(co_await signal.next(), 0u) << number;
     }
+  }());
+  EXPECT_EQ(result, 0);
+}
+
+// A thread's poller is woken by those that it watches itself.
+TEST_F(SignalTest, OneThatWouldNotBeWokenIsRefused) {
+  const int result = microdot::run([]() -> Task<> {
+    std::deque<Signal> all;
+    for (int i = 0; i < 200; ++i) all.emplace_back(SIGUSR1);
+    std::thread([] {
+      const int in_thread = microdot::run([]() -> Task<> {
+        Signal signal(SIGUSR1);
+        create_task([]() -> Task<> {
+          co_await sleep_for(1ms);
+          std::raise(SIGUSR1);
+        });
+        const auto times = co_await wait_for(signal.next(), 5s);
+        EXPECT_EQ(times.value_or(1), 0u) << "waits for what may never wake it";
+      }());
+      EXPECT_EQ(in_thread, 0);
+    }).join();
+    std::raise(SIGUSR1);
+    EXPECT_GT(co_await all.front().next(), 0u) << "the others can";
+    all.clear();
+    Signal again(SIGUSR1);
+    std::raise(SIGUSR1);
+    EXPECT_EQ(co_await again.next(), 1u) << "there is room again";
   }());
   EXPECT_EQ(result, 0);
 }

@@ -83,6 +83,20 @@ TEST_F(SuperviseTest, GivesUpAfterSoManyRestarts) {
   EXPECT_EQ(task_errors().back(), "sensor: given up after 2 restarts");
 }
 
+TEST_F(SuperviseTest, GivesUpAlsoWithoutAWaitBetween) {
+  int runs = 0;
+  run([&]() -> Task<> {
+    TaskHandle task =
+        supervise("sensor", {.max_backoff = 0s, .max_restarts = 2}, [&]() -> Task<Result<void>> {
+          if (++runs == 10) co_return Result<void>();  // or it would go on forever
+          co_return Error::io;
+        });
+    EXPECT_EQ(co_await task, TaskState::failed);
+  });
+  EXPECT_EQ(runs, 3);
+  EXPECT_EQ(ms(), 0);
+}
+
 TEST_F(SuperviseTest, ThePolicySaysWhichEndsAreFollowedByARun) {
   int on_failure = 0, always = 0, never = 0;
   run([&]() -> Task<> {
@@ -178,6 +192,69 @@ TEST_F(SuperviseTest, ATaskMayCancelItself) {
   EXPECT_EQ(runs, 3);
 }
 
+TaskHandle told;  // of what `note_and_cancel` cancels
+void note_and_cancel(const TaskError& error) {
+  task_errors().push_back(std::string(error.name) + ": " + std::string(error.reason));
+  told.cancel();
+}
+
+TEST_F(SuperviseTest, WhoIsToldOfAFailureMayCancel) {
+  on_task_error(note_and_cancel);
+  int runs = 0;
+  const auto fails = [&]() -> Task<Result<void>> {
+    ++runs;
+    co_return Error::io;
+  };
+  const auto aborts = [&]() -> Task<> {
+    ++runs;
+    co_await StopAwaiter(Stop{.cause = Stop::Cause::abort, .status = 500, .reason = "no sensor"});
+  };
+  const auto leaves_no_room = [&]() -> Task<> {
+    ++runs;
+    task_pool().fail_after(0, 1);
+    co_return;
+  };
+  const RestartPolicy policy{
+      .restart = Restart::always, .min_backoff = 1ms, .max_backoff = 1s, .max_restarts = 3};
+  const auto expect_canceled = [&](std::string_view error) -> Task<> {
+    EXPECT_EQ(co_await told, TaskState::canceled) << error;
+    EXPECT_EQ(runs, 1) << error;
+    EXPECT_EQ(task_errors(), std::vector{"sensor: " + std::string(error)});
+    EXPECT_EQ(Loop::current().task_counts().all, 0u) << error;
+    told = {};
+    runs = 0;
+    task_errors().clear();
+  };
+  run([&]() -> Task<> {
+    told = supervise("sensor", policy, fails);
+    co_await expect_canceled("input/output error");
+    told = supervise("sensor", policy, aborts);
+    co_await expect_canceled("no sensor");
+    told = supervise("sensor", policy, leaves_no_room);
+    co_await expect_canceled("no room for a coroutine frame");
+  });
+}
+
+TEST_F(SuperviseTest, SoMayTheCallableBeforeItIsACoroutine) {
+  int called = 0;
+  run([&]() -> Task<> {
+    TaskHandle self;
+    const auto body = [this]() -> Task<> {
+      note("run");
+      co_return;
+    };
+    self = supervise({.restart = Restart::always, .min_backoff = 1ms}, [&]() -> Task<> {
+      if (++called == 2) self.cancel();
+      return body();
+    });
+    EXPECT_EQ(co_await self, TaskState::canceled);
+    EXPECT_EQ(Loop::current().task_counts().all, 0u);
+    co_await sleep_for(1s);
+  });
+  EXPECT_EQ(called, 2);
+  EXPECT_EQ(notes_, "run");
+}
+
 TEST_F(SuperviseTest, EndsWithTheLoopInWhateverState) {
   std::vector<long long> starts;
   run([&]() -> Task<> {
@@ -217,6 +294,29 @@ TEST_F(SuperviseTest, ARunWithoutMemoryIsTriedAgain) {
   EXPECT_EQ(runs, 1);
   EXPECT_EQ(task_errors(), (std::vector<std::string>{"sensor: no room for a coroutine frame",
                                                      "sensor: no room for a coroutine frame"}));
+}
+
+TEST_F(SuperviseTest, AFirstRunWithoutMemoryMayBeTheLast) {
+  run([&]() -> Task<> {
+    task_pool().fail_after(1, 1);
+    TaskHandle task = supervise("sensor", {.restart = Restart::never}, []() -> Task<> { co_return; });
+    EXPECT_EQ(task.state(), TaskState::failed);
+    EXPECT_EQ(Loop::current().task_counts().all, 0u);
+    co_await yield();
+  });
+  EXPECT_EQ(task_errors(), std::vector<std::string>{"sensor: no room for a coroutine frame"});
+}
+
+TEST_F(SuperviseTest, CancelEndsTheWaitAfterAFirstRunWithoutMemory) {
+  run([&]() -> Task<> {
+    task_pool().fail_after(1, 1);
+    TaskHandle task = supervise("sensor", {}, []() -> Task<> { co_return; });
+    EXPECT_EQ(task.state(), TaskState::running);
+    task.cancel();
+    EXPECT_EQ(task.state(), TaskState::canceled);
+    EXPECT_EQ(Loop::current().task_counts().all, 0u);
+    co_await yield();
+  });
 }
 
 TEST_F(SuperviseTest, WithoutMemoryForItselfItFailsAtOnce) {

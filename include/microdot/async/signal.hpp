@@ -54,7 +54,8 @@ class Signal : public ListHook {
   };
   /// Waits until the signal has come since the last `next` ended, or since this object was made; gives how
   /// often. None is lost while the loop is busy, but the system itself may make one of several that are
-  /// pending. 0: it can't be waited for (SIGKILL, SIGSEGV, SIGINT …), or another strand waits here.
+  /// pending. 0: it can't be waited for (SIGKILL, SIGSEGV, SIGINT …), another strand waits here, or the
+  /// process waits for too many: there is room for 128, of which each `run` takes two.
   [[nodiscard]] Next next() noexcept { return Next(*this); }
 
  private:

@@ -68,12 +68,15 @@ class TaskNode : public ListHook, public Strand::Owner {
   virtual void destroy_frames() noexcept = 0;
   virtual void destroy() noexcept = 0;
   /// Runs the coroutine, for the first time.
-  virtual void begin(Loop& loop) noexcept { strand_.start(loop, root()); }
+  virtual void begin() noexcept { strand_.start(strand_.loop(), root()); }
   /// The coroutine has ended like this. True: the task goes on.
   virtual bool goes_on(TaskState state) noexcept {
     static_cast<void>(state);
     return false;
   }
+  /// Nothing runs now; it waits for its next run.
+  virtual bool between_runs() const noexcept { return false; }
+  bool cancel_requested() const noexcept { return cancel_requested_; }
   Strand& strand() noexcept { return strand_; }
   void end(TaskState state) noexcept;
 
@@ -87,6 +90,7 @@ class TaskNode : public ListHook, public Strand::Owner {
   std::uint8_t name_size_ = 0;
   TaskState state_ = TaskState::running;
   bool keep_result_ = false;
+  bool cancel_requested_ = false;
   std::uint32_t task_limit_ = Strand::kNoTaskLimit;
   unsigned references_ = 1;
 };

@@ -65,6 +65,8 @@ class Strand : public ListHook, private Timer {
   /// The strand that runs now; there must be one.
   static Strand& running() noexcept;
 
+  /// Tells `loop()` before the start.
+  void bind(Loop& loop) noexcept { loop_ = &loop; }
   /// Makes the strand ready to run `root` from its start, in `loop`.
   void start(Loop& loop, std::coroutine_handle<> root) noexcept;
   /// Forgets what is to be resumed: leaves queues, disarms the timer. Afterwards the root may be destroyed.

@@ -28,7 +28,7 @@ struct RestartPolicy {
   Duration min_backoff = std::chrono::milliseconds(100);
   Duration max_backoff = std::chrono::seconds(10);
   /// Runs after the first, without one among them that lasted for `max_backoff`; then the task has failed.
-  /// 0: no limit.
+  /// With a `max_backoff` of zero: of all. 0: no limit.
   std::uint32_t max_restarts = 0;
   /// A run that takes longer is ended and has failed. Zero: as long as it likes.
   Duration deadline{0};
@@ -48,13 +48,14 @@ class SupervisedNode : public TaskNode, private Timer {
   virtual bool make_run() noexcept = 0;
 
  private:
-  void begin(Loop& loop) noexcept final;
+  void begin() noexcept final { run(); }
   bool goes_on(TaskState state) noexcept final;
+  bool between_runs() const noexcept final { return armed() && !has_frames(); }
   void on_timer() noexcept final;
   void run() noexcept;
+  Loop& loop() noexcept { return strand().loop(); }
 
   RestartPolicy policy_;
-  Loop* loop_ = nullptr;
   Duration backoff_{0};
   TimePoint began_{};
   std::uint32_t restarts_ = 0;  // without a run among them that lasted

@@ -56,7 +56,8 @@ class Poller {
   virtual unsigned exit_signals() const noexcept { return 0; }
   /// The same for any other signal, by its number: it is counted instead of doing what it did before, which
   /// it does again after as many `unwatch_signal`. False: the system has no such signal, or it can't be
-  /// watched (SIGKILL, SIGSEGV …); nor can SIGINT and SIGTERM, which are exit signals.
+  /// watched (SIGKILL, SIGSEGV …; SIGINT and SIGTERM, which are exit signals), or there is no room for
+  /// another watch.
   virtual bool watch_signal(int number) noexcept {
     static_cast<void>(number);
     return false;
