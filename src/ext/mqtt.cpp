@@ -462,7 +462,10 @@ MqttEntry* MqttClient::put_for_older(const MqttMessage& message) noexcept {
   for (;;) {
     MqttEntry* const next = outbox_.next(*oldest);
     drop(*oldest);
-    if (MqttEntry* const entry = outbox_.append(message)) return entry;
+    if (MqttEntry* const entry = outbox_.append(message)) {
+      wake_waits();
+      return entry;
+    }
     oldest = next;
   }
 }
@@ -482,6 +485,10 @@ void MqttClient::settle() noexcept {
     first.error_ = error;
     first.strand_->wake();
   }
+  wake_waits();
+}
+
+void MqttClient::wake_waits() noexcept {
   waits_.for_each([](Wait& wait) {
     if (!wait.await_ready()) return;
     wait.unlink();

@@ -359,6 +359,24 @@ TEST_F(MqttClientTest, WhatIsInFlightIsNeverDropped) {
   EXPECT_EQ(payloads(), "111 222 111 222 444");
 }
 
+TEST_F(MqttClientTest, FlushEndsWhenTheLastItWaitsForWentForANewerOne) {
+  broker_.answer = TestMqttAnswer::nobody_listens;
+  run([&]() -> Task<> {
+    MqttClient mqtt(broker_, kMqttOptions,
+                    {.outbox_bytes = room_for(2, 1), .when_full = MqttWhenFull::drop_oldest});
+    co_await mqtt.publish("t", "1", {.qos = 1});
+    TaskHandle flush = create_task([](MqttClient* of) -> Task<> { co_await of->flush(); }, &mqtt);
+    co_await sleep_for(1ms);
+    co_await mqtt.publish("t", "2", {.qos = 1});
+    co_await sleep_for(1ms);
+    EXPECT_FALSE(flush.done());
+    co_await mqtt.publish("t", "3", {.qos = 1});
+    co_await sleep_for(1ms);
+    EXPECT_EQ(mqtt.stats().dropped, 1U);
+    EXPECT_TRUE(flush.done());
+  });
+}
+
 TEST_F(MqttClientTest, FullOutboxMakesPublishersWaitInOrder) {
   run([&]() -> Task<> {
     MqttClient mqtt(broker_, kMqttOptions, {.outbox_bytes = room_for(2, 1)});

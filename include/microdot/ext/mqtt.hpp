@@ -174,6 +174,7 @@ class MqttClient : private MqttEvents {
   detail::MqttEntry* put_for_older(const MqttMessage& message) noexcept;
   void drop(detail::MqttEntry& entry) noexcept;
   void settle() noexcept;
+  void wake_waits() noexcept;
 
   MqttOptions options_;
   MqttLimits limits_;
