@@ -20,7 +20,9 @@ constexpr Duration kExitTime = std::chrono::seconds(5);
 constexpr Duration kRetryTime = std::chrono::milliseconds(100);
 
 /// Whether the protocol has to be left alone for now.
-bool is_blocking(Error error) noexcept { return error == Error::would_block || error == Error::closed; }
+bool is_blocking(Error error) noexcept {
+  return error == Error::would_block || error == Error::no_memory || error == Error::closed;
+}
 
 bool are_valid(const MqttOptions& options) noexcept {
   return (!options.client_id.empty() || options.clean_session) && options.client_id.size() <= UINT16_MAX &&
@@ -241,7 +243,7 @@ void MqttClient::open() noexcept {
 void MqttClient::pump() noexcept {
   Error error = send_subscriptions();
   if (error == Error::none) error = send_messages();
-  blocked_ = error == Error::would_block;
+  blocked_ = error != Error::none && error != Error::closed;
 }
 
 Error MqttClient::send_subscriptions() noexcept {

@@ -178,6 +178,7 @@ Result<void> TestMqttBroker::open(const MqttOptions& options, MqttEvents& events
 
 Result<std::uint16_t> TestMqttBroker::publish(const MqttMessage& message) noexcept {
   if (!connected()) return Error::closed;
+  if (!has_memory) return Error::no_memory;
   if (message.topic.size() + message.payload.size() > max_message) return Error::too_large;
   if (in_flight_.size() >= max_in_flight) return Error::would_block;
   const std::uint16_t id = next_id();
@@ -188,6 +189,7 @@ Result<std::uint16_t> TestMqttBroker::publish(const MqttMessage& message) noexce
 
 Result<std::uint16_t> TestMqttBroker::subscribe(std::string_view filter, std::uint8_t qos) noexcept {
   if (!connected()) return Error::closed;
+  if (!has_memory) return Error::no_memory;
   ++subscribes;
   const std::uint16_t id = next_id();
   add({.at = {}, .kind = Kind::subscribed, .id = id, .flag = grants}, 2 * latency);
@@ -203,6 +205,7 @@ Result<std::uint16_t> TestMqttBroker::subscribe(std::string_view filter, std::ui
 
 Result<std::uint16_t> TestMqttBroker::unsubscribe(std::string_view filter) noexcept {
   if (!connected()) return Error::closed;
+  if (!has_memory) return Error::no_memory;
   std::erase_if(subscriptions,
                 [filter](const Subscription& subscription) { return subscription.filter == filter; });
   return next_id();

@@ -60,6 +60,7 @@ class TestMqttBroker final : public MqttProtocol, private Timer {
   bool grants = true;                  ///< False: subscriptions are refused.
   bool keeps = false;                  ///< See `MqttProtocol::keeps_in_flight`.
   bool answers_close = true;           ///< False: `close` has no effect.
+  bool has_memory = true;              ///< False: what the client sends is `no_memory`.
   std::size_t max_in_flight = 8;       ///< Messages of the client; one more is `would_block`.
   std::size_t max_message = SIZE_MAX;  ///< Topic and payload; larger is `too_large`.
   std::size_t piece_bytes = SIZE_MAX;  ///< Messages go to the client in pieces of this size.
