@@ -135,7 +135,7 @@ void MqttClient::end() noexcept {
   if (phase_ == Phase::open) protocol_->close(true);
   release_protocol();
   phase_ = Phase::none;
-  stopping_ = exiting_ = was_lost_ = false;
+  stopping_ = exiting_ = was_lost_ = overdue_ = false;
   ended_ = true;
   forget_connection(false);
   while (!publishers_.empty()) {
@@ -183,7 +183,7 @@ void MqttClient::set_phase(Phase phase, Duration until) noexcept {
 
 TimePoint MqttClient::next_deadline() const noexcept {
   if (phase_ != Phase::open) return deadline_;
-  TimePoint next = stopping_ ? stop_deadline_ : TimePoint::max();
+  TimePoint next = stopping_ ? std::min(stop_deadline_, stall_deadline_) : stall_deadline_;
   if (blocked_) next = std::min(next, Loop::current().now() + kRetryTime);
   return next;
 }
@@ -216,6 +216,7 @@ bool MqttClient::step() noexcept {
         set_phase(Phase::closing, kCloseTime);
       } else {
         pump();
+        bound_stall(now);
       }
       break;
     case Phase::closing:
@@ -313,7 +314,8 @@ void MqttClient::on_connected(bool session_present) noexcept {
       filter.known = false;
     });
   }
-  if (full_inboxes_ != 0) protocol_->set_receiving(false);
+  receiving_ = true;
+  update_receiving();
   FixedText<160> line;
   line.append(was_lost_ ? "mqtt: back at " : "mqtt: connected to ");
   append_broker(line);

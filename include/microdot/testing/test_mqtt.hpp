@@ -120,6 +120,7 @@ class TestMqttBroker final : public MqttProtocol, private Timer {
   void arm() noexcept;
   void add(Event event, Duration after);
   void happen(const Event& event);
+  bool is_read(const Event& event) const noexcept;
   void arrive(std::uint16_t id);
   void route(const TestMqttMessage& message);
   void give(const TestMqttMessage& message);
@@ -133,7 +134,8 @@ class TestMqttBroker final : public MqttProtocol, private Timer {
   std::vector<Event> queue_;  // by time
   std::vector<Flight> in_flight_;
   std::vector<TestMqttMessage> retained_;
-  std::vector<TestMqttMessage> held_;  // for the client, which does not receive or is away
+  std::vector<TestMqttMessage> held_;  // for the client, which is away
+  std::vector<Event> unread_;          // what has come to the client, which does not receive
   std::uint16_t last_id_ = 0;
   bool receiving_ = true;
   bool has_session_ = false;
