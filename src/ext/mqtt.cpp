@@ -20,7 +20,9 @@ constexpr Duration kExitTime = std::chrono::seconds(5);
 constexpr Duration kRetryTime = std::chrono::milliseconds(100);
 
 /// Whether the protocol has to be left alone for now.
-bool is_blocking(Error error) noexcept { return error == Error::would_block || error == Error::closed; }
+bool is_blocking(Error error) noexcept {
+  return error == Error::would_block || error == Error::no_memory || error == Error::closed;
+}
 
 bool are_valid(const MqttOptions& options) noexcept {
   return (!options.client_id.empty() || options.clean_session) && options.client_id.size() <= UINT16_MAX &&
@@ -133,7 +135,7 @@ void MqttClient::end() noexcept {
   if (phase_ == Phase::open) protocol_->close(true);
   release_protocol();
   phase_ = Phase::none;
-  stopping_ = exiting_ = was_lost_ = false;
+  stopping_ = exiting_ = was_lost_ = overdue_ = false;
   ended_ = true;
   forget_connection(false);
   while (!publishers_.empty()) {
@@ -181,7 +183,7 @@ void MqttClient::set_phase(Phase phase, Duration until) noexcept {
 
 TimePoint MqttClient::next_deadline() const noexcept {
   if (phase_ != Phase::open) return deadline_;
-  TimePoint next = stopping_ ? stop_deadline_ : TimePoint::max();
+  TimePoint next = stopping_ ? std::min(stop_deadline_, stall_deadline_) : stall_deadline_;
   if (blocked_) next = std::min(next, Loop::current().now() + kRetryTime);
   return next;
 }
@@ -214,6 +216,7 @@ bool MqttClient::step() noexcept {
         set_phase(Phase::closing, kCloseTime);
       } else {
         pump();
+        bound_stall(now);
       }
       break;
     case Phase::closing:
@@ -241,7 +244,7 @@ void MqttClient::open() noexcept {
 void MqttClient::pump() noexcept {
   Error error = send_subscriptions();
   if (error == Error::none) error = send_messages();
-  blocked_ = error == Error::would_block;
+  blocked_ = error != Error::none && error != Error::closed;
 }
 
 Error MqttClient::send_subscriptions() noexcept {
@@ -311,7 +314,8 @@ void MqttClient::on_connected(bool session_present) noexcept {
       filter.known = false;
     });
   }
-  if (full_inboxes_ != 0) protocol_->set_receiving(false);
+  receiving_ = true;
+  update_receiving();
   FixedText<160> line;
   line.append(was_lost_ ? "mqtt: back at " : "mqtt: connected to ");
   append_broker(line);
@@ -462,7 +466,10 @@ MqttEntry* MqttClient::put_for_older(const MqttMessage& message) noexcept {
   for (;;) {
     MqttEntry* const next = outbox_.next(*oldest);
     drop(*oldest);
-    if (MqttEntry* const entry = outbox_.append(message)) return entry;
+    if (MqttEntry* const entry = outbox_.append(message)) {
+      wake_waits();
+      return entry;
+    }
     oldest = next;
   }
 }
@@ -482,6 +489,10 @@ void MqttClient::settle() noexcept {
     first.error_ = error;
     first.strand_->wake();
   }
+  wake_waits();
+}
+
+void MqttClient::wake_waits() noexcept {
   waits_.for_each([](Wait& wait) {
     if (!wait.await_ready()) return;
     wait.unlink();

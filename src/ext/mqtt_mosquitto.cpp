@@ -484,7 +484,7 @@ Result<std::uint16_t> MosquittoProtocol::publish(const MqttMessage& message) noe
   if (message.qos == 0 ? unsent_ + published_count_ >= kMaxInFlight : in_flight_count_ == kMaxInFlight)
     return Error::would_block;
   const CText topic(message.topic);
-  if (!topic || topic.get() == nullptr) return Error::invalid;
+  if (topic.get() == nullptr) return topic.error();
   const Scope scope(*this);
   int id = 0;
   if (message.qos == 0) ++unsent_;
@@ -500,7 +500,7 @@ Result<std::uint16_t> MosquittoProtocol::publish(const MqttMessage& message) noe
 Result<std::uint16_t> MosquittoProtocol::subscribe(std::string_view filter, std::uint8_t qos) noexcept {
   if (!online()) return Error::closed;
   const CText text(filter);
-  if (!text || text.get() == nullptr) return Error::invalid;
+  if (text.get() == nullptr) return text.error();
   const Scope scope(*this);
   int id = 0;
   const int result = mosquitto_subscribe(client_->get(), &id, text.get(), qos);
@@ -510,7 +510,7 @@ Result<std::uint16_t> MosquittoProtocol::subscribe(std::string_view filter, std:
 Result<std::uint16_t> MosquittoProtocol::unsubscribe(std::string_view filter) noexcept {
   if (!online()) return Error::closed;
   const CText text(filter);
-  if (!text || text.get() == nullptr) return Error::invalid;
+  if (text.get() == nullptr) return text.error();
   const Scope scope(*this);
   int id = 0;
   const int result = mosquitto_unsubscribe(client_->get(), &id, text.get());

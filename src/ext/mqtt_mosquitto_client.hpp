@@ -38,9 +38,10 @@ class CText {
   explicit CText(std::string_view text) noexcept {
     if (text.size() >= sizeof near_) far_ = new (std::nothrow) char[text.size() + 1];
     char* const out = text.size() < sizeof near_ ? near_ : far_;
+    if (out == nullptr) error_ = Error::no_memory;
     // One with a NUL inside would be cut.
-    valid_ = out != nullptr && text.find('\0') == std::string_view::npos;
-    if (!valid_ || text.empty()) return;
+    if (text.find('\0') != std::string_view::npos) error_ = Error::invalid;
+    if (error_ != Error::none || text.empty()) return;
     std::memcpy(out, text.data(), text.size());
     out[text.size()] = '\0';
     text_ = out;
@@ -48,14 +49,16 @@ class CText {
   CText(const CText&) = delete;
   CText& operator=(const CText&) = delete;
   ~CText() { delete[] far_; }
-  explicit operator bool() const noexcept { return valid_; }
+  explicit operator bool() const noexcept { return error_ == Error::none; }
+  /// Why there is none, where one is needed: `no_memory`; `invalid`: it was empty, or has a NUL inside.
+  Error error() const noexcept { return error_ == Error::none ? Error::invalid : error_; }
   const char* get() const noexcept { return text_; }
 
  private:
   char near_[128];
   char* far_ = nullptr;
   const char* text_ = nullptr;
-  bool valid_;
+  Error error_ = Error::none;
 };
 
 /// What libmosquitto tells.

@@ -9,8 +9,13 @@ namespace microdot::inline MICRODOT_ABI {
 
 namespace {
 
+using detail::MqttEntry;
 using detail::MqttFilter;
 using detail::MqttReceiver;
+
+/// How long full inboxes may keep acknowledgments back. Less than the 30 s after which lwIP gives up a broker
+/// that does not acknowledge.
+constexpr Duration kStallTime = std::chrono::seconds(20);
 
 }  // namespace
 
@@ -75,9 +80,42 @@ void MqttClient::note_denied(MqttFilter& filter, std::string_view reason) noexce
 }
 
 void MqttClient::note_full_inboxes(int more) noexcept {
-  const bool was_full = full_inboxes_ != 0;
   full_inboxes_ += static_cast<std::uint32_t>(more);
-  if (phase_ == Phase::open && was_full != (full_inboxes_ != 0)) protocol_->set_receiving(was_full);
+  if (full_inboxes_ == 0) overdue_ = false;
+  update_receiving();
+}
+
+void MqttClient::update_receiving() noexcept {
+  const bool on = full_inboxes_ == 0 || overdue_;
+  if (phase_ != Phase::open || on == receiving_) return;
+  receiving_ = on;
+  stall_deadline_ = TimePoint::max();
+  protocol_->set_receiving(on);
+  wake();
+}
+
+bool MqttClient::awaits_answer() noexcept {
+  for (MqttEntry* entry = outbox_.first(); entry != nullptr; entry = outbox_.next(*entry)) {
+    if (entry->state == MqttEntry::State::in_flight && entry->qos != 0) return true;
+  }
+  return filters_.find([](const MqttFilter& f) { return f.state == MqttFilter::State::asked; }) != nullptr;
+}
+
+/// Acknowledgments come behind the messages that are not read, and the task that should take those may wait
+/// for them. So after a while they are read, and dropped, until the full inboxes have been taken from.
+void MqttClient::bound_stall(TimePoint now) noexcept {
+  if (receiving_ || !awaits_answer()) {
+    stall_deadline_ = TimePoint::max();
+  } else if (stall_deadline_ == TimePoint::max()) {
+    const Duration keep_alive = options_.keep_alive;
+    stall_deadline_ = now + (keep_alive == Duration{0} ? kStallTime : std::min(keep_alive, kStallTime));
+  } else if (now >= stall_deadline_) {
+    Loop::current().port().log().write(
+        LogLevel::warning,
+        "mqtt: an inbox is full and keeps acknowledgments back: what finds no room is dropped");
+    overdue_ = true;
+    update_receiving();
+  }
 }
 
 // ---- Messages ----

@@ -39,6 +39,8 @@ void TestMqttBroker::on_timer() noexcept {
 }
 
 void TestMqttBroker::happen(const Event& event) {
+  // All of it comes in one stream: acknowledgments lie behind messages.
+  if (!receiving_ && is_read(event)) return unread_.push_back(event);
   switch (event.kind) {
     case Kind::connack: {
       const bool present = has_session_ && !options_->clean_session;
@@ -64,10 +66,6 @@ void TestMqttBroker::happen(const Event& event) {
       break;
     case Kind::subscribed: events_->on_subscribed(event.id, event.flag); break;
     case Kind::message: {
-      if (!receiving_) {
-        held_.push_back(event.message);
-        break;
-      }
       const TestMqttMessage& message = event.message;
       std::size_t offset = 0;
       do {
@@ -79,6 +77,16 @@ void TestMqttBroker::happen(const Event& event) {
       break;
     }
   }
+}
+
+/// Whether the client learns of it from what it reads. The system tells what it has taken of QoS 0.
+bool TestMqttBroker::is_read(const Event& event) const noexcept {
+  if (event.kind == Kind::published) {
+    return std::none_of(in_flight_.begin(), in_flight_.end(), [&](const Flight& flight) {
+      return flight.id == event.id && flight.message.qos == 0;
+    });
+  }
+  return event.kind == Kind::subscribed || event.kind == Kind::message;
 }
 
 void TestMqttBroker::arrive(std::uint16_t id) {
@@ -113,11 +121,7 @@ void TestMqttBroker::route(const TestMqttMessage& message) {
 }
 
 void TestMqttBroker::give(const TestMqttMessage& message) {
-  if (receiving_) {
-    add({.at = {}, .kind = Kind::message, .message = message}, latency);
-  } else {
-    held_.push_back(message);
-  }
+  add({.at = {}, .kind = Kind::message, .message = message}, latency);
 }
 
 // ---- What others do ----
@@ -147,6 +151,9 @@ void TestMqttBroker::forget() {
 void TestMqttBroker::end(Error error, std::string_view reason, Duration after) {
   state_ = State::closed;
   queue_.clear();
+  for (const Event& event : std::exchange(unread_, {})) {
+    if (has_session_ && event.kind == Kind::message && event.message.qos != 0) held_.push_back(event.message);
+  }
   receiving_ = true;
   if (keeps) {
     std::erase_if(in_flight_, [](const Flight& flight) { return flight.message.qos == 0; });
@@ -178,6 +185,7 @@ Result<void> TestMqttBroker::open(const MqttOptions& options, MqttEvents& events
 
 Result<std::uint16_t> TestMqttBroker::publish(const MqttMessage& message) noexcept {
   if (!connected()) return Error::closed;
+  if (!has_memory) return Error::no_memory;
   if (message.topic.size() + message.payload.size() > max_message) return Error::too_large;
   if (in_flight_.size() >= max_in_flight) return Error::would_block;
   const std::uint16_t id = next_id();
@@ -188,6 +196,7 @@ Result<std::uint16_t> TestMqttBroker::publish(const MqttMessage& message) noexce
 
 Result<std::uint16_t> TestMqttBroker::subscribe(std::string_view filter, std::uint8_t qos) noexcept {
   if (!connected()) return Error::closed;
+  if (!has_memory) return Error::no_memory;
   ++subscribes;
   const std::uint16_t id = next_id();
   add({.at = {}, .kind = Kind::subscribed, .id = id, .flag = grants}, 2 * latency);
@@ -203,6 +212,7 @@ Result<std::uint16_t> TestMqttBroker::subscribe(std::string_view filter, std::ui
 
 Result<std::uint16_t> TestMqttBroker::unsubscribe(std::string_view filter) noexcept {
   if (!connected()) return Error::closed;
+  if (!has_memory) return Error::no_memory;
   std::erase_if(subscriptions,
                 [filter](const Subscription& subscription) { return subscription.filter == filter; });
   return next_id();
@@ -223,18 +233,16 @@ void TestMqttBroker::set_receiving(bool on) noexcept {
   receiving_ = on;
   if (!on || !connected()) return;
   // Before all that is on its way.
-  std::vector<Event> missed;
-  for (TestMqttMessage& message : held_) {
-    missed.push_back({.at = loop_->now(), .kind = Kind::message, .message = std::move(message)});
-  }
-  held_.clear();
-  queue_.insert(queue_.begin(), missed.begin(), missed.end());
+  for (Event& event : unread_) event.at = loop_->now();
+  queue_.insert(queue_.begin(), unread_.begin(), unread_.end());
+  unread_.clear();
   if (!queue_.empty()) arm();
 }
 
 void TestMqttBroker::release() noexcept {
   disarm();
   queue_.clear();
+  unread_.clear();
   in_flight_.clear();
   state_ = State::closed;
   receiving_ = true;

@@ -317,6 +317,51 @@ TEST_F(MqttSubscribeTest, AnInboxMayMakeTheBrokerWait) {
   });
 }
 
+TEST_F(MqttSubscribeTest, AnInboxThatMakesTheBrokerWaitDoesNotKeepAcknowledgmentsBackForEver) {
+  for (const auto& [keep_alive, most] : {std::pair{Milliseconds(1h), 20s}, {5s, 5s}, {0s, 20s}}) {
+    run([&]() -> Task<> {
+      MqttClient mqtt(broker_, {.client_id = "hub", .keep_alive = keep_alive});
+      MqttInbox<room_for(4, 3)> inbox(mqtt, "t", {.when_full = MqttWhenFull::wait});
+      co_await mqtt.connect();
+      co_await sleep_for(10ms);
+      for (int i = 100; i < 110; ++i) broker_.send("t", std::to_string(i));
+      co_await sleep_for(2h);
+      EXPECT_FALSE(broker_.receiving()) << "nothing is in flight: it may take its time";
+      EXPECT_EQ(inbox.dropped(), 0U);
+
+      const long long before = ms();
+      co_await mqtt.publish("u", "mine", {.qos = 1});
+      const Result<void> early = co_await wait_for(mqtt.flush(), most - 100ms);
+      EXPECT_EQ(early.error(), Error::timeout);
+      EXPECT_EQ(inbox.dropped(), 0U);
+      const Result<void> flushed = co_await wait_for(mqtt.flush(), 10s);
+      EXPECT_TRUE(flushed);
+      EXPECT_LE(ms() - before, most / 1ms + 100);
+      EXPECT_EQ(inbox.dropped(), 6U);
+      EXPECT_EQ(mqtt.stats().inbox_dropped, 6U);
+      EXPECT_NE(log().find("mqtt: an inbox is full"), std::string::npos) << log();
+
+      // It has lost its right to make the broker wait until it is taken from.
+      co_await mqtt.publish("u", "mine, too", {.qos = 1});
+      const Result<void> at_once = co_await wait_for(mqtt.flush(), 1s);
+      EXPECT_TRUE(at_once);
+      for (int i = 100; i < 104; ++i) {
+        const Result<MqttMessage> next = co_await inbox.next();
+        EXPECT_EQ(next->payload, std::to_string(i));
+      }
+      for (int i = 200; i < 210; ++i) broker_.send("t", std::to_string(i));
+      co_await sleep_for(2h);
+      EXPECT_FALSE(broker_.receiving());
+      for (int i = 200; i < 210; ++i) {
+        const Result<MqttMessage> next = co_await inbox.next();
+        EXPECT_EQ(next->payload, std::to_string(i));
+      }
+      EXPECT_EQ(inbox.dropped(), 6U);
+      EXPECT_EQ(mqtt.stats().losses, 0U);
+    });
+  }
+}
+
 TEST_F(MqttSubscribeTest, TheLastWhoLeavesUnsubscribes) {
   run([&]() -> Task<> {
     MqttClient mqtt(broker_, kMqttOptions);

@@ -359,6 +359,45 @@ TEST_F(MqttClientTest, WhatIsInFlightIsNeverDropped) {
   EXPECT_EQ(payloads(), "111 222 111 222 444");
 }
 
+TEST_F(MqttClientTest, FlushEndsWhenTheLastItWaitsForWentForANewerOne) {
+  broker_.answer = TestMqttAnswer::nobody_listens;
+  run([&]() -> Task<> {
+    MqttClient mqtt(broker_, kMqttOptions,
+                    {.outbox_bytes = room_for(2, 1), .when_full = MqttWhenFull::drop_oldest});
+    co_await mqtt.publish("t", "1", {.qos = 1});
+    TaskHandle flush = create_task([](MqttClient* of) -> Task<> { co_await of->flush(); }, &mqtt);
+    co_await sleep_for(1ms);
+    co_await mqtt.publish("t", "2", {.qos = 1});
+    co_await sleep_for(1ms);
+    EXPECT_FALSE(flush.done());
+    co_await mqtt.publish("t", "3", {.qos = 1});
+    co_await sleep_for(1ms);
+    EXPECT_EQ(mqtt.stats().dropped, 1U);
+    EXPECT_TRUE(flush.done());
+  });
+}
+
+TEST_F(MqttClientTest, WhatTheProtocolHasNoMemoryForIsTriedAgain) {
+  run([&]() -> Task<> {
+    MqttClient mqtt(broker_, kMqttOptions);
+    co_await mqtt.connect();
+    broker_.has_memory = false;
+    EXPECT_TRUE(mqtt.subscribe("a", noting()));
+    co_await mqtt.publish("t", "0");
+    co_await mqtt.publish("t", "1", {.qos = 1});
+    co_await mqtt.publish("t", "2", {.qos = 2});
+    co_await sleep_for(1s);
+    EXPECT_EQ(mqtt.stats().dropped, 0U);
+    EXPECT_EQ(mqtt.stats().denied, 0U);
+    EXPECT_EQ(payloads(), "");
+    broker_.has_memory = true;
+    const Result<void> flushed = co_await wait_for(mqtt.flush(), 1s);
+    EXPECT_TRUE(flushed) << "nothing else happens: it asks by itself";
+    EXPECT_EQ(broker_.subscriptions.size(), 1U);
+  });
+  EXPECT_EQ(payloads(), "0 1 2");
+}
+
 TEST_F(MqttClientTest, FullOutboxMakesPublishersWaitInOrder) {
   run([&]() -> Task<> {
     MqttClient mqtt(broker_, kMqttOptions, {.outbox_bytes = room_for(2, 1)});

@@ -112,6 +112,22 @@ def a_full_inbox_makes_the_broker_wait_and_stays_connected(world):
     check([line.strip() for line in program.received("in/x")] == [text.strip() for text in texts], "not the same")
 
 
+@case
+def a_full_inbox_keeps_acknowledgments_back_for_a_while_only(world):
+    broker = world.broker("allow_anonymous true", "max_queued_messages 0", "max_inflight_messages 5")
+    program = world.program(port=broker.port, keep_alive=5)
+    check(program.post("/inbox", filter="in/#", qos=0) == "ok")
+    program.connected()
+    eventually(lambda: "SUBACK" in broker.log.read_text(), "no SUBACK")
+    broker.publish("in/x", [f"{i:200}" for i in range(200)], qos=1)
+    eventually(lambda: program.state()["inbox"] > 2000, program.state)
+    program.publish("out", "mine", qos=1)
+    eventually(lambda: program.state()["acknowledged"] == 1, program.state, seconds=15)
+    state = program.state()
+    check(state["losses"] == 0 and state["inbox_dropped"] > 0, state)
+    check("an inbox is full" in program.said(), program.said())
+
+
 # ---- Brokers that refuse -------------------------------------------------------------------------------------
 
 @case

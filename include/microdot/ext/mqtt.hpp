@@ -169,6 +169,9 @@ class MqttClient : private MqttEvents {
   bool free_filter(detail::MqttFilter& filter) noexcept;
   void note_denied(detail::MqttFilter& filter, std::string_view reason) noexcept;
   void note_full_inboxes(int more) noexcept;
+  void update_receiving() noexcept;
+  bool awaits_answer() noexcept;
+  void bound_stall(TimePoint now) noexcept;
 
   // The outbox.
   Error offer(const MqttMessage& message, bool may_wait) noexcept;
@@ -176,6 +179,7 @@ class MqttClient : private MqttEvents {
   detail::MqttEntry* put_for_older(const MqttMessage& message) noexcept;
   void drop(detail::MqttEntry& entry) noexcept;
   void settle() noexcept;
+  void wake_waits() noexcept;
 
   MqttOptions options_;
   MqttLimits limits_;
@@ -196,6 +200,7 @@ class MqttClient : private MqttEvents {
   Strand* strand_ = nullptr;  // the task's, while it waits
   TimePoint deadline_{};      // of the phase
   TimePoint stop_deadline_{};
+  TimePoint stall_deadline_ = TimePoint::max();
   TimePoint connected_at_{};
   Duration backoff_{0};
   MqttStats stats_;
@@ -208,7 +213,9 @@ class MqttClient : private MqttEvents {
   Error last_error_ = Error::none;
   Phase phase_ = Phase::none;
   bool woken_ = false;
-  bool blocked_ = false;   // the protocol takes no more for now
+  bool blocked_ = false;  // the protocol takes no more for now
+  bool receiving_ = true;
+  bool overdue_ = false;   // full inboxes do not keep it from receiving any more
   bool was_lost_ = false;  // the connection that there is to be replaces one
   bool stopping_ = false;
   bool exiting_ = false;  // it stops since the program is to exit: what is published meanwhile still goes

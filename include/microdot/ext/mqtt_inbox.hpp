@@ -79,8 +79,10 @@ struct MqttFilter : public ListHook {
 struct MqttInboxOptions {
   std::uint8_t qos = 0;
   /// `wait`: while more than half of it is full, nothing is read from the broker, for all of the client's
-  /// subscriptions; messages that were read already and find no room are dropped nevertheless. Take them
-  /// within `keep_alive`.
+  /// subscriptions; messages that were read already and find no room are dropped nevertheless.
+  /// Acknowledgments are not read, either: do not wait for `flush`, or for room in the outbox, in the task
+  /// that takes from it. If something in flight has waited for its answer for `keep_alive`, or 20 s if that
+  /// is less, all is read again, and dropped where it finds no room (`dropped`), until it was taken from.
   MqttWhenFull when_full = MqttWhenFull::drop_oldest;
 };
 

@@ -77,7 +77,7 @@ class MqttProtocol {
   virtual Result<void> open(const MqttOptions& options, MqttEvents& events) noexcept = 0;
   /// Sends a message and copies what it has to keep. Gives its id; `on_published` follows. Errors:
   /// `would_block`: as many as may be are in flight, or a buffer is full: again when one was published;
-  /// `too_large`; `closed`.
+  /// `no_memory`: again after a while; `too_large`; `invalid`; `closed`.
   virtual Result<std::uint16_t> publish(const MqttMessage& message) noexcept = 0;
   /// Whether messages of QoS 1 and 2 that were in flight when the connection was lost are sent again by the
   /// protocol itself, as the same ones (QoS 2 stays exactly once). If not, the client publishes them anew.

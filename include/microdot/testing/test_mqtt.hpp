@@ -60,6 +60,7 @@ class TestMqttBroker final : public MqttProtocol, private Timer {
   bool grants = true;                  ///< False: subscriptions are refused.
   bool keeps = false;                  ///< See `MqttProtocol::keeps_in_flight`.
   bool answers_close = true;           ///< False: `close` has no effect.
+  bool has_memory = true;              ///< False: what the client sends is `no_memory`.
   std::size_t max_in_flight = 8;       ///< Messages of the client; one more is `would_block`.
   std::size_t max_message = SIZE_MAX;  ///< Topic and payload; larger is `too_large`.
   std::size_t piece_bytes = SIZE_MAX;  ///< Messages go to the client in pieces of this size.
@@ -119,6 +120,7 @@ class TestMqttBroker final : public MqttProtocol, private Timer {
   void arm() noexcept;
   void add(Event event, Duration after);
   void happen(const Event& event);
+  bool is_read(const Event& event) const noexcept;
   void arrive(std::uint16_t id);
   void route(const TestMqttMessage& message);
   void give(const TestMqttMessage& message);
@@ -132,7 +134,8 @@ class TestMqttBroker final : public MqttProtocol, private Timer {
   std::vector<Event> queue_;  // by time
   std::vector<Flight> in_flight_;
   std::vector<TestMqttMessage> retained_;
-  std::vector<TestMqttMessage> held_;  // for the client, which does not receive or is away
+  std::vector<TestMqttMessage> held_;  // for the client, which is away
+  std::vector<Event> unread_;          // what has come to the client, which does not receive
   std::uint16_t last_id_ = 0;
   bool receiving_ = true;
   bool has_session_ = false;
