@@ -237,7 +237,7 @@ void MqttClient::stop(Duration time, bool exiting) noexcept {
 void MqttClient::open() noexcept {
   set_phase(Phase::opening, options_.connect_timeout);
   if (protocol_ == nullptr) protocol_ = source_();
-  const Result<void> opened = protocol_ != nullptr ? protocol_->open(options_, *this) : Error::unsupported;
+  const Result<void> opened = protocol_ != nullptr ? protocol_->open(options_, events_) : Error::unsupported;
   if (!opened) on_closed(opened.error(), to_string(opened.error()));
 }
 

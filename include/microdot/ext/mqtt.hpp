@@ -33,7 +33,7 @@ namespace microdot::inline MICRODOT_ABI {
 
 /// See the top of this file. Not to be moved; for use within one loop. It may go at any time but from within
 /// its own handlers, and ends as if disconnected.
-class MqttClient : private MqttEvents {
+class MqttClient {
  public:
   /// On hosts: the block comes from the heap, here and once.
   explicit MqttClient(const MqttOptions& options, const MqttLimits& limits = MqttLimits::host()) noexcept
@@ -130,12 +130,32 @@ class MqttClient : private MqttEvents {
     return detail::make_in<detail::MqttHandler<std::decay_t<F>>>(memory_, std::forward<F>(f));
   }
 
-  // What the protocol tells.
-  void on_connected(bool session_present) noexcept override;
-  void on_closed(Error error, std::string_view reason) noexcept override;
-  void on_published(std::uint16_t id) noexcept override;
-  void on_subscribed(std::uint16_t id, bool granted) noexcept override;
-  void on_message(const MqttMessage& message, std::size_t offset, std::size_t total) noexcept override;
+  /// What the protocol tells. Not the client itself: Clang warns of those who destroy what has virtual
+  /// functions and may have heirs.
+  class Events final : public MqttEvents {
+   public:
+    explicit Events(MqttClient& client) noexcept : client_(&client) {}
+
+   private:
+    void on_connected(bool session_present) noexcept override { client_->on_connected(session_present); }
+    void on_closed(Error error, std::string_view reason) noexcept override {
+      client_->on_closed(error, reason);
+    }
+    void on_published(std::uint16_t id) noexcept override { client_->on_published(id); }
+    void on_subscribed(std::uint16_t id, bool granted) noexcept override {
+      client_->on_subscribed(id, granted);
+    }
+    void on_message(const MqttMessage& message, std::size_t offset, std::size_t total) noexcept override {
+      client_->on_message(message, offset, total);
+    }
+
+    MqttClient* client_;
+  };
+  void on_connected(bool session_present) noexcept;
+  void on_closed(Error error, std::string_view reason) noexcept;
+  void on_published(std::uint16_t id) noexcept;
+  void on_subscribed(std::uint16_t id, bool granted) noexcept;
+  void on_message(const MqttMessage& message, std::size_t offset, std::size_t total) noexcept;
   void deliver(const MqttMessage& message) noexcept;
   void call(detail::MqttReceiver& receiver, const MqttMessage& message) noexcept;
   void call_all(List<detail::MqttReceiver>& hooks) noexcept;
@@ -181,6 +201,7 @@ class MqttClient : private MqttEvents {
   void settle() noexcept;
   void wake_waits() noexcept;
 
+  Events events_{*this};
   MqttOptions options_;
   MqttLimits limits_;
   MqttProtocol* protocol_;

@@ -154,7 +154,7 @@ class MqttInboxBase : private detail::MqttReceiver {
 ///
 /// It subscribes, and leaves with its scope. For use within one loop.
 template <std::size_t kBytes>
-class MqttInbox : public MqttInboxBase {
+class MqttInbox final : public MqttInboxBase {
   static_assert(kBytes >= mqtt_message_bytes(1, 0), "MqttInbox: room for a message");
 
  public:
