@@ -318,9 +318,11 @@ TEST_F(MqttSubscribeTest, AnInboxMayMakeTheBrokerWait) {
 }
 
 TEST_F(MqttSubscribeTest, AnInboxThatMakesTheBrokerWaitDoesNotKeepAcknowledgmentsBackForEver) {
-  for (const std::pair times : {std::pair{Milliseconds(1h), 20s}, {5s, 5s}, {0s, 20s}}) {
+  using Seconds = std::chrono::seconds;
+  for (const std::pair<Seconds, Seconds>& times :
+       {std::pair<Seconds, Seconds>{1h, 20s}, {5s, 5s}, {0s, 20s}}) {
     run([&]() -> Task<> {
-      const Milliseconds keep_alive = times.first;
+      const auto keep_alive = times.first;
       const auto most = times.second;
       MqttClient mqtt(broker_, {.client_id = "hub", .keep_alive = keep_alive});
       MqttInbox<room_for(4, 3)> inbox(mqtt, "t", {.when_full = MqttWhenFull::wait});
