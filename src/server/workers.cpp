@@ -296,8 +296,8 @@ Task<Result<void>> WorkerThreads::serve(App& app, ServerOptions options) {
     if (all->state_of(worker) == State::failed) co_return Result<void>::logged(worker.error);
   }
   if (!all->ending()) {
+    first.server->announce();  // before others see it run: what they log comes behind
     all->port_ = port;
-    first.server->announce();
   }
   for (;;) {
     obey(first);
