@@ -4,11 +4,9 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cerrno>
@@ -121,13 +119,12 @@ class SocketClient final : public Client {
     return reset_ || refused_;
   }
   int fd() const { return fd_; }
-  /// How often the kernel has sent in vain what the peer has not acknowledged; no value if all has arrived.
+  /// How often in a row the kernel has sent in vain what is in flight; no value if nothing is: all has
+  /// arrived, or the peer's window is closed.
   std::optional<int> sent_in_vain() const {
-    int left = 0;
     tcp_info info{};
     socklen_t length = sizeof info;
-    if (ioctl(fd_, SIOCOUTQ, &left) != 0 || left == 0) return {};
-    if (getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return {};
+    if (getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 || info.tcpi_unacked == 0) return {};
     return info.tcpi_backoff;
   }
   std::uint16_t local_port() const override {
