@@ -1,7 +1,7 @@
 # The library as a component of ESP-IDF: the core with ports/posix over lwIP's sockets.
 set(root "${CMAKE_CURRENT_LIST_DIR}/..")
 file(GLOB_RECURSE sources "${root}/src/*.cpp")
-list(FILTER sources EXCLUDE REGEX "/src/(testing|ext/(re2|json|websocket_deflate))")
+list(FILTER sources EXCLUDE REGEX "/src/(testing|ext/(re2|json|websocket_deflate|mqtt_mosquitto))")
 list(APPEND sources "${root}/ports/common/errors.cpp" "${root}/ports/common/files.cpp" "${root}/ports/common/sockets.cpp")
 foreach(source IN ITEMS files_esp_idf poller port sockets system_esp_idf system_port wake)
   list(APPEND sources "${root}/ports/posix/${source}.cpp")

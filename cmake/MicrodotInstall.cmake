@@ -22,6 +22,8 @@ foreach(target IN LISTS targets)
     set(export microdotRe2)
   elseif(target MATCHES "websocket_deflate")
     set(export microdotWebsocketDeflate)
+  elseif(target MATCHES "mqtt")
+    set(export microdotMqtt)
   else()
     set(export microdot)
   endif()
@@ -41,6 +43,7 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/microdotConfigVersion.cm
 install(FILES
   "${PROJECT_BINARY_DIR}/microdotConfig.cmake"
   "${PROJECT_BINARY_DIR}/microdotConfigVersion.cmake"
+  cmake/FindMosquitto.cmake
   cmake/FindRE2.cmake
   cmake/MicrodotEmbed.cmake
   DESTINATION "${MICRODOT_PACKAGE_DIR}")
@@ -75,3 +78,6 @@ microdot_install_pc(microdot_noexcept "${PROJECT_DESCRIPTION}; without exception
 microdot_install_pc(microdot_websocket_deflate "Compressed WebSockets for microdot" "" "microdot zlib")
 microdot_install_pc(microdot_websocket_deflate_noexcept "Compressed WebSockets for microdot; without exceptions and RTTI"
                     "" "microdot_noexcept zlib")
+microdot_install_pc(microdot_mqtt "MQTT for microdot, over libmosquitto" "" "microdot libmosquitto")
+microdot_install_pc(microdot_mqtt_noexcept "MQTT for microdot, over libmosquitto; without exceptions and RTTI"
+                    "" "microdot_noexcept libmosquitto")

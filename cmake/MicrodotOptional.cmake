@@ -48,10 +48,12 @@ if(MICRODOT_RAPIDJSON_ON)
   set_property(GLOBAL APPEND PROPERTY MICRODOT_TARGETS microdot_rapidjson)
 endif()
 
-# microdot_add_optional(<name> <library>): src/ext/<name>*.cpp over <library>, as microdot::<name> and
-# microdot::<name>_noexcept, one for each mode of the core that is built.
+# microdot_add_optional(<name> <library> [<source>]): src/ext/<source>*.cpp (<source>: <name>, if not said) over
+# <library>, as microdot::<name> and microdot::<name>_noexcept, one for each mode of the core that is built.
 function(microdot_add_optional name library)
-  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/ext/${name}*.cpp")
+  set(source ${ARGN} ${name})
+  list(GET source 0 source)
+  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/ext/${source}*.cpp")
   foreach(core IN ITEMS microdot microdot_noexcept)
     if(NOT TARGET ${core})
       continue()
@@ -89,6 +91,17 @@ endif()
 microdot_decide("WebSocket compression" MICRODOT_DEFLATE "${found}" "zlib1g-dev not found")
 if(MICRODOT_DEFLATE_ON)
   microdot_add_optional(websocket_deflate ZLIB::ZLIB)
+endif()
+
+# ---- microdot::mqtt, microdot::mqtt_noexcept: an MQTT client's protocol on hosts ------------------------------
+set(found OFF)
+if(MICRODOT_MQTT AND NOT MICRODOT_BARE_METAL)
+  find_package(Mosquitto QUIET)
+  set(found ${Mosquitto_FOUND})
+endif()
+microdot_decide("MQTT" MICRODOT_MQTT "${found}" "libmosquitto-dev not found")
+if(MICRODOT_MQTT_ON)
+  microdot_add_optional(mqtt Mosquitto::Mosquitto mqtt_mosquitto)
 endif()
 
 # ---- Benchmarks ---------------------------------------------------------------------------------------------

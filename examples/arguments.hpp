@@ -8,6 +8,14 @@
 
 #include <microdot/app.hpp>
 
+/// False if `text` is no number of this kind, or has more than it.
+template <typename Number>
+bool read_number(const char* text, Number& number) {
+  const char* const end = text + std::strlen(text);
+  const auto [last, error] = std::from_chars(text, end, number);
+  return error == std::errc{} && last == end;
+}
+
 /// Reads the arguments into `options`. `more(name, value)` is asked for others and says how many it took, the
 /// name included: 0 if it knows none of that name (`value` is null at the end). False, with a line of usage,
 /// if an argument is not understood.
@@ -19,11 +27,7 @@ bool parse_arguments(int argc, char** argv, microdot::ServerOptions& options, co
       options.host = value;
       return 2;
     }
-    if (value != nullptr && name == "--port") {
-      const char* const end = value + std::strlen(value);
-      const auto [last, error] = std::from_chars(value, end, options.port);
-      return error == std::errc{} && last == end ? 2 : 0;
-    }
+    if (value != nullptr && name == "--port") return read_number(value, options.port) ? 2 : 0;
     return more(name, value);
   };
   for (int i = 1; i < argc;) {
@@ -42,4 +46,20 @@ bool parse_arguments(int argc, char** argv, microdot::ServerOptions& options, co
 /// For examples that take nothing else.
 inline bool parse_arguments(int argc, char** argv, microdot::ServerOptions& options) {
   return parse_arguments(argc, argv, options, "", [](std::string_view, const char*) { return 0; });
+}
+
+/// For examples that several threads may serve: --workers NUMBER, 0 for one for each processor. Devices have
+/// one.
+inline bool parse_arguments_with_workers(int argc, char** argv, microdot::ServerOptions& options) {
+#if MICRODOT_HOSTED
+  const auto take_workers = [&](std::string_view name, const char* value) {
+    unsigned workers = 1;
+    if (value == nullptr || name != "--workers" || !read_number(value, workers)) return 0;
+    options.workers = workers;
+    return 2;
+  };
+  return parse_arguments(argc, argv, options, " [--workers NUMBER]", take_workers);
+#else
+  return parse_arguments(argc, argv, options);
+#endif
 }

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "server/server.hpp"
+#include "server/workers.hpp"
 
 namespace microdot::inline MICRODOT_ABI {
 
@@ -28,9 +29,11 @@ Result<void> refuse(std::string_view reason, Error error) noexcept {
 }  // namespace
 
 App::App(const Limits& limits) noexcept
-    : limits_(limits),
-      release_([](std::byte* block) noexcept { std::free(block); }),
-      acquire_([](App& app) noexcept -> Result<void> {
+    : limits_(limits), acquire_([](App& app, bool release) noexcept -> Result<void> {
+        if (release) {
+          std::free(app.block_.data());
+          return {};
+        }
         if (const char* reason = app.limits_.check()) return refuse(reason, Error::invalid);
         if (!app.block_.empty()) return {};
         const std::size_t size = app.limits_.server_memory();
@@ -46,15 +49,25 @@ App::App(const Limits& limits, std::span<std::byte> block, std::span<std::byte> 
 
 App::~App() {
   if (server_ != nullptr) server_->destroy();
-  if (release_ != nullptr && !block_.empty()) release_(block_.data());
+#if MICRODOT_HOSTED
+  if (detail::Workers* const workers = workers_.load(std::memory_order_relaxed)) workers->destroy();
+#endif
+  if (acquire_ != nullptr) (void)acquire_(*this, true);
 }
 
 Task<Result<void>> App::start_server(ServerOptions options) {
-  if (server_ != nullptr) co_return refuse("the server of this App runs already", Error::invalid);
+  if (server_ != nullptr || workers_run())
+    co_return refuse("the server of this App runs already", Error::invalid);
   if (acquire_ != nullptr) {
-    const Result<void> acquired = acquire_(*this);
+    const Result<void> acquired = acquire_(*this, false);
     if (!acquired) co_return acquired;
   }
+#if MICRODOT_HOSTED
+  if (options.workers.serve_ != nullptr) {
+    Task<Result<void>> serving = options.workers.serve_(*this, options);
+    co_return co_await std::move(serving);
+  }
+#endif
   server_ = detail::Server::create(*this, block_);
   const ServerScope scope(server_);
   const Result<void> started = server_->start(options);
@@ -65,6 +78,40 @@ Task<Result<void>> App::start_server(ServerOptions options) {
 
 int App::run(ServerOptions options) { return microdot::run(start_server(options)); }
 
+#if MICRODOT_HOSTED
+
+bool App::workers_run() const noexcept {
+  const detail::Workers* const workers = workers_.load(std::memory_order_acquire);
+  return workers != nullptr && workers->running();
+}
+
+void App::shutdown() noexcept {
+  detail::Workers* const workers = workers_.load(std::memory_order_acquire);
+  if (workers != nullptr && workers->shutdown(false)) return;
+  if (server_ != nullptr) server_->shutdown();
+}
+
+std::uint16_t App::port() const noexcept {
+  const detail::Workers* const workers = workers_.load(std::memory_order_acquire);
+  if (workers != nullptr && workers->running()) return workers->port();
+  return server_ != nullptr ? server_->port() : 0;
+}
+
+Stats App::stats() const noexcept {
+  const detail::Workers* const workers = workers_.load(std::memory_order_acquire);
+  Stats stats;
+  if (workers != nullptr && workers->stats(stats)) return stats;
+  return server_ != nullptr ? server_->stats() : stats;
+}
+
+const char* App::check() const noexcept {
+  detail::Workers* const workers = workers_.load(std::memory_order_acquire);
+  if (workers != nullptr && workers->running()) return workers->check();
+  return server_ != nullptr ? server_->check() : nullptr;
+}
+
+#else
+
 void App::shutdown() noexcept {
   if (server_ != nullptr) server_->shutdown();
 }
@@ -74,5 +121,7 @@ std::uint16_t App::port() const noexcept { return server_ != nullptr ? server_->
 Stats App::stats() const noexcept { return server_ != nullptr ? server_->stats() : Stats{}; }
 
 const char* App::check() const noexcept { return server_ != nullptr ? server_->check() : nullptr; }
+
+#endif
 
 }  // namespace microdot::inline MICRODOT_ABI

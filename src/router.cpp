@@ -192,7 +192,7 @@ void Router::visit_routes(const RouteVisitor& visitor, std::span<std::string_vie
                                       .pattern = entry->pattern,
                                       .methods = entry->methods,
                                       .directory = entry->kind == RouteEntry::Kind::directory,
-                                      .requests = entry->requests});
+                                      .requests = detail::load_shared(entry->requests)});
     } else if (depth + 1 < prefixes.size()) {
       prefixes[depth] = entry->pattern;
       entry->mounted->visit_routes(visitor, prefixes, depth + 1);

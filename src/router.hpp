@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include <microdot/base/shared.hpp>
 #include <microdot/limits.hpp>
 #include <microdot/router.hpp>
 
@@ -42,6 +43,11 @@ struct RouteEntry {
   };
   bool (*accepts)(std::string_view pattern, const PathArgs& args) noexcept = nullptr;
   RouteRegex regex;
+
+  /// One more request, of one of several workers or of the only one.
+  void count_request(bool several_workers) noexcept {
+    several_workers ? count_up_together(requests) : count_up(requests);
+  }
 };
 
 static_assert(sizeof(RouteEntry) <= kRouteBytes);

@@ -1,7 +1,8 @@
 // The web server beside other work: background_tasks [--host ADDRESS] [--port NUMBER]
 //
-// Four tasks share one loop: the server, a sensor, a publisher whose broker is not reliable, and the main
-// task, which watches them. http://127.0.0.1:5000/ shows what they do; POST /stop or Ctrl-C ends it all.
+// Four tasks share one loop: the server, a sensor, a publisher whose broker is not reliable and which is
+// therefore restarted, and the main task. http://127.0.0.1:5000/ shows what they do; POST /stop or Ctrl-C
+// ends it all.
 #include <chrono>
 #include <cstdio>
 #include <functional>
@@ -29,6 +30,7 @@ struct Station {
 Station station;
 
 Task<> read_sensor(Station& shared) {
+  auto tick = every(500ms);
   for (;;) {
     {
       auto guard = co_await shared.lock.acquire();
@@ -37,11 +39,12 @@ Task<> read_sensor(Station& shared) {
       shared.high = shared.low * 10;
     }
     shared.changed.set();
-    co_await sleep_for(500ms);
+    co_await tick;
   }
 }
 
-// Ends with an error: the broker goes away after five messages. That is reported, and ends no other task.
+// Ends with an error: the broker goes away after five messages. That is reported, ends no other task, and the
+// next run comes soon.
 Task<Result<void>> publish_readings(Station& shared) {
   for (int sent = 0;; ++sent) {
     co_await shared.changed.wait();
@@ -63,12 +66,9 @@ void report(const TaskError& error) {
 Task<int> main_task(App& app, ServerOptions options) {
   auto server = create_task("server", app.start_server(options));
   auto sensor = create_task("sensor", read_sensor, std::ref(station));
-  auto publisher = create_task("publisher", publish_readings, std::ref(station));
+  supervise("publisher", {.max_backoff = 2s}, publish_readings, std::ref(station));
 
-  while (!station.exit_flag && !exit_requested() && !server.done()) {
-    co_await sleep_for(100ms);
-    if (publisher.done()) publisher = create_task("publisher", publish_readings, std::ref(station));
-  }
+  while (!station.exit_flag && !exit_requested() && !server.done()) co_await sleep_for(100ms);
 
   app.shutdown();
   const TaskState end = co_await server;

@@ -1,7 +1,8 @@
 // Chat rooms: http://127.0.0.1:5000/ asks for a name and joins the room of the page's address (/#cats is the
 // room "cats"). Everybody in a room gets what is said there; who reads too slowly misses the oldest, and
-// costs the others nothing. chat [--host ADDRESS] [--port NUMBER]
+// costs the others nothing. chat [--host ADDRESS] [--port NUMBER] [--workers NUMBER]
 #include <functional>
+#include <mutex>
 #include <string>
 
 #include <microdot/ext/websocket.hpp>
@@ -58,7 +59,8 @@ using Line = std::string;
 using Room = Channel<Line>;
 constexpr std::size_t kRooms = 32;
 
-// Rooms are made as they are entered, and are free again when nobody is left.
+// Rooms are made as they are entered, and are free again when nobody is left. Several workers share them: the
+// mutex is held while a room is looked for and entered, never over a co_await.
 struct Rooms {
   struct Entry {
     std::string name;
@@ -75,6 +77,7 @@ struct Rooms {
     free->name = name;
     return &free->room;
   }
+  std::mutex mutex;
   Entry entries[kRooms];
 };
 Rooms rooms;
@@ -88,13 +91,16 @@ Task<> listen(Room::Subscriber& subscription, WebSocket& ws) {
 
 // What this client says, to the room.
 Task<> chat(Request&, WebSocket& ws, std::string_view name) {
+  std::unique_lock lock(rooms.mutex);
   Room* const room = rooms.enter(name);
   if (room == nullptr) {
+    lock.unlock();
     ws.close(kCloseTryAgainLater, "too many rooms");
     co_return;
   }
   // From here on the room is in use, and nothing is missed: a task begins later.
   Room::Subscription<16> subscription(*room, WhenSlow::drop_oldest);
+  lock.unlock();
   TaskGroup group;  // ends with this function: when the client goes
   group.create_task(listen, std::ref(static_cast<Room::Subscriber&>(subscription)), std::ref(ws));
   while (auto line = co_await ws.receive()) room->publish(Line(line->data));
@@ -104,7 +110,7 @@ Task<> chat(Request&, WebSocket& ws, std::string_view name) {
 
 int main(int argc, char** argv) {
   ServerOptions options{.host = "127.0.0.1", .port = 5000};
-  if (!parse_arguments(argc, argv, options)) return 2;
+  if (!parse_arguments_with_workers(argc, argv, options)) return 2;
 
   App app{Limits{.streams = 256, .ws_message_bytes = 4096}};
   app.get("/", [](Request&) { return Response(kPage, 200, {{"Content-Type", "text/html; charset=utf-8"}}); });

@@ -1,6 +1,6 @@
 // The smallest program: http://127.0.0.1:5000/ says hello. On a device it is port 80 (scripts/firmware run
 // hello).
-// hello [--host ADDRESS] [--port NUMBER]
+// hello [--host ADDRESS] [--port NUMBER] [--workers NUMBER]
 #include <microdot/microdot.hpp>
 
 #include "../arguments.hpp"
@@ -15,7 +15,7 @@ StaticApp<Limits::device()> app;
 
 int main(int argc, char** argv) {
   ServerOptions options{.host = "127.0.0.1", .port = 5000};
-  if (!parse_arguments(argc, argv, options)) return 2;
+  if (!parse_arguments_with_workers(argc, argv, options)) return 2;
 
   app.get("/", [](Request&) { return "Hello, World!\n"; });
   app.get("/hello/<name>",

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -14,10 +15,15 @@
 
 namespace microdot::inline MICRODOT_ABI {
 
+class App;
+struct ServerOptions;
+
 namespace detail {
 class Exchange;
 class Listening;
 class Server;
+class WorkerThreads;
+class Workers;
 void run_server_hooks(Listening& listening) noexcept;
 void log_outcome(Exchange& exchange, int refused) noexcept;
 
@@ -55,6 +61,28 @@ class NetworkListOption {
   bool (*has_)(const Endpoint& client, std::string_view networks) noexcept = nullptr;
 };
 
+#if MICRODOT_HOSTED
+Task<Result<void>> serve_with_workers(App& app, ServerOptions options);
+
+/// A number. What serves with several workers is a part only of programs that may name another than 1.
+class WorkersOption {
+ public:
+  constexpr WorkersOption() noexcept = default;
+  template <std::integral Number>
+  constexpr WorkersOption(Number count) noexcept
+      : count_(count<0 || static_cast<std::uint64_t>(count)> UINT32_MAX ? UINT32_MAX
+                                                                        : static_cast<std::uint32_t>(count)),
+        serve_(count == 1 ? nullptr : serve_with_workers) {}
+  constexpr operator std::uint32_t() const noexcept { return count_; }
+
+ private:
+  friend class microdot::App;
+
+  std::uint32_t count_ = 1;
+  Task<Result<void>> (*serve_)(App& app, ServerOptions options) = nullptr;
+};
+#endif
+
 }  // namespace detail
 
 /// Where and how to serve.
@@ -67,6 +95,15 @@ struct ServerOptions {
   /// clients come through each, so what one client may have at most is not asked of them. Must stay valid (a
   /// literal).
   detail::NetworkListOption trusted_proxies = {};
+#if MICRODOT_HOSTED
+  /// For so long a server that is to end serves as before, so that whoever sends clients here sees it coming:
+  /// `healthz` says 503, and answers say `Connection: close`. Zero: it ends at once.
+  Milliseconds drain = std::chrono::milliseconds(0);
+  /// A number: so many loops serve, each in a thread of its own with `Limits` of its own, except the first,
+  /// which is the calling one. 0: one for each processor that the process may use. Handlers are called from
+  /// all of these threads at once: see docs/guide/server.md. Not for a `StaticApp`.
+  detail::WorkersOption workers = {};
+#endif
 };
 
 /// A web application: routes, hooks, error handlers, and the server for them.
@@ -94,9 +131,10 @@ class App : public Router {
   /// SIGINT or SIGTERM, gracefully. Returns 0, or 1 if it could not start. Blocks; beside other tasks use
   /// `start_server` and `run`.
   int run(ServerOptions options = {});
-  /// Ends the server gracefully: it accepts no more connections, closes idle ones at once, lets requests in
-  /// flight finish until `Limits::shutdown_timeout`, then ends them. Returns at once; may be called by a
-  /// handler.
+  /// Ends the server gracefully: it serves on for `ServerOptions::drain`, then accepts no more connections,
+  /// closes idle ones at once, lets requests in flight finish until `Limits::shutdown_timeout`, then ends
+  /// them. Returns at once; may be called by a handler. With several workers: ends all of them, and may be
+  /// called by any thread; else by the server's.
   void shutdown() noexcept;
 
   /// When the network that the server listens on is lost: its address is gone, its interface is down, or the
@@ -115,13 +153,14 @@ class App : public Router {
   }
 
   /// The port that is listened on, also while the network is lost; 0 while the server does not run.
+  /// With several workers it may be asked for by any thread, and so may `running` and `stats`.
   std::uint16_t port() const noexcept;
   /// Between a successful start and the end.
   bool running() const noexcept { return port() != 0; }
   const Limits& limits() const noexcept { return limits_; }
   Stats stats() const noexcept;
   /// Looks through the server's lists, pools and timers: null, or what is wrong with them. For tests, between
-  /// two turns of the loop.
+  /// two turns of the loop. Of several workers: that of the calling thread.
   const char* check() const noexcept;
 
   /// For answers that don't say what they are; `charset=UTF-8` is added where the text names none. Static
@@ -135,6 +174,8 @@ class App : public Router {
  private:
   friend class detail::Listening;
   friend class detail::Server;
+  friend class detail::WorkerThreads;
+  friend class detail::Dispatch;
 
   template <typename F>
   void add_server_hook(detail::ServerHook*& first, F&& hook) {
@@ -146,16 +187,35 @@ class App : public Router {
     run_server_hooks_ = detail::run_server_hooks;
   }
 
+  /// Whether other threads serve this App, too.
+  bool has_workers() const noexcept {
+#if MICRODOT_HOSTED
+    return workers_.load(std::memory_order_relaxed) != nullptr;
+#else
+    return false;
+#endif
+  }
+
+#if MICRODOT_HOSTED
+  bool workers_run() const noexcept;
+#else
+  static bool workers_run() noexcept { return false; }
+#endif
+
   Limits limits_;
   std::span<std::byte> block_;
-  void (*release_)(std::byte* block) noexcept = nullptr;
-  // Checks the limits and takes the block. None for a `StaticApp`, whose limits the compiler has checked: so
-  // neither the heap nor what can be wrong with limits, in words, is a part of a device's program.
-  Result<void> (*acquire_)(App& app) noexcept = nullptr;
+  // Checks the limits and takes the block, or gives it back. None for a `StaticApp`, whose limits the
+  // compiler has checked: so neither the heap nor what can be wrong with limits, in words, is a part of a
+  // device's program.
+  Result<void> (*acquire_)(App& app, bool release) noexcept = nullptr;
   detail::Server* server_ = nullptr;
   detail::ServerHook* network_lost_ = nullptr;
   detail::ServerHook* network_up_ = nullptr;
   void (*run_server_hooks_)(detail::Listening& listening) noexcept = nullptr;  // of a program that has some
+#if MICRODOT_HOSTED
+  // Once there were several workers; they have the server then. Stays, since any thread may ask it.
+  std::atomic<detail::Workers*> workers_{nullptr};
+#endif
 };
 
 namespace detail {

@@ -254,9 +254,9 @@ constexpr std::size_t object_bytes(std::size_t on_64_bits, std::size_t on_32_bit
   return align_up(sizeof(void*) == 8 ? on_64_bits : on_32_bits);
 }
 inline constexpr std::size_t kAppBytes = object_bytes(432, 304);
-inline constexpr std::size_t kServerBytes = object_bytes(1392, 992);
+inline constexpr std::size_t kServerBytes = object_bytes(1456, 1056);
 inline constexpr std::size_t kConnectionBytes = object_bytes(240, MICRODOT_HOSTED ? 156 : 144);
-inline constexpr std::size_t kExchangeBytes = object_bytes(1648, 1032);
+inline constexpr std::size_t kExchangeBytes = object_bytes(1664, 1040);
 inline constexpr std::size_t kStreamBytes = object_bytes(112, 72);
 inline constexpr std::size_t kRouteBytes = object_bytes(64, 36);
 inline constexpr std::size_t kHeaderFieldBytes = 8;

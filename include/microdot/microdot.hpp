@@ -9,6 +9,7 @@
 #include <microdot/app.hpp>
 #include <microdot/async/channel.hpp>
 #include <microdot/async/event.hpp>
+#include <microdot/async/every.hpp>
 #include <microdot/async/gather.hpp>
 #include <microdot/async/generator.hpp>
 #include <microdot/async/lock.hpp>
@@ -17,14 +18,17 @@
 #include <microdot/async/semaphore.hpp>
 #include <microdot/async/sleep.hpp>
 #include <microdot/async/spawn.hpp>
+#include <microdot/async/supervise.hpp>
 #include <microdot/async/task.hpp>
 #include <microdot/async/task_group.hpp>
+#include <microdot/async/watch.hpp>
 #include <microdot/embedded_files.hpp>
 #include <microdot/request.hpp>
 #include <microdot/response.hpp>
 #include <microdot/router.hpp>
 
 #if MICRODOT_HOSTED
+#include <microdot/async/signal.hpp>
 #include <microdot/async/thread.hpp>
 #endif
 

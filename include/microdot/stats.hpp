@@ -6,6 +6,8 @@
 #include <span>
 #include <string_view>
 
+#include <microdot/async/loop.hpp>
+#include <microdot/base/shared.hpp>
 #include <microdot/http/method.hpp>
 #include <microdot/port/clock.hpp>
 
@@ -33,8 +35,13 @@ class LatencyHistogram {
   void add(Duration time) noexcept {
     const auto micros = static_cast<std::uint64_t>(time.count() > 0 ? time.count() : 0);
     const std::size_t bucket = static_cast<std::size_t>(std::bit_width(micros >> 7));
-    ++counts_[bucket < kBuckets ? bucket : kBuckets - 1];
-    sum_ += micros;
+    detail::count_up(counts_[bucket < kBuckets ? bucket : kBuckets - 1]);
+    detail::count_up(sum_, micros);
+  }
+  LatencyHistogram& operator+=(const LatencyHistogram& other) noexcept {
+    for (std::size_t i = 0; i < kBuckets; ++i) counts_[i] += other.counts_[i];
+    sum_ += other.sum_;
+    return *this;
   }
   /// How many took less than `limit(bucket)` but not less than the bucket before.
   std::uint64_t count(std::size_t bucket) const noexcept { return counts_[bucket]; }
@@ -65,16 +72,19 @@ class LatencyHistogram {
   std::uint64_t sum_ = 0;  // microseconds
 };
 
-/// What a server uses now and what has happened since it started, for tests and monitoring.
+/// What a server uses now and what has happened since it started, for tests and monitoring. Of several
+/// workers
+/// (`ServerOptions::workers`): sums, except where it says otherwise.
 struct Stats {
   // Now.
-  Tier tier = Tier::normal;
-  std::uint32_t connections = 0;        ///< Accepted sockets.
-  std::uint32_t idle = 0;               ///< Of them, between requests.
-  std::uint32_t exchanges = 0;          ///< Requests in flight.
-  std::uint32_t queued = 0;             ///< Connections that wait for an exchange.
-  std::uint32_t streams = 0;            ///< Live streams: WebSocket, Server-Sent Events.
-  std::uint32_t tasks = 0;              ///< Background tasks of the loop.
+  Tier tier = Tier::normal;       ///< Of several workers: the worst.
+  bool draining = false;          ///< It is to end and serves on (`ServerOptions::drain`). Of several: any.
+  std::uint32_t connections = 0;  ///< Accepted sockets.
+  std::uint32_t idle = 0;         ///< Of them, between requests.
+  std::uint32_t exchanges = 0;    ///< Requests in flight.
+  std::uint32_t queued = 0;       ///< Connections that wait for an exchange.
+  std::uint32_t streams = 0;      ///< Live streams: WebSocket, Server-Sent Events.
+  std::uint32_t tasks = 0;        ///< Background tasks of the loop.
   std::uint32_t tasks_of_requests = 0;  ///< Of them, started by requests.
 
   // Since the start.
@@ -93,9 +103,12 @@ struct Stats {
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
   std::uint64_t tier_changes = 0;
-  LatencyHistogram latency;  ///< From a complete head to the end of the answer in the exchange.
+  std::uint32_t task_restarts = 0;  ///< Of tasks of the loop, by `supervise`.
+  std::uint32_t times_blocked = 0;  ///< See `Loop::warn_when_blocked`.
+  LatencyHistogram latency;         ///< From a complete head to the end of the answer in the exchange.
 
-  // The most that was used at once.
+  // The most that was used at once. Of several workers: of each the most, added up, though it need not have
+  // been at the same time; of bytes and of time, the most of any.
   std::uint32_t connections_high_water = 0;
   std::uint32_t exchanges_high_water = 0;
   std::uint32_t queue_high_water = 0;
@@ -103,7 +116,9 @@ struct Stats {
   std::uint32_t stream_high_water = 0;     ///< Bytes that one stream has used of its memory.
   std::uint32_t arena_high_water = 0;      ///< Bytes that one request has used of its arena.
   std::uint32_t task_pool_high_water = 0;  ///< Bytes of the loop's task pool.
+  std::uint32_t workers = 1;               ///< How many threads serve; limits are those of one.
   Duration longest_turn{0};                ///< See `Loop::longest_turn`.
+  RunName longest_turn_by;                 ///< See `Loop::longest_turn_by`.
 
   TimePoint started{};  ///< When the server started, by the loop's clock.
 };

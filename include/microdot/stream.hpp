@@ -247,6 +247,7 @@ class Stream : public detail::LiveStream, private Strand::Owner {
   void on_finished(Strand& strand) noexcept override;
   void on_stopped(Strand& strand) noexcept override;
   std::uint32_t task_limit() const noexcept override;
+  void describe(TextBuilder& text) const noexcept override;
 
   bool begin_send(StreamSend& send) noexcept;
   bool may_go_on(StreamSend& send, std::size_t size) noexcept;

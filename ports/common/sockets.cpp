@@ -149,7 +149,26 @@ int open_socket(int family) noexcept {
 #endif
 }
 
-int listen_on(const Address& address, int backlog) noexcept {
+/// Lets other listeners of this user have the same port, and the system divide connections among them.
+void share_port(int fd) noexcept {
+#if defined(SO_REUSEPORT_LB)  // FreeBSD, whose SO_REUSEPORT gives all to one
+  set_option(fd, SOL_SOCKET, SO_REUSEPORT_LB, 1);
+#elif defined(SO_REUSEPORT)
+  set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+#else
+  (void)fd;
+#endif
+}
+
+// On Linux the first is bound alone, and shares the port afterwards: so it finds out whether another program
+// has it, also one of the same user that would share it.
+#ifdef __linux__
+constexpr bool kSharesAfterBind = true;
+#else
+constexpr bool kSharesAfterBind = false;
+#endif
+
+int listen_on(const Address& address, const ListenOptions& options) noexcept {
   const int family = address.storage.ss_family;
   const int fd = open_socket(family);
   if (fd < 0) return -1;
@@ -160,9 +179,12 @@ int listen_on(const Address& address, int backlog) noexcept {
   set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentBytes);
 #endif
   if (family == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, address.both_families ? 0 : 1);
-  if (bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 ||
-      listen(fd, backlog) != 0)
+  const bool alone_first = options.sharing == PortSharing::first && kSharesAfterBind;
+  if (options.sharing != PortSharing::none && !alone_first) share_port(fd);
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0)
     return close_with(fd, errno);
+  if (alone_first) share_port(fd);
+  if (listen(fd, options.backlog) != 0) return close_with(fd, errno);
   return fd;
 }
 
@@ -179,10 +201,10 @@ Endpoint address_of(int fd, Call call) noexcept {
 Result<int> open_listener(const ListenOptions& options) noexcept {
   auto address = resolve(options.host, options.port);
   if (!address) return address.error();
-  int fd = listen_on(*address, options.backlog);
+  int fd = listen_on(*address, options);
   if (fd < 0 && address->both_families && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
     address->set_any_v4(options.port);  // a system without IPv6
-    fd = listen_on(*address, options.backlog);
+    fd = listen_on(*address, options);
   }
   if (fd < 0) return listen_error(errno);
   return fd;

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <ctime>
 
-#include "ports/common/exit_signals.hpp"
+#include "ports/common/signals.hpp"
 #include "sockets.hpp"
 
 namespace microdot::inline MICRODOT_ABI {
@@ -16,6 +16,7 @@ namespace {
 constexpr std::uint64_t kWakeKey = 0;
 constexpr std::uint64_t kListener = 1;
 constexpr std::uint64_t kNetwork = 2;
+constexpr std::uint64_t kDescriptor = 3;
 constexpr std::uint64_t kKinds = 3;
 
 Result<void> control(int epoll, int operation, int fd, std::uint64_t key, std::uint32_t events) noexcept {
@@ -44,6 +45,9 @@ std::uint64_t LinuxPoller::key(const LinuxListener& listener) noexcept {
 std::uint64_t LinuxPoller::key(const LinuxNetwork& network) noexcept {
   return reinterpret_cast<std::uintptr_t>(&network) | kNetwork;
 }
+std::uint64_t LinuxPoller::key(const DescriptorEvents& events) noexcept {
+  return reinterpret_cast<std::uintptr_t>(&events) | kDescriptor;
+}
 
 Result<void> LinuxPoller::open() noexcept {
   if (epoll_ >= 0) return {};
@@ -66,6 +70,7 @@ void LinuxPoller::close() noexcept {
     watches_ = 1;
     unwatch_exit_signals();
   }
+  Signals::forget(event_);
   if (epoll_ >= 0) ::close(epoll_);
   if (event_ >= 0) ::close(event_);
   epoll_ = event_ = -1;
@@ -121,6 +126,10 @@ void LinuxPoller::dispatch(std::uint64_t key, std::uint32_t events, int index) n
     reinterpret_cast<LinuxListener*>(static_cast<std::uintptr_t>(key & ~kKinds))->on_event();
   } else if ((key & kKinds) == kNetwork) {
     reinterpret_cast<LinuxNetwork*>(static_cast<std::uintptr_t>(key & ~kKinds))->on_event();
+  } else if ((key & kKinds) == kDescriptor) {
+    const bool failed = (events & (EPOLLERR | EPOLLHUP)) != 0;
+    reinterpret_cast<DescriptorEvents*>(static_cast<std::uintptr_t>(key & ~kKinds))
+        ->on_descriptor(failed || (events & EPOLLIN) != 0, failed || (events & EPOLLOUT) != 0);
   } else {
     // A callback may close the transport; `remove` then blanks the entry, so look before each.
     auto& transport = *reinterpret_cast<LinuxTransport*>(static_cast<std::uintptr_t>(key));
@@ -163,22 +172,45 @@ void LinuxPoller::remove(int fd, std::uint64_t key) noexcept {
   }
 }
 
+Result<void> LinuxPoller::watch(int fd, DescriptorEvents& events, bool read, bool write) noexcept {
+  if (const auto opened = open(); !opened) return opened.error();
+  if (!read && !write) {  // epoll tells of failures even if it was asked for nothing
+    remove(fd, key(events));
+    return {};
+  }
+  const std::uint32_t wanted = (read ? EPOLLIN : 0U) | (write ? EPOLLOUT : 0U);
+  if (control(epoll_, EPOLL_CTL_MOD, fd, key(events), wanted)) return {};
+  if (errno == ENOENT && control(epoll_, EPOLL_CTL_ADD, fd, key(events), wanted)) return {};
+  if (errno == EBADF || errno == EPERM) return Error::invalid;
+  return errno == ENOMEM ? Error::no_memory : Error::no_descriptors;
+}
+
+void LinuxPoller::unwatch(int fd, DescriptorEvents& events) noexcept { remove(fd, key(events)); }
+
 void LinuxPoller::watch_exit_signals() noexcept {
   if (watches_++ != 0) return;
   (void)open();
-  signal_slot_ = ExitSignals::watch(event_);
-  signals_base_ = ExitSignals::count();
+  Signals::watch_exit(event_);
+  signals_base_ = Signals::exit_count();
 }
 
 void LinuxPoller::unwatch_exit_signals() noexcept {
   assert(watches_ != 0);
   if (--watches_ != 0) return;
-  ExitSignals::unwatch(signal_slot_);
-  signals_before_ += ExitSignals::count() - signals_base_;
+  Signals::unwatch_exit(event_);
+  signals_before_ += Signals::exit_count() - signals_base_;
 }
 
 unsigned LinuxPoller::exit_signals() const noexcept {
-  return signals_before_ + (watches_ != 0 ? ExitSignals::count() - signals_base_ : 0);
+  return signals_before_ + (watches_ != 0 ? Signals::exit_count() - signals_base_ : 0);
 }
+
+bool LinuxPoller::watch_signal(int number) noexcept {
+  return open() && Signals::can_wait_for(number) && Signals::watch(number, event_);
+}
+
+void LinuxPoller::unwatch_signal(int number) noexcept { Signals::unwatch(number, event_); }
+
+unsigned LinuxPoller::signals(int number) const noexcept { return Signals::count(number); }
 
 }  // namespace microdot::inline MICRODOT_ABI

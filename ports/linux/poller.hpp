@@ -24,6 +24,11 @@ class LinuxPoller final : public Poller {
   void watch_exit_signals() noexcept override;
   void unwatch_exit_signals() noexcept override;
   unsigned exit_signals() const noexcept override;
+  Result<void> watch(int fd, DescriptorEvents& events, bool read, bool write) noexcept override;
+  void unwatch(int fd, DescriptorEvents& events) noexcept override;
+  bool watch_signal(int number) noexcept override;
+  void unwatch_signal(int number) noexcept override;
+  unsigned signals(int number) const noexcept override;
 
   /// Makes the epoll and the event descriptor if they are not there yet. Errors: `no_descriptors`,
   /// `no_memory`.
@@ -48,6 +53,7 @@ class LinuxPoller final : public Poller {
   static std::uint64_t key(const LinuxTransport& transport) noexcept;
   static std::uint64_t key(const LinuxListener& listener) noexcept;
   static std::uint64_t key(const LinuxNetwork& network) noexcept;
+  static std::uint64_t key(const DescriptorEvents& events) noexcept;
   int wait(Duration timeout) noexcept;
   void dispatch(std::uint64_t key, std::uint32_t events, int index) noexcept;
   void remove(int fd, std::uint64_t key) noexcept;
@@ -59,7 +65,6 @@ class LinuxPoller final : public Poller {
   int batch_at_ = 0;
   int epoll_ = -1;
   int event_ = -1;
-  int signal_slot_ = -1;
   std::atomic<unsigned> wake_state_{kRunning};
   bool pwait2_missing_ = false;
   unsigned watches_ = 0;

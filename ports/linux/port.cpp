@@ -24,12 +24,22 @@ class LinuxClock final : public Clock {
   TimePoint now() noexcept override {
     timespec time{};
     clock_gettime(CLOCK_MONOTONIC, &time);
-    return TimePoint(Duration(std::int64_t{time.tv_sec} * 1'000'000 + time.tv_nsec / 1000));
+    return to_time_point(time);
+  }
+  TimePoint coarse() noexcept override {
+    timespec time{};
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    return to_time_point(time);
   }
   std::int64_t unix_seconds() noexcept override {
     timespec time{};
     clock_gettime(CLOCK_REALTIME_COARSE, &time);
     return time.tv_sec;
+  }
+
+ private:
+  static TimePoint to_time_point(const timespec& time) noexcept {
+    return TimePoint(Duration(std::int64_t{time.tv_sec} * 1'000'000 + time.tv_nsec / 1000));
   }
 };
 

@@ -52,6 +52,15 @@ err_t on_poll_detached(void*, tcp_pcb* pcb) noexcept {
 
 }  // namespace
 
+tcp_pcb* let_finish(tcp_pcb* pcb) noexcept {
+  tcp_arg(pcb, nullptr);
+  tcp_recv(pcb, nullptr);
+  tcp_err(pcb, nullptr);
+  tcp_poll(pcb, on_poll_detached, kClosePatience);
+  tcp_sent(pcb, on_sent_detached);
+  return pcb;
+}
+
 // ---- The end that lwIP knows -----------------------------------------------------------------------
 
 void LwipEnd::attach(tcp_pcb& pcb) noexcept {
@@ -69,15 +78,7 @@ void LwipEnd::take_over(LwipEnd& other) noexcept {
   if (other.pcb_ != nullptr) attach(*std::exchange(other.pcb_, nullptr));
 }
 
-tcp_pcb* LwipEnd::detach() noexcept {
-  tcp_pcb* const pcb = std::exchange(pcb_, nullptr);
-  tcp_arg(pcb, nullptr);
-  tcp_recv(pcb, nullptr);
-  tcp_err(pcb, nullptr);
-  tcp_poll(pcb, on_poll_detached, kClosePatience);
-  tcp_sent(pcb, on_sent_detached);
-  return pcb;
-}
+tcp_pcb* LwipEnd::detach() noexcept { return let_finish(std::exchange(pcb_, nullptr)); }
 
 void LwipEnd::abort() noexcept {
   drop_received();

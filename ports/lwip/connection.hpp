@@ -12,6 +12,10 @@ namespace microdot::inline MICRODOT_ABI {
 
 class LwipListener;
 
+/// A connection that is lwIP's own from now on: it calls nobody any more. What was written still arrives, or
+/// the connection is reset when nothing of it has for long. Returns it.
+tcp_pcb* let_finish(tcp_pcb* pcb) noexcept;
+
 /// This end of a connection, as lwIP's callbacks know it: of one that waits to be accepted, or of a
 /// transport.
 class LwipEnd {

@@ -5,6 +5,33 @@
 #ifndef MICRODOT_LWIP_OPTIONS_H
 #define MICRODOT_LWIP_OPTIONS_H
 
+/* ---- With MQTT (microdot_add_lwip(… MQTT)): a connection and two timers more; names ---------------------------- */
+#if MICRODOT_LWIP_MQTT
+#ifndef MEMP_NUM_TCP_PCB
+#define MEMP_NUM_TCP_PCB 17
+#endif
+#ifndef MEMP_NUM_SYS_TIMEOUT
+#define MEMP_NUM_SYS_TIMEOUT (LWIP_NUM_SYS_TIMEOUT_INTERNAL + 2)
+#endif
+#define LWIP_DNS 1
+#ifndef DNS_TABLE_SIZE
+#define DNS_TABLE_SIZE 1
+#endif
+#ifndef DNS_MAX_NAME_LENGTH
+#define DNS_MAX_NAME_LENGTH 64
+#endif
+/* the largest packet that is sent is 25 bytes shorter */
+#ifndef MQTT_OUTPUT_RINGBUF_SIZE
+#define MQTT_OUTPUT_RINGBUF_SIZE 1024
+#endif
+#ifndef MQTT_REQ_MAX_IN_FLIGHT
+#define MQTT_REQ_MAX_IN_FLIGHT 8
+#endif
+/* what the port needs: it gives lwIP only packets of a few bytes, and lwIP looks after its timers every second */
+#define MQTT_VAR_HEADER_BUFFER_LEN 16
+#define MQTT_CYCLIC_TIMER_INTERVAL 1
+#endif
+
 /* ---- Connections: MEMP_NUM_TCP_PCB >= Limits::connections + 4, for newcomers and for those that are closing ---- */
 #ifndef MEMP_NUM_TCP_PCB
 #define MEMP_NUM_TCP_PCB 16
@@ -67,11 +94,11 @@
 #ifndef LWIP_DHCP
 #define LWIP_DHCP 0
 #endif
-#ifndef LWIP_UDP
-#define LWIP_UDP LWIP_DHCP
-#endif
 #ifndef LWIP_DNS
 #define LWIP_DNS 0
+#endif
+#ifndef LWIP_UDP
+#define LWIP_UDP (LWIP_DHCP || LWIP_DNS)
 #endif
 #ifndef LWIP_RAW
 #define LWIP_RAW 0

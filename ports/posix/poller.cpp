@@ -1,5 +1,6 @@
 #include "poller.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cassert>
@@ -10,7 +11,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "ports/common/exit_signals.hpp"
+#include "ports/common/signals.hpp"
 #endif
 
 #include "sockets.hpp"
@@ -18,9 +19,10 @@
 namespace microdot::inline MICRODOT_ABI {
 namespace {
 
-constexpr std::uintptr_t kFree = 0;
+constexpr std::uintptr_t kFreeSlot = 0;
 constexpr std::uintptr_t kListener = 1;
-constexpr std::uintptr_t kWake = 2;
+constexpr std::uintptr_t kDescriptor = 2;
+constexpr std::uintptr_t kWake = 3;  // no address
 
 #if MICRODOT_HOSTED
 constexpr std::size_t kSlotBytes = sizeof(pollfd) + sizeof(std::uintptr_t);
@@ -82,6 +84,7 @@ void PosixPoller::close() noexcept {
     watches_ = 1;
     unwatch_exit_signals();
   }
+  Signals::forget(wake_.write_end());
 #endif
   (void)remove(kWakeSlot);
   wake_.close();
@@ -137,6 +140,13 @@ void PosixPoller::dispatch(Slot slot) noexcept {
     wake_.drain();
   } else if ((owner & kListener) != 0) {
     reinterpret_cast<PosixListener*>(owner & ~kListener)->on_event();
+#if MICRODOT_HOSTED
+  } else if ((owner & kDescriptor) != 0) {
+    if ((events & POLLNVAL) != 0) return mute(slot);  // closed: it would never be quiet
+    const bool failed = (events & (POLLERR | POLLHUP)) != 0;
+    reinterpret_cast<DescriptorEvents*>(owner & ~kDescriptor)
+        ->on_descriptor(failed || (events & POLLIN) != 0, failed || (events & POLLOUT) != 0);
+#endif
   } else {
     // A callback may close the transport; `remove` then blanks the entry, so look before each.
     auto& transport = *reinterpret_cast<PosixTransport*>(owner);
@@ -163,7 +173,7 @@ Result<PosixPoller::Slot> PosixPoller::add(int fd, PosixListener& listener, shor
 
 Result<PosixPoller::Slot> PosixPoller::add(int fd, std::uintptr_t owner, short events) noexcept {
   Slot slot = may_free_;
-  while (slot < count_ && owners_[slot] != kFree) ++slot;
+  while (slot < count_ && owners_[slot] != kFreeSlot) ++slot;
   if (slot == capacity_) return Error::no_memory;
   owners_[slot] = owner;
   fds_[slot] = {fd, events, 0};
@@ -186,32 +196,59 @@ void PosixPoller::mute(Slot slot) noexcept { fds_[slot].fd = ~descriptor(slot); 
 
 int PosixPoller::remove(Slot slot) noexcept {
   const int fd = descriptor(slot);
-  owners_[slot] = kFree;
+  owners_[slot] = kFreeSlot;
   fds_[slot] = {-1, 0, 0};
   may_free_ = std::min(may_free_, slot);
-  while (count_ != 0 && owners_[count_ - 1] == kFree) --count_;
+  while (count_ != 0 && owners_[count_ - 1] == kFreeSlot) --count_;
   return fd;
 }
 
 #if MICRODOT_HOSTED
 
+Result<void> PosixPoller::watch(int fd, DescriptorEvents& events, bool read, bool write) noexcept {
+  if (const auto opened = open(); !opened) return opened.error();
+  unwatch(fd, events);
+  if (!read && !write) return {};  // poll tells of failures even if it was asked for nothing
+  if (fcntl(fd, F_GETFD) < 0) return Error::invalid;
+  const int wanted = (read ? POLLIN : 0) | (write ? POLLOUT : 0);
+  const auto added =
+      add(fd, reinterpret_cast<std::uintptr_t>(&events) | kDescriptor, static_cast<short>(wanted));
+  if (!added) return added.error();
+  return {};
+}
+
+void PosixPoller::unwatch(int fd, DescriptorEvents& events) noexcept {
+  const std::uintptr_t owner = reinterpret_cast<std::uintptr_t>(&events) | kDescriptor;
+  for (Slot slot = 0; slot < count_; ++slot) {
+    if (owners_[slot] == owner && descriptor(slot) == fd) (void)remove(slot);
+  }
+}
+
 void PosixPoller::watch_exit_signals() noexcept {
   if (watches_++ != 0) return;
   (void)open();
-  signal_slot_ = ExitSignals::watch(wake_.write_end());
-  signals_base_ = ExitSignals::count();
+  Signals::watch_exit(wake_.write_end());
+  signals_base_ = Signals::exit_count();
 }
 
 void PosixPoller::unwatch_exit_signals() noexcept {
   assert(watches_ != 0);
   if (--watches_ != 0) return;
-  ExitSignals::unwatch(signal_slot_);
-  signals_before_ += ExitSignals::count() - signals_base_;
+  Signals::unwatch_exit(wake_.write_end());
+  signals_before_ += Signals::exit_count() - signals_base_;
 }
 
 unsigned PosixPoller::exit_signals() const noexcept {
-  return signals_before_ + (watches_ != 0 ? ExitSignals::count() - signals_base_ : 0);
+  return signals_before_ + (watches_ != 0 ? Signals::exit_count() - signals_base_ : 0);
 }
+
+bool PosixPoller::watch_signal(int number) noexcept {
+  return open() && Signals::can_wait_for(number) && Signals::watch(number, wake_.write_end());
+}
+
+void PosixPoller::unwatch_signal(int number) noexcept { Signals::unwatch(number, wake_.write_end()); }
+
+unsigned PosixPoller::signals(int number) const noexcept { return Signals::count(number); }
 
 #endif
 

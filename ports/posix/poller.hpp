@@ -21,7 +21,7 @@ class PosixListener;
 class PosixNetwork;
 
 /// poll(2). Each descriptor has a slot of a table from when it is added to when it is removed; a slot carries
-/// the address of its owner, whose lowest bit says which kind.
+/// the address of its owner, whose lowest two bits say which kind.
 ///
 /// The table has as many slots as the process may have descriptors. On hosts its pages are mapped, and taken
 /// from the system as they are touched; elsewhere it is a part of the poller.
@@ -38,6 +38,11 @@ class PosixPoller final : public Poller {
   void watch_exit_signals() noexcept override;
   void unwatch_exit_signals() noexcept override;
   unsigned exit_signals() const noexcept override;
+  Result<void> watch(int fd, DescriptorEvents& events, bool read, bool write) noexcept override;
+  void unwatch(int fd, DescriptorEvents& events) noexcept override;
+  bool watch_signal(int number) noexcept override;
+  void unwatch_signal(int number) noexcept override;
+  unsigned signals(int number) const noexcept override;
 #endif
 
   /// Makes the table and the descriptors to be woken by, if they are not there yet. Errors: `no_descriptors`,
@@ -84,7 +89,6 @@ class PosixPoller final : public Poller {
   std::atomic<unsigned> wake_state_{kRunning};
   std::atomic<bool> network_changed_{false};
 #if MICRODOT_HOSTED
-  int signal_slot_ = -1;
   unsigned watches_ = 0;
   unsigned signals_before_ = 0;  ///< Signals of earlier watches.
   unsigned signals_base_ = 0;    ///< The process's count when this watch began.

@@ -1,5 +1,6 @@
 #include <atomic>
 #include <cassert>
+#include <csignal>
 #include <new>
 
 #include <microdot/testing/sim_port.hpp>
@@ -84,10 +85,28 @@ class SimPoller final : public Poller {
     --watches_;
   }
   unsigned exit_signals() const noexcept override { return signals_; }
+  bool watch_signal(int number) noexcept override {
+    if (number <= 0 || number > kSignals || number == SIGINT || number == SIGTERM) return false;
+    ++others_[number].watches;
+    return true;
+  }
+  void unwatch_signal(int number) noexcept override {
+    assert(others_[number].watches != 0);
+    --others_[number].watches;
+  }
+  unsigned signals(int number) const noexcept override {
+    return number > 0 && number <= kSignals ? others_[number].count : 0;
+  }
 
   void raise() noexcept {
     if (watches_ == 0) return;
     ++signals_;
+    wake();
+  }
+  void raise(int number) noexcept {
+    assert(number > 0 && number <= kSignals);
+    if (others_[number].watches == 0) return;
+    ++others_[number].count;
     wake();
   }
 
@@ -104,6 +123,12 @@ class SimPoller final : public Poller {
   unsigned threads_ = 0;  ///< At work for somebody who waits.
   unsigned watches_ = 0;
   unsigned signals_ = 0;
+
+  static constexpr int kSignals = 64;
+  struct {
+    unsigned watches = 0;
+    unsigned count = 0;
+  } others_[kSignals + 1];
 };
 
 /// SplitMix64: one word of state, no weak seeds. Not fit for keys, which is what makes it fit for tests.
@@ -189,6 +214,7 @@ std::size_t SimPort::open_transports(const Endpoint& from) const noexcept {
 void SimPort::advance(Duration duration) noexcept { state_->network.now += duration; }
 void SimPort::set_unix_seconds(std::int64_t seconds) noexcept { state_->clock.set(seconds); }
 void SimPort::raise_exit_signal() noexcept { state_->poller.raise(); }
+void SimPort::raise_signal(int number) noexcept { state_->poller.raise(number); }
 void SimPort::set_pressure(Pressure pressure) noexcept { state_->pressure = pressure; }
 std::uint64_t SimPort::random() noexcept { return state_->entropy.next(); }
 

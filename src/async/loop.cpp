@@ -3,13 +3,18 @@
 #include <cassert>
 #include <utility>
 
+#include <microdot/async/signal.hpp>
 #include <microdot/async/spawn.hpp>
+#include <microdot/base/text.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
 
 namespace {
 
 constexpr int kRoundsPerTurn = 16;
+// Who runs shorter than this is not named, so that a clock of microseconds need not cost a name each turn.
+constexpr Duration kNamed = std::chrono::milliseconds(1);
+constexpr Duration kWarnEvery = std::chrono::seconds(10);
 
 MICRODOT_THREAD_LOCAL Loop* current_loop = nullptr;
 MICRODOT_THREAD_LOCAL Strand* current_strand = nullptr;
@@ -48,8 +53,11 @@ void Strand::wake_at(TimePoint deadline) noexcept {
   loop_->timers().arm(*this, deadline);
 }
 
+bool Strand::is_in_its_thread() const noexcept { return loop_->is_in_its_thread(); }
+
 void Strand::wake() noexcept {
   if (state_ != State::waiting) return;
+  assert(is_in_its_thread() && "woken by another thread: see \"Workers\" in docs/guide/server.md");
   unlink();
   disarm();
   state_ = State::ready;
@@ -78,6 +86,7 @@ void Strand::run_now() noexcept {
 void Strand::run() noexcept {
   if (stop_.cause == Stop::Cause::none) {
     state_ = State::running;
+    loop_->begin_run();
     Strand* const before = std::exchange(current_strand, this);
     {
       const ArenaScope scope(*arena_);
@@ -88,6 +97,7 @@ void Strand::run() noexcept {
       } while (next_ && state_ == State::running && stop_.cause == Stop::Cause::none);
     }
     current_strand = before;
+    loop_->end_run(&outermost().owner());
     if (stop_.cause == Stop::Cause::none) {
       if (state_ == State::running) {
         state_ = State::idle;
@@ -119,26 +129,39 @@ Loop& Loop::current() noexcept {
 
 Loop* Loop::try_current() noexcept { return current_loop; }
 
+bool Loop::is_in_its_thread() const noexcept {
+#if MICRODOT_HOSTED
+  return thread_ == nullptr || thread_ == &current_loop;
+#else
+  return true;
+#endif
+}
+
 void Loop::turn(Duration max_wait) noexcept {
   // A program may drive one loop inside another's strand (a TestClient in a task): each finds its own things.
   Loop* const loop_before = std::exchange(current_loop, this);
   Strand* const strand_before = std::exchange(current_strand, nullptr);
+#if MICRODOT_HOSTED
+  if (thread_ != &current_loop) thread_ = &current_loop;
+#endif
   const ArenaScope scope(task_pool());
   now_known_ = false;
   Duration wait = max_wait;
   const bool ready = !ready_.empty();
+  if (!ready && (!timers_.empty() || longest_run_ != Duration{0})) note_turn_end();
   if (ready) {
     wait = Duration{0};
   } else if (!timers_.empty()) {
-    note_turn_end();
     const Duration until = timers_.next() - now();
     if (wait < Duration{0} || until < wait) wait = until > Duration{0} ? until : Duration{0};
   }
   now_known_ = false;  // the port waits, then calls the owners of its events
+  run_began_ = TimePoint::max();
   port_->poller().poll(wait);
   run_posted();
   run_notified();
   check_exit_signals();
+  signals_.for_each([](Signal& signal) { signal.wake_if_came(); });
   if (ready) note_turn_end();  // nothing was waited for: one reading for both
   turn_began_ = now();
   timers_.fire(turn_began_);
@@ -156,6 +179,34 @@ void Loop::run_ready() noexcept {
     round.splice_back(ready_);
     while (!round.empty()) round.pop_front().run();
   }
+}
+
+void Loop::note_run(const Strand::Owner* owner, TimePoint ended) noexcept {
+  const Duration ran = ended - std::exchange(run_began_, ended);
+  const bool blocked = ran >= blocked_bound_;
+  if (ran < kNamed || (ran <= longest_run_ && !blocked)) return;
+  FixedText<64> text;
+  if (owner != nullptr) {
+    owner->describe(text);
+  } else {
+    text.append("a posted call");
+  }
+  if (ran > longest_run_) {
+    longest_run_ = ran;
+    longest_run_by_.size =
+        static_cast<std::uint8_t>(text.view().copy(longest_run_by_.text.data(), longest_run_by_.text.size()));
+  }
+  if (blocked) warn_blocked(ran, text.view());
+}
+
+void Loop::warn_blocked(Duration ran, std::string_view by) noexcept {
+  detail::count_up(times_blocked_);
+  if (warned_ != TimePoint::min() && run_began_ - warned_ < kWarnEvery) return;
+  warned_ = run_began_;
+  FixedText<96> line;
+  line.append("loop blocked for ").append(ran / Duration(std::chrono::milliseconds(1))).append(" ms");
+  if (!by.empty()) line.append(" by ").append(by);
+  port_->log().write(LogLevel::warning, line.view());
 }
 
 bool Loop::post_raw(void (*call)(void*) noexcept, const void* closure, std::size_t size) noexcept {
@@ -198,6 +249,8 @@ void Loop::forget(Notification& notification) noexcept {
 void Loop::run_posted() noexcept {
   // Not what is posted meanwhile: a call that posts itself again must not keep the port from being polled.
   const std::size_t end = post_head_.load(std::memory_order_relaxed);
+  if (post_tail_ == end) return;
+  begin_run();
   while (post_tail_ != end) {
     Posted& cell = posted_[post_tail_ % kPosted];
     if (cell.turn.load(std::memory_order_acquire) != post_tail_ + 1) break;
@@ -208,6 +261,7 @@ void Loop::run_posted() noexcept {
     ++post_tail_;
     call(storage);
   }
+  end_run(nullptr);
 }
 
 template <typename F>

@@ -21,6 +21,8 @@ void MainTask::on_stopped(Strand& strand) noexcept {
   end_ = End::stopped;
 }
 
+void MainTask::describe(TextBuilder& text) const noexcept { text.append("the main task"); }
+
 void log_main_failure(Loop& loop, std::string_view reason) noexcept {
   FixedText<160> line;
   line.append("main task failed: ").append(reason);

@@ -30,24 +30,29 @@ std::uint64_t field(const Stats& stats, const Limits& limits) noexcept {
     return limits.*kField;
   }
 }
+/// Of the limits of one worker.
+template <auto kField>
+std::uint64_t of_all(const Stats& stats, const Limits& limits) noexcept {
+  return std::uint64_t{stats.workers} * (limits.*kField);
+}
 
 constexpr Metric kMetrics[] = {
     {"connections", "Accepted sockets.", field<&Stats::connections>},
-    {"connections_limit", "Limits::connections.", field<&Limits::connections>},
+    {"connections_limit", "Limits::connections.", of_all<&Limits::connections>},
     {"connections_high_water", "The most connections at once.", field<&Stats::connections_high_water>},
     {"connections_idle", "Connections between requests.", field<&Stats::idle>},
     {"exchanges", "Requests in flight.", field<&Stats::exchanges>},
-    {"exchanges_limit", "Limits::exchanges.", field<&Limits::exchanges>},
+    {"exchanges_limit", "Limits::exchanges.", of_all<&Limits::exchanges>},
     {"exchanges_high_water", "The most requests in flight at once.", field<&Stats::exchanges_high_water>},
     {"queue", "Connections that wait for an exchange.", field<&Stats::queued>},
-    {"queue_limit", "Limits::queue_length.", field<&Limits::queue_length>},
+    {"queue_limit", "Limits::queue_length.", of_all<&Limits::queue_length>},
     {"queue_high_water", "The most connections that have waited at once.", field<&Stats::queue_high_water>},
     {"streams", "Live streams.", field<&Stats::streams>},
-    {"streams_limit", "Limits::streams.", field<&Limits::streams>},
+    {"streams_limit", "Limits::streams.", of_all<&Limits::streams>},
     {"streams_high_water", "The most live streams at once.", field<&Stats::streams_high_water>},
     {"tasks", "Background tasks of the loop.", field<&Stats::tasks>},
     {"tasks_of_requests", "Background tasks that requests have started.", field<&Stats::tasks_of_requests>},
-    {"tasks_of_requests_limit", "Limits::background_tasks.", field<&Limits::background_tasks>},
+    {"tasks_of_requests_limit", "Limits::background_tasks.", of_all<&Limits::background_tasks>},
     {"task_pool_high_water_bytes", "The most that tasks have used of their pool.",
      field<&Stats::task_pool_high_water>},
     {"task_pool_limit_bytes", "The size of the tasks' pool.",
@@ -55,6 +60,9 @@ constexpr Metric kMetrics[] = {
     {"arena_high_water_bytes", "The most that one request has used of its arena.",
      field<&Stats::arena_high_water>},
     {"arena_limit_bytes", "Limits::arena_bytes.", field<&Limits::arena_bytes>},
+#if MICRODOT_HOSTED
+    {"workers", "Threads that serve; the limits are those of all.", field<&Stats::workers>},
+#endif
     {"longest_turn_microseconds", "The longest time from one look at the network to the next.",
      [](const Stats& stats, const Limits&) noexcept -> std::uint64_t {
        return static_cast<std::uint64_t>(stats.longest_turn.count());
@@ -77,6 +85,9 @@ constexpr Metric kMetrics[] = {
     {"streams_slow_total", "Live streams closed since the client was too slow.", field<&Stats::slow_streams>},
     {"received_bytes_total", "Bytes from clients.", field<&Stats::bytes_in>},
     {"sent_bytes_total", "Bytes to clients.", field<&Stats::bytes_out>},
+    {"task_restarts_total", "Runs that supervise has started again.", field<&Stats::task_restarts>},
+    {"blocked_total", "Times that somebody's code has kept the loop too long, as the log warns.",
+     field<&Stats::times_blocked>},
     {"tier_changes_total", "Times that the tier has changed.", field<&Stats::tier_changes>},
     {"tier",
      "How far the server has degraded: 0 normal, 1 queueing, 2 no keep-alive, 3 refusing, 4 not accepting.",
@@ -96,13 +107,17 @@ constexpr std::size_t kTiers = static_cast<std::size_t>(Tier::not_accepting) + 1
 constexpr std::string_view kTierHead =
     "# HELP microdot_tier_state 1 for the tier that the server is in.\n"
     "# TYPE microdot_tier_state gauge\n";
+constexpr std::string_view kLongestTurnHead =
+    "# HELP microdot_longest_turn_info 1 for who ran longest in the longest turn.\n"
+    "# TYPE microdot_longest_turn_info gauge\n";
 constexpr std::string_view kLatencyHead =
     "# HELP microdot_request_duration_seconds From a request's complete head to the end of its answer.\n"
     "# TYPE microdot_request_duration_seconds histogram\n";
 
 // What is written at once: a metric, or one line of a metric that has several.
 constexpr std::size_t kFirstTierRow = std::size(kMetrics);
-constexpr std::size_t kFirstBucketRow = kFirstTierRow + kTiers;
+constexpr std::size_t kLongestTurnRow = kFirstTierRow + kTiers;
+constexpr std::size_t kFirstBucketRow = kLongestTurnRow + 1;
 constexpr std::size_t kLastRow = kFirstBucketRow + LatencyHistogram::kBuckets;  // the sum and the count
 constexpr std::size_t kMaxRow = 256;
 
@@ -142,8 +157,10 @@ class Exposition final : public BodySource {
   void write_row(std::size_t row) noexcept {
     if (row < kFirstTierRow) {
       write_metric(row);
-    } else if (row < kFirstBucketRow) {
+    } else if (row < kLongestTurnRow) {
       write_tier(static_cast<Tier>(row - kFirstTierRow));
+    } else if (row == kLongestTurnRow) {
+      write_longest_turn();
     } else if (row < kLastRow) {
       write_bucket(row - kFirstBucketRow);
     } else {
@@ -163,6 +180,20 @@ class Exposition final : public BodySource {
     if (tier == Tier::normal) text_.append(kTierHead);
     text_.append("microdot_tier_state{tier=\"").append(to_string(tier)).append("\"} ");
     text_.append(stats_.tier == tier ? '1' : '0').append('\n');
+  }
+  void write_longest_turn() noexcept {
+    const std::string_view by = stats_.longest_turn_by.view();
+    if (by.empty()) return;
+    text_.append(kLongestTurnHead).append("microdot_longest_turn_info{by=\"");
+    for (const char c : by) {
+      if (c == '\n') {
+        text_.append("\\n");
+        continue;
+      }
+      if (c == '"' || c == '\\') text_.append('\\');
+      text_.append(c);
+    }
+    text_.append("\"} 1\n");
   }
   // What took exactly a bucket's limit, and so belongs to it by `le`, stands in the next one: the clock cuts
   // to microseconds, so that it has taken longer.
@@ -206,9 +237,10 @@ Response metrics(Request& req) noexcept {
 }
 
 Response healthz(Request& req) noexcept {
-  const Tier tier = req.app.stats().tier;
-  const bool available = tier < Tier::refusing;
-  const std::string_view body = req.format("{}: {}\n", available ? "ok" : "unavailable", to_string(tier));
+  const Stats stats = req.app.stats();
+  const bool available = stats.tier < Tier::refusing && !stats.draining;
+  const std::string_view body = req.format("{}: {}\n", available ? "ok" : "unavailable",
+                                           stats.draining ? "to end" : to_string(stats.tier));
   Response response(body, available ? 200 : 503, {{"Cache-Control", "no-store"}});
   if (!available) response.header("Retry-After", 5);
   return response;

@@ -114,15 +114,19 @@ class Routes {
 
 /// Writes all but the routes, for which the list is left open.
 void write_numbers(TextBuilder& text, const Stats& stats, const Limits& limits, Duration uptime) noexcept {
+  const auto all = [&](std::uint32_t limit) { return std::uint64_t{stats.workers} * limit; };
   text.append("{\"uptime_ms\":").append(uptime / Duration(std::chrono::milliseconds(1)));
   append(text, "tier", static_cast<std::uint64_t>(stats.tier));
-  append(text, "connections", stats.connections, limits.connections, stats.connections_high_water);
+#if MICRODOT_HOSTED
+  append(text, "workers", stats.workers);
+#endif
+  append(text, "connections", stats.connections, all(limits.connections), stats.connections_high_water);
   append(text, "idle", stats.idle);
-  append(text, "exchanges", stats.exchanges, limits.exchanges, stats.exchanges_high_water);
-  append(text, "queue", stats.queued, limits.queue_length, stats.queue_high_water);
-  append(text, "streams", stats.streams, limits.streams, stats.streams_high_water);
+  append(text, "exchanges", stats.exchanges, all(limits.exchanges), stats.exchanges_high_water);
+  append(text, "queue", stats.queued, all(limits.queue_length), stats.queue_high_water);
+  append(text, "streams", stats.streams, all(limits.streams), stats.streams_high_water);
   append(text, "tasks", stats.tasks);
-  append(text, "request_tasks", stats.tasks_of_requests, limits.background_tasks, {});
+  append(text, "request_tasks", stats.tasks_of_requests, all(limits.background_tasks), {});
   append(text, "arena", {}, limits.arena_bytes, stats.arena_high_water);
   append(text, "stream", {}, limits.stream_memory(), stats.stream_high_water);
   append(text, "task_pool", task_pool().used(), task_pool().capacity(), stats.task_pool_high_water);
@@ -141,7 +145,14 @@ void write_numbers(TextBuilder& text, const Stats& stats, const Limits& limits, 
   append(text, "bytes_in", stats.bytes_in);
   append(text, "bytes_out", stats.bytes_out);
   append(text, "tier_changes", stats.tier_changes);
+  append(text, "task_restarts", stats.task_restarts);
+  append(text, "blocked", stats.times_blocked);
   append(text, "longest_turn_us", static_cast<std::uint64_t>(stats.longest_turn.count()));
+  std::string_view by = stats.longest_turn_by.view();
+  while (!is_utf8(by)) by.remove_suffix(1);  // cut in the middle of a character
+  text.append(",\"longest_turn_by\":\"");
+  detail::append_json(text, by);
+  text.append('"');
   append_latency(text, stats.latency);
   text.append(",\"routes\":[");
 }

@@ -57,17 +57,17 @@ bool Server::make_room() noexcept {
     draining_.front().close_politely();
   } else if (!idle_.empty() &&
              idle_.front().deadline() <= now + Duration(limits().keep_alive_timeout) - idle_grace) {
-    ++stats_.evicted;
+    count_up(stats_.evicted);
     idle_.front().close(false);
   } else if (!draining_.empty()) {
     draining_.front().close_politely();
   } else if (!fresh_.empty() && fresh_.front().deadline() <= now + Duration(limits().first_timeout) - grace) {
-    ++stats_.evicted;
+    count_up(stats_.evicted);
     fresh_.front().close(false);
   } else if (Connection* slow = sending_.find([&](Connection& sending) {
                return sending.pace().too_slow(now, limits().slow_grace, limits().write_rate);
              })) {
-    ++stats_.forfeited;
+    count_up(stats_.forfeited);
     slow->give_up();
   } else {
     return false;
@@ -76,9 +76,9 @@ bool Server::make_room() noexcept {
 }
 
 void Server::admit(Connection& connection, Transport& transport) noexcept {
-  ++open_;
-  ++stats_.accepted;
-  if (open_ > stats_.connections_high_water) stats_.connections_high_water = open_;
+  count_up(open_);
+  count_up(stats_.accepted);
+  raise(stats_.connections_high_water, open_);
   pressure_ = loop_->port().pressure();
   if (open_ > usable_) full_lately_ = true;
   if (pressure_ != Pressure::none) review();
@@ -105,7 +105,7 @@ bool Server::over_client_cap(const Endpoint& client) const noexcept {
 }
 
 void Server::free_connection(Connection& connection) noexcept {
-  --open_;
+  count_down(open_);
   free_.push_back(connection);
   listening_.resume();
   check_ended();
@@ -152,7 +152,8 @@ void Server::want_exchange(Connection& connection) noexcept {
   connection.transport().set_interest(false, false);
   connection.set_deadline(limits().queue_timeout);
   queue_.push_back(connection);
-  if (++queued_ > stats_.queue_high_water) stats_.queue_high_water = queued_;
+  count_up(queued_);
+  raise(stats_.queue_high_water, queued_);
   look_again();
 }
 
@@ -181,7 +182,7 @@ bool Server::may_wait(const Endpoint& client) noexcept {
 }
 
 void Server::free_exchange(Exchange& exchange) noexcept {
-  --busy_;
+  count_down(busy_);
   if (!running_) return;
   free_exchanges_.push_front(exchange);
   if (!queue_.empty()) serve_queue();
@@ -199,14 +200,15 @@ StreamSlot* Server::take_stream(const Endpoint& client) noexcept {
     }
     if (held >= cap) return nullptr;
   }
-  if (++live_ > stats_.streams_high_water) stats_.streams_high_water = live_;
+  count_up(live_);
+  raise(stats_.streams_high_water, live_);
   StreamSlot& slot = free_streams_.pop_front();
   slot.client = client;
   return &slot;
 }
 
 void Server::free_stream(StreamSlot& slot) noexcept {
-  --live_;
+  count_down(live_);
   slot.stream = nullptr;
   slot.arena.reset();
   free_streams_.push_front(slot);
@@ -249,7 +251,8 @@ void Server::serve_queue() noexcept {
 
 Exchange& Server::lend_exchange(Connection& connection) noexcept {
   Exchange& exchange = free_exchanges_.pop_front();
-  if (++busy_ > stats_.exchanges_high_water) stats_.exchanges_high_water = busy_;
+  count_up(busy_);
+  raise(stats_.exchanges_high_water, busy_);
   exchange.assign(connection);
   if (others_wait()) look_again();
   return exchange;
@@ -258,7 +261,7 @@ Exchange& Server::lend_exchange(Connection& connection) noexcept {
 void Server::leave_queue(Connection& connection) noexcept {
   connection.unlink();
   connection.set_state(Connection::State::idle);  // it may be closed next: not left twice
-  --queued_;
+  count_down(queued_);
 }
 
 void Server::refuse_queued(Connection& connection) noexcept {
@@ -280,7 +283,7 @@ void Server::refuse(Connection& connection) noexcept {
 // Answers 503 without having read anything. That a client has its share says nothing about how others are
 // served.
 void Server::refuse_its_own(Connection& connection) noexcept {
-  ++stats_.refused;
+  count_up(stats_.refused);
   connection.unlink();
   const std::string_view answer = kServiceUnavailable;
   const ConstBuffer piece{answer.data(), answer.size()};
@@ -303,7 +306,7 @@ void Server::forfeit_slow() noexcept {
     ++forfeited;
     slow.on_deadline();
   }
-  stats_.forfeited += forfeited;
+  count_up(stats_.forfeited, forfeited);
 }
 
 Tier Server::wanted_tier() const noexcept {
@@ -317,7 +320,7 @@ void Server::review() noexcept {
   if (!running_) return;
   const bool worse = wanted_tier() > tiers_.tier();
   if (tiers_.update(wanted_tier(), loop_->now())) {
-    ++stats_.tier_changes;
+    count_up(stats_.tier_changes);
     FixedText<160> line;
     line.append("tier: ").append(to_string(tiers_.tier())).append(" (").append(open_).append(" of ");
     line.append(usable_).append(" connections, ").append(busy_).append(" of ").append(limits().exchanges);

@@ -137,10 +137,10 @@ const char* Server::check() noexcept {
   });
   if (wrong != nullptr) return wrong;
 
+  if (to_end_ && !armed()) return "nothing ends a server that is to end";
   if (shutting_down_) {
     if (listening_.port() != 0 || idle != 0) return "a server that shuts down keeps idle connections";
-    if (!armed()) return "a shutdown has no deadline";
-    if (open_ == 0 && !ended_.is_set()) return "a shutdown does not end";
+    if (open_ == 0 && !ended_.is_set() && !app_->has_workers()) return "a shutdown does not end";
     return nullptr;
   }
   if (listening_.port() == 0) return "nobody listens";

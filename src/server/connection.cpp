@@ -78,7 +78,7 @@ void Connection::open(Transport& transport) noexcept {
   transport_ = &transport;
   used_ = false;
   drained_ = 0;
-  state_ = State::idle;
+  set_state(State::idle);
   set_deadline(server_->limits().first_timeout);
   server_->now_idle(*this);
 }
@@ -90,18 +90,18 @@ void Connection::close(bool abort) noexcept {
   disarm();
   tail_.clear();
   exchange_ = nullptr;
-  state_ = State::closing;
+  set_state(State::closing);
   if (transport_->close(abort)) on_released();
 }
 
 void Connection::on_released() noexcept {
   transport_ = nullptr;
-  state_ = State::free;
+  set_state(State::free);
   server_->free_connection(*this);
 }
 
 void Connection::close_gracefully() noexcept {
-  state_ = State::draining;
+  set_state(State::draining);
   exchange_ = nullptr;
   tail_.clear();
   drained_ = 0;
@@ -115,7 +115,7 @@ void Connection::go_idle() noexcept {
   exchange_ = nullptr;
   if (server_->shutting_down()) return close_politely();
   used_ = true;
-  state_ = State::idle;
+  set_state(State::idle);
   transport_->set_interest(true, false);
   transport_->set_idle();
   set_deadline(server_->limits().keep_alive_timeout);
@@ -126,7 +126,7 @@ void Connection::go_tail(bool keep_alive, bool linger) noexcept {
   exchange_ = nullptr;
   keep_alive_ = keep_alive;
   linger_ = linger;
-  state_ = State::tail;
+  set_state(State::tail);
   pace_.restart();
   continue_tail();
 }

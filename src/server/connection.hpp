@@ -8,6 +8,7 @@
 
 #include <microdot/async/timer.hpp>
 #include <microdot/base/list.hpp>
+#include <microdot/base/shared.hpp>
 #include <microdot/port/network.hpp>
 
 #include "pace.hpp"
@@ -62,9 +63,10 @@ class Connection final : private Timer, public TransportEvents, public ListHook 
   /// Ends it in order now. What the client has sent by now is taken, so that no reset eats the last answer.
   void close_politely() noexcept;
 
-  State state() const noexcept { return state_; }
+  /// May be asked for by other workers.
+  State state() const noexcept { return load_shared(state_); }
   bool is_open() const noexcept { return state_ != State::free && state_ != State::closing; }
-  void set_state(State state) noexcept { state_ = state; }
+  void set_state(State state) noexcept { store_shared(state_, state); }
   Transport& transport() const noexcept { return *transport_; }
   Exchange* exchange() noexcept { return exchange_; }
   void set_exchange(Exchange* exchange) noexcept { exchange_ = exchange; }
@@ -72,7 +74,7 @@ class Connection final : private Timer, public TransportEvents, public ListHook 
   LiveStream* stream() const noexcept { return stream_; }
   /// It is a stream's from now on; null: no more, and to be closed.
   void set_stream(LiveStream* stream) noexcept {
-    state_ = State::streaming;
+    set_state(State::streaming);
     stream_ = stream;
   }
   Tail& tail() noexcept { return tail_; }

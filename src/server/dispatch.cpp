@@ -25,13 +25,12 @@ void Dispatch::route() noexcept {
   finder.find(*app_, match_);
   if (match_.out_of_memory) return no_memory();
   if (match_.entry == nullptr) return no_route();
-  ++match_.entry->requests;
+  match_.entry->count_request(app_->has_workers());
   request_->route = match_.entry->pattern;
   if (!match_.prefix.empty()) request_->url_prefix = match_.prefix;
   if (match_.entry->max_active != 0) {
-    if (match_.entry->active == match_.entry->max_active) return fail(503, {});
+    if (!count_up_together(match_.entry->active, match_.entry->max_active)) return fail(503, {});
     active_ = true;
-    ++match_.entry->active;
   }
   context_.path_args = &match_.args;
   context_.pattern = match_.entry->pattern;

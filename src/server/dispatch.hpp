@@ -17,7 +17,7 @@ class Dispatch {
   Dispatch(const Dispatch&) = delete;
   Dispatch& operator=(const Dispatch&) = delete;
   ~Dispatch() {
-    if (active_) --match_.entry->active;
+    if (active_) count_down_together(match_.entry->active);
   }
 
   /// Finds the route.
@@ -53,6 +53,8 @@ class Dispatch {
 #endif
 
   Response& response() noexcept { return response_; }
+  /// The route; null if there is none.
+  const RouteEntry* route_entry() const noexcept { return match_.entry; }
   /// The route serves only so many at once; this request is one of them until it ends.
   bool limited() const noexcept { return active_; }
   /// Leaves that to a stream, which counts down what is given when it ends; null if there is nothing to

@@ -323,6 +323,25 @@ void Exchange::find_route() noexcept {
   } else {
     dispatch_->route();
   }
+  served_method_ = parser_.method();
+  served_route_ = dispatch_->route_entry();
+}
+
+void Exchange::describe(TextBuilder& text) const noexcept {
+  text.append(to_string(served_method_)).append(' ');
+  if (served_route_ == nullptr) {
+    text.append("(no route)");
+    return;
+  }
+  // Asked for seldom, so each request keeps no more than its route, which lasts.
+  bool found = false;
+  server_->app().for_each_route([&](const RouteStats& route) {
+    if (found || route.pattern.data() != served_route_->pattern.data()) return;
+    found = true;
+    for (const std::string_view prefix : route.prefixes) text.append(prefix);
+    text.append(route.pattern);
+    if (route.directory) text.append("/*");
+  });
 }
 
 void Exchange::call(Callable& callable) noexcept {
@@ -392,6 +411,8 @@ void Exchange::end_request() noexcept {
   if (turn_ != UINT16_MAX) ++turn_;
   server_->count_answer(dispatch_->response().status_code, server_->loop().now() - began_);
   server_->log(*this, 0);
+  // Whose time it was must be clear before the next one's begins.
+  if (!peek_buffered().empty()) server_->loop().end_run(this);
   const std::string_view leftover = body_.leftover();
   drop_request();
   if (!leftover.empty()) {

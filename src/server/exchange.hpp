@@ -149,6 +149,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   void on_finished(Strand& strand) noexcept override;
   void on_stopped(Strand& strand) noexcept override;
   std::uint32_t task_limit() const noexcept override;
+  void describe(TextBuilder& text) const noexcept override;
 
   /// Where a response's body comes from while it is sent.
   enum class Sending : std::uint8_t { nothing, generator, source };
@@ -168,8 +169,10 @@ class Exchange final : public ListHook, private Strand::Owner {
   bool chunked_ = false;      // the response is
   bool piece_ready_ = false;  // the stream's next piece, or its end, has come already
   bool sendfile_ = true;      // the transport takes files
-  std::uint16_t turn_ = 0;    // requests of this connection since it was assigned
-  int refusal_ = 0;           // the status that a request is refused with before it is routed
+  Method served_method_ = Method::other;      // of the request in hand, or the last one
+  std::uint16_t turn_ = 0;                    // requests of this connection since it was assigned
+  const RouteEntry* served_route_ = nullptr;  // likewise; null: none
+  int refusal_ = 0;                           // the status that a request is refused with before it is routed
   std::span<char> head_;
   std::span<char> out_;
   std::uint32_t filled_ = 0;      // bytes in head_

@@ -19,8 +19,7 @@ constexpr std::uint16_t kRequestsInTurn = 64;
 }  // namespace
 
 inline bool Exchange::wants_keep_alive() const noexcept {
-  if (!keep_alive_ || !body_.complete() || server_->shutting_down() || server_->short_of_connections())
-    return false;
+  if (!keep_alive_ || !body_.complete() || server_->to_end() || server_->short_of_connections()) return false;
   // A client that never stops pipelining has had its turn when others wait.
   return turn_ < kRequestsInTurn || !server_->others_wait();
 }

@@ -20,8 +20,16 @@ static_assert(kFirstPause * (1 << kDoublings) >= kLongestPause);
 
 // Start and end
 
-Result<void> Listening::start(std::string_view host, std::uint16_t port) noexcept {
+Result<void> Listening::start(std::string_view host, std::uint16_t port, PortSharing sharing) noexcept {
+#if MICRODOT_HOSTED
+  sharing_ = sharing;
+#else
+  (void)sharing;
+#endif
   if (const Result<void> listened = listen(host, port); !listened) return listened;
+#if MICRODOT_HOSTED
+  if (sharing == PortSharing::first) sharing_ = PortSharing::others;  // when it listens again
+#endif
   local_ = listener_->local();
   // From here on the address that was found, so that no name is looked up again; but an Endpoint has no room
   // for the interface of a link-local one.
@@ -114,7 +122,8 @@ void Listening::resume() noexcept {
 
 Result<void> Listening::listen(std::string_view host, std::uint16_t port) noexcept {
   Network& network = server_->loop().port().network();
-  const Result<Listener*> made = network.listen({.host = host, .port = port}, storage_, *this);
+  const Result<Listener*> made =
+      network.listen({.host = host, .port = port, .sharing = sharing_}, storage_, *this);
   if (!made) return made.error();
   listener_ = *made;
   return {};
@@ -169,6 +178,7 @@ void Listening::check_network(Error reason) noexcept {
   const bool lost = listener_ == nullptr || gone;
   if (lost == lost_) return;
   lost_ = lost;
+  if (!server_->is_first()) return;  // of several workers one tells
   if (lost) {
     say(LogLevel::warning, "the network is lost", gone ? address_ : reason);
   } else {

@@ -22,7 +22,7 @@ class Listening final : private ListenerEvents, private NetworkEvents, private T
   ~Listening() { stop(); }
 
   /// Listens. Only here a failure is the caller's: what comes later is dealt with.
-  Result<void> start(std::string_view host, std::uint16_t port) noexcept;
+  Result<void> start(std::string_view host, std::uint16_t port, PortSharing sharing) noexcept;
   /// Listens no more, and begins no more hooks.
   void close() noexcept;
   /// The same, and ends the hook that runs.
@@ -33,6 +33,8 @@ class Listening final : private ListenerEvents, private NetworkEvents, private T
   /// What is or will be listened on; 0 when closed.
   std::uint16_t port() const noexcept { return local_.port; }
   const Endpoint& local() const noexcept { return local_; }
+  /// What is listened on, as text that needs no resolver.
+  std::string_view host() const noexcept { return host_.view(); }
   /// No connection is free for a newcomer who waits.
   bool blocked() const noexcept { return state_ == State::blocked; }
   /// The system gives no connections.
@@ -80,6 +82,11 @@ class Listening final : private ListenerEvents, private NetworkEvents, private T
   ServerHook* next_hook_ = nullptr;
   std::uint8_t failures_ = 0;  // in a row
   State state_ = State::closed;
+#if MICRODOT_HOSTED
+  PortSharing sharing_ = PortSharing::none;
+#else
+  static constexpr PortSharing sharing_ = PortSharing::none;
+#endif
   bool cannot_accept_ = false;   // said so in the log
   bool made_room_ = false;       // a connection was closed for its descriptor, since `accept` worked
   bool lost_ = false;            // the network

@@ -6,6 +6,8 @@
 #include <microdot/base/text.hpp>
 #include <microdot/http/response_writer.hpp>
 
+#include "workers.hpp"
+
 namespace microdot::inline MICRODOT_ABI::detail {
 
 static_assert(sizeof(Server) <= kServerBytes);
@@ -73,11 +75,17 @@ StreamSlot& Server::stream_slot(std::size_t i) const noexcept {
   return *std::launder(reinterpret_cast<StreamSlot*>(streams_ + i * limits().stream_memory()));
 }
 
-Result<void> Server::start(const ServerOptions& options) noexcept {
+Result<void> Server::start(const ServerOptions& options, Place place) noexcept {
   loop_ = &Loop::current();
+#if MICRODOT_HOSTED
+  is_first_ = place.worker == 0;
+#endif
   stats_.started = loop_->now();
   log_ = options.debug.log_;
   trusted_proxies_ = options.trusted_proxies;
+#if MICRODOT_HOSTED
+  drain_ = options.drain;
+#endif
   Port& port = loop_->port();
   FixedText<256> line;
   const auto refuse = [&](Error error) -> Result<void> {
@@ -89,7 +97,9 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
     line.append("\" is no list of addresses and networks");
     return refuse(Error::invalid);
   }
-  if (const RegistrationError error = app_->prepare(port.files()); error.reason != nullptr) {
+  // The routes are everybody's.
+  const RegistrationError error = is_first_ ? app_->prepare(port.files()) : RegistrationError{};
+  if (error.reason != nullptr) {
     if (!error.subject.empty()) line.append("\"").append(error.subject).append("\": ");
     line.append(error.reason);
     return refuse(Error::invalid);
@@ -101,30 +111,54 @@ Result<void> Server::start(const ServerOptions& options) noexcept {
     }
   }
   pressure_ = port.pressure();
-  usable_ = static_cast<std::uint32_t>(port.network().reserve_connections(limits().connections));
-  if (usable_ < limits().connections) {
+  const std::size_t possible =
+      port.network().reserve_connections(std::size_t{limits().connections} * place.workers);
+  usable_ = static_cast<std::uint32_t>(possible / place.workers);
+  if (usable_ < limits().connections && is_first_) {
     line.append("the system's descriptor limit allows only ").append(usable_);
     line.append(" of Limits::connections = ").append(limits().connections);
     port.log().write(LogLevel::warning, line.view());
     line.clear();
   }
-  if (const Result<void> listening = listening_.start(options.host, options.port); !listening) {
+  const PortSharing sharing = place.workers == 1 ? PortSharing::none
+                              : is_first_        ? PortSharing::first
+                                                 : PortSharing::others;
+  if (const Result<void> listening = listening_.start(options.host, options.port, sharing); !listening) {
     line.append("cannot listen on ").append(options.host.empty() ? "*" : options.host).append(":");
     line.append(options.port).append(": ").append(to_string(listening.error()));
     return refuse(listening.error());
   }
   loop_->exit_listeners().push_back(*this);
   running_ = true;
-  char address[IntoText<Endpoint>::max_size];
-  line.append("listening on http://").append(IntoText<Endpoint>::make(listening_.local(), address));
-  port.log().write(LogLevel::info, line.append("/").view());
-  if (loop_->exit_requested()) shutdown();  // asked before there was a server to tell
+  if (place.workers == 1) announce();
+  if (loop_->exit_requested()) on_exit_requested();  // asked before there was a server to tell
   return {};
 }
 
+void Server::announce() noexcept {
+  FixedText<256> line;
+  char address[IntoText<Endpoint>::max_size];
+  line.append("listening on http://").append(IntoText<Endpoint>::make(listening_.local(), address));
+  loop_->port().log().write(LogLevel::info, line.append("/").view());
+}
+
+void Server::on_exit_requested() noexcept {
+#if MICRODOT_HOSTED
+  Workers* const workers = app_->workers_.load(std::memory_order_relaxed);
+  if (workers != nullptr && workers->shutdown(true)) return;
+#endif
+  shutdown();
+}
+
 void Server::shutdown() noexcept {
-  if (!running_ || shutting_down_) return;
-  shutting_down_ = true;
+  if (!running_ || to_end_) return;
+  store_shared(to_end_, true);
+  if (drain_ == Duration{0}) return close_down();
+  loop_->timers().arm(*this, loop_->now() + drain_);
+}
+
+void Server::close_down() noexcept {
+  store_shared(shutting_down_, true);
   listening_.close();
   while (!idle_.empty()) idle_.front().close(false);
   while (!fresh_.empty()) fresh_.front().close(false);
@@ -153,8 +187,9 @@ void Server::check_ended() noexcept {
   if (shutting_down_ && open_ == 0) ended_.set();
 }
 
-// The shutdown's deadline.
+// The end of the drain, then the shutdown's deadline.
 void Server::on_timer() noexcept {
+  if (!shutting_down_) return close_down();
   stop();
   ended_.set();
 }
@@ -175,11 +210,12 @@ void Server::make_usual_head() noexcept {
 }
 
 Stats Server::stats() const noexcept {
-  Stats stats = stats_;
+  Stats stats = copy_shared(stats_);
   stats.tier = tiers_.tier();
-  stats.connections = open_;
-  stats.exchanges = busy_;
-  stats.queued = queued_;
+  stats.draining = load_shared(to_end_) && !load_shared(shutting_down_);
+  stats.connections = load_shared(open_);
+  stats.exchanges = load_shared(busy_);
+  stats.queued = load_shared(queued_);
   for (std::size_t i = 0; i < connection_slots(limits()); ++i) {
     if (connection(i).state() == Connection::State::idle) ++stats.idle;
   }
@@ -187,15 +223,18 @@ Stats Server::stats() const noexcept {
     const auto high = static_cast<std::uint32_t>(exchange(i).arena().high_water());
     if (high > stats.arena_high_water) stats.arena_high_water = high;
   }
-  stats.streams = live_;
+  stats.streams = load_shared(live_);
   for (std::size_t i = 0; i < limits().streams; ++i) {
     const auto high = static_cast<std::uint32_t>(stream_slot(i).arena.high_water());
     if (high > stats.stream_high_water) stats.stream_high_water = high;
   }
   if (loop_ != nullptr) {
     stats.longest_turn = loop_->longest_turn();
-    stats.tasks = loop_->task_counts().all;
-    stats.tasks_of_requests = loop_->task_counts().of_requests;
+    stats.longest_turn_by = loop_->longest_turn_by();
+    stats.times_blocked = loop_->times_blocked();
+    stats.task_restarts = load_shared(loop_->task_counts().restarts);
+    stats.tasks = load_shared(loop_->task_counts().all);
+    stats.tasks_of_requests = load_shared(loop_->task_counts().of_requests);
     stats.task_pool_high_water = static_cast<std::uint32_t>(task_pool().high_water());
   }
   return stats;

@@ -29,12 +29,25 @@ class Server final : private ExitListener, private Timer {
   Server& operator=(const Server&) = delete;
   void destroy() noexcept;
 
+  /// Of several workers that serve the App, which one this is.
+  struct Place {
+    std::uint32_t worker = 0;
+    std::uint32_t workers = 1;
+  };
   /// Checks the routes, listens, and gets ready to serve. Says in the log why it can't.
-  Result<void> start(const ServerOptions& options) noexcept;
+  Result<void> start(const ServerOptions& options, Place place = {0, 1}) noexcept;
+  /// Says in the log where it listens.
+  void announce() noexcept;
   /// Begins to end: see `App::shutdown`.
   void shutdown() noexcept;
   /// Set when all connections are closed after a shutdown.
   Event& ended() noexcept { return ended_; }
+  /// After a start.
+  bool has_ended() const noexcept { return !running_ || (shutting_down_ && open_ == 0); }
+  /// Of several workers, the one that speaks for all; also an only one.
+  bool is_first() const noexcept { return is_first_; }
+  /// What is listened on, as text that needs no resolver.
+  std::string_view host() const noexcept { return listening_.host(); }
   /// Ends everything at once.
   void stop() noexcept;
 
@@ -51,6 +64,8 @@ class Server final : private ExitListener, private Timer {
     if (log_ != nullptr) log_(exchange, refused);
   }
   bool shutting_down() const noexcept { return shutting_down_; }
+  /// Also before that, while it serves on: answers say so.
+  bool to_end() const noexcept { return to_end_; }
   /// The line "Date: …\r\n", or "" where the time is not known.
   std::string_view date_line() noexcept {
     if (loop_->now() >= date_due_) make_usual_head();
@@ -71,20 +86,20 @@ class Server final : private ExitListener, private Timer {
     return usual_head_size_;
   }
   void count_answer(int status) noexcept {
-    ++stats_.requests;
-    if (status >= 400) ++(status < 500 ? stats_.client_errors : stats_.server_errors);
+    count_up(stats_.requests);
+    if (status >= 400) count_up(status < 500 ? stats_.client_errors : stats_.server_errors);
   }
   void count_answer(int status, Duration took) noexcept {
     count_answer(status);
     stats_.latency.add(took);
   }
-  void count_in(std::size_t bytes) noexcept { stats_.bytes_in += bytes; }
-  void count_out(std::size_t bytes) noexcept { stats_.bytes_out += bytes; }
-  void count_timeout() noexcept { ++stats_.timed_out; }
-  void count_message_in() noexcept { ++stats_.messages_in; }
-  void count_message_out() noexcept { ++stats_.messages_out; }
-  void count_message_dropped() noexcept { ++stats_.messages_dropped; }
-  void count_slow_stream() noexcept { ++stats_.slow_streams; }
+  void count_in(std::size_t bytes) noexcept { count_up(stats_.bytes_in, bytes); }
+  void count_out(std::size_t bytes) noexcept { count_up(stats_.bytes_out, bytes); }
+  void count_timeout() noexcept { count_up(stats_.timed_out); }
+  void count_message_in() noexcept { count_up(stats_.messages_in); }
+  void count_message_out() noexcept { count_up(stats_.messages_out); }
+  void count_message_dropped() noexcept { count_up(stats_.messages_dropped); }
+  void count_slow_stream() noexcept { count_up(stats_.slow_streams); }
 
   // What the listener asks for and reports; see admission.cpp.
 
@@ -133,8 +148,9 @@ class Server final : private ExitListener, private Timer {
   Server(App& app, std::span<std::byte> block) noexcept;
   ~Server() = default;
 
-  void on_exit_requested() noexcept override { shutdown(); }
+  void on_exit_requested() noexcept override;
   void on_timer() noexcept override;
+  void close_down() noexcept;
   void check_ended() noexcept;
   /// Reads the clock, and makes what says the time: the date line and the usual head.
   void make_usual_head() noexcept;
@@ -182,8 +198,16 @@ class Server final : private ExitListener, private Timer {
   std::uint32_t live_ = 0;    // streams
   std::uint32_t open_ = 0;    // connections that are not free
   std::uint32_t usable_ = 0;  // connections that the system has descriptors for
+  bool to_end_ = false;       // asked to
   bool shutting_down_ = false;
   bool running_ = false;
+#if MICRODOT_HOSTED
+  bool is_first_ = true;
+  Duration drain_{0};
+#else
+  static constexpr bool is_first_ = true;
+  static constexpr Duration drain_{0};
+#endif
   bool refused_lately_ = false;  // since the last review
   bool full_lately_ = false;     // likewise: no connection was left for a newcomer
   Pressure pressure_ = Pressure::none;

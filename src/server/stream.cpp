@@ -119,6 +119,11 @@ std::span<std::byte> Stream::take_compression() noexcept { return server_->take_
 void Stream::free_compression(std::byte* memory) noexcept { server_->free_compression(memory); }
 void Stream::count_message_in() noexcept { server_->count_message_in(); }
 void Stream::count_timeout() noexcept { server_->count_timeout(); }
+void Stream::describe(TextBuilder& text) const noexcept {
+  if (!request_) return;
+  text.append(request_->method).append(' ').append(request_->url_prefix).append(request_->route);
+}
+
 std::uint32_t Stream::task_limit() const noexcept { return server_->limits().background_tasks; }
 
 // What its connection tells it. Once the handler has run the stream may be gone.
@@ -559,7 +564,7 @@ void Stream::free_slot() noexcept {
   Server& server = *server_;
   detail::StreamSlot& slot = *slot_;
   if (connection_ != nullptr) connection_->set_stream(nullptr);
-  if (held_ != nullptr) --*held_;
+  if (held_ != nullptr) detail::count_down_together(*held_);
   destroy();
   server.free_stream(slot);
 }

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include <microdot/base/shared.hpp>
 #include <microdot/stats.hpp>
 
 namespace microdot::inline MICRODOT_ABI::detail {
@@ -11,19 +12,20 @@ class Tiers {
  public:
   static constexpr Duration kCalm = std::chrono::seconds(1);
 
-  Tier tier() const noexcept { return tier_; }
+  /// May be asked for by other workers.
+  Tier tier() const noexcept { return load_shared(tier_); }
   /// What the state of things calls for now. True if the tier has changed.
   bool update(Tier wanted, TimePoint now) noexcept {
     if (wanted >= tier_) {
       calm_ = false;
       if (wanted == tier_) return false;
-      tier_ = wanted;
+      store_shared(tier_, wanted);
       return true;
     }
     if (!calm_ || wanted > below_) below_ = wanted;
     if (!std::exchange(calm_, true)) calm_since_ = now;
     if (now - calm_since_ < kCalm) return false;
-    tier_ = below_;  // the highest that was called for meanwhile
+    store_shared(tier_, below_);  // the highest that was called for meanwhile
     calm_ = false;
     return true;
   }

@@ -146,6 +146,9 @@ SimOptions with_files(SimOptions options) {
 ServerOptions at_port_80(ServerOptions options) {
   options.host = "";
   options.port = kPort;
+#if MICRODOT_HOSTED
+  options.workers = {};  // one: the simulator's loop
+#endif
   return options;
 }
 

@@ -441,6 +441,66 @@ TEST_F(LoopTest, TheLongestTurnIsThatOfWhoeverDidNotLetGo) {
   });
 }
 
+TEST_F(LoopTest, WhoHoldsUpAllOthersIsNamed) {
+  run([&]() -> Task<> {
+    Loop& loop = Loop::current();
+    const auto work = [this](Duration time) -> Task<> {
+      co_await sleep_for(1s);
+      sim_.advance(time);
+    };
+    create_task("quick", work, Duration(20ms));
+    create_task("sensor", work, Duration(2003ms));
+    create_task("slow", work, Duration(30ms));
+    co_await sleep_for(5s);
+    EXPECT_EQ(loop.longest_turn(), 2053ms);
+    EXPECT_EQ(loop.longest_turn_by().view(), "task 'sensor'");
+    EXPECT_EQ(loop.times_blocked(), 1u);
+  });
+  EXPECT_EQ(log(), "loop blocked for 2003 ms by task 'sensor'\n");
+}
+
+TEST_F(LoopTest, TheWarningHasABoundAndComesSeldom) {
+  run([&]() -> Task<> {
+    Loop& loop = Loop::current();
+    sim_.advance(249ms);
+    co_await yield();
+    EXPECT_EQ(log(), "");
+    sim_.advance(250ms);
+    co_await yield();
+    EXPECT_EQ(log(), "loop blocked for 250 ms by the main task\n");
+    sim_.advance(300ms);
+    co_await yield();
+    EXPECT_EQ(log(), "loop blocked for 250 ms by the main task\n") << "10 s must pass";
+    EXPECT_EQ(loop.times_blocked(), 2u);
+    loop.warn_when_blocked(5ms);
+    sim_.clear_log();
+    co_await sleep_for(11s);
+    TaskHandle group = create_task("group", [this]() -> Task<> {
+      const auto branch = [](SimPort& sim) -> Task<> {
+        sim.advance(5ms);
+        co_return;
+      };
+      co_await gather(branch(sim_), sleep_for(1s));
+    });
+    co_await group;
+    EXPECT_EQ(log(), "loop blocked for 5 ms by task 'group'\n") << "a branch is its task's";
+    loop.warn_when_blocked({});
+    sim_.clear_log();
+    sim_.advance(1h);
+    co_await yield();
+    EXPECT_EQ(log(), "");
+  });
+}
+
+TEST_F(LoopTest, APostedCallHoldsUpTheLoopToo) {
+  run([&]() -> Task<> {
+    SimPort* const sim = &sim_;
+    post([sim] { sim->advance(2s); });
+    co_await sleep_for(5s);
+  });
+  EXPECT_EQ(log(), "loop blocked for 2000 ms by a posted call\n");
+}
+
 TEST_F(LoopTest, LoopsMayBeDrivenInsideAnother) {
   run([&]() -> Task<> {
     Strand* const strand = Strand::current();

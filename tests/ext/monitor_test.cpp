@@ -485,6 +485,17 @@ TEST(Monitor, HealthFollowsTheTier) {
   expect_health(200, "ok: normal\n");
 }
 
+TEST(Monitor, AServerThatIsToEndIsUnhealthyAndServesMeanwhile) {
+  App app(kSmall);
+  add_routes(app);
+  SimServer server(app, {}, {.host = "", .port = kPort, .drain = 1s});
+  app.shutdown();
+  const std::string health = server.exchange(get("/healthz"));
+  EXPECT_EQ(status_of(health), 503);
+  EXPECT_EQ(body_of(health), "unavailable: to end\n");
+  EXPECT_EQ(status_of(server.exchange(get("/"))), 200);
+}
+
 TEST(Monitor, AServerWithAQueueIsHealthy) {
   App app(kSmall);
   add_routes(app);

@@ -109,9 +109,36 @@ TEST(Status, CodeThatDoesNotLetGoIsSeen) {
   sim = &server.sim;
   server.exchange(get("/blocks"));
   server.run_for(1s);
-  EXPECT_EQ(ask(server)["longest_turn_us"], 40'000);
+  const json data = ask(server);
+  EXPECT_EQ(data["longest_turn_us"], 40'000);
+  EXPECT_EQ(data["longest_turn_by"], "GET /blocks");
+  EXPECT_EQ(data["blocked"], 0) << "not so long that it is warned of";
   const SimClient scraper = server.send_from(kMe, get("/metrics"));
   EXPECT_NE(scraper.received().find("\nmicrodot_longest_turn_microseconds 40000\n"), std::string_view::npos);
+  EXPECT_NE(scraper.received().find("\nmicrodot_longest_turn_info{by=\"GET /blocks\"} 1\n"),
+            std::string_view::npos);
+}
+
+TEST(Status, WhoeverIsNamedMayBeCalledAnything) {
+  App app;
+  monitor(app);
+  SimServer server(app);
+  SimPort* const sim = &server.sim;
+  server.loop.post([sim] {
+    create_task("a\"b\\c\nd", [sim]() -> Task<> {
+      co_await sleep_for(1ms);
+      sim->advance(250ms);
+    });
+  });
+  server.run_for(1s);
+  const json data = ask(server);
+  EXPECT_EQ(data["longest_turn_by"], "task 'a\"b\\c\nd'");
+  EXPECT_EQ(data["blocked"], 1);
+  EXPECT_EQ(data["task_restarts"], 0);
+  const SimClient scraper = server.send_from(kMe, get("/metrics"));
+  EXPECT_NE(scraper.received().find("\nmicrodot_longest_turn_info{by=\"task 'a\\\"b\\\\c\\nd'\"} 1\n"),
+            std::string_view::npos);
+  EXPECT_NE(scraper.received().find("\nmicrodot_blocked_total 1\n"), std::string_view::npos);
 }
 
 TEST(Status, TheTierIsANumber) {

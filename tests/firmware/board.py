@@ -25,10 +25,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def image_file(folder, image):
+    """Of an image of the build; one of another place is a path."""
+    return image if isinstance(image, pathlib.Path) else ROOT / "build/firmware" / folder / "firmware" / f"{image}.elf"
+
+
 def command(folder, image, port, *options):
     """Starts an image in QEMU; see firmware/qemu. Without a port it is alone."""
-    path = ROOT / "build/firmware" / folder / "firmware" / f"{image}.elf"
-    return [ROOT / "firmware/qemu", folder, path, str(port or "none"), *options]
+    return [ROOT / "firmware/qemu", folder, image_file(folder, image), str(port or "none"), *options]
 
 
 class Board:

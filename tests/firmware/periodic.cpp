@@ -24,10 +24,11 @@ Lateness led, sensor;
 
 Task<> blink(Duration period) {
   bool on = false;
-  for (TimePoint due = system_port().clock().now() + period;; due += period) {
-    co_await sleep_until(due);
+  auto tick = every(period);
+  for (;;) {
+    co_await tick;
     firmware::board::Led::set(on = !on);
-    led.note(due);
+    led.note(tick.due());
   }
 }
 
@@ -36,9 +37,10 @@ Task<> read_sensor(Duration period) {
   std::array<int, 16> readings{};
   int sum = 0;
   unsigned at = 0;
-  for (TimePoint due = system_port().clock().now() + period;; due += period) {
-    co_await sleep_until(due);
-    sensor.note(due);
+  auto tick = every(period);
+  for (;;) {
+    co_await tick;
+    sensor.note(tick.due());
     int& place = readings[at++ % readings.size()];
     sum -= place;
     place = static_cast<int>(system_port().clock().now().time_since_epoch().count() & 0xFF);

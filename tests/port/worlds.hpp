@@ -14,6 +14,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -118,6 +119,14 @@ class SocketClient final : public Client {
     return reset_ || refused_;
   }
   int fd() const { return fd_; }
+  /// How often in a row the kernel has sent in vain what is in flight; no value if nothing is: all has
+  /// arrived, or the peer's window is closed.
+  std::optional<int> sent_in_vain() const {
+    tcp_info info{};
+    socklen_t length = sizeof info;
+    if (getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 || info.tcpi_unacked == 0) return {};
+    return info.tcpi_backoff;
+  }
   std::uint16_t local_port() const override {
     sockaddr_storage address{};
     socklen_t length = sizeof address;

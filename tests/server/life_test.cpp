@@ -322,6 +322,43 @@ TEST_F(Life, ShutdownClosesIdleConnectionsAtOnceAndLetsActiveOnesFinish) {
   EXPECT_TRUE(server.done());
 }
 
+TEST_F(Life, AServerThatDrainsServesOnAndSaysThatItIsToEnd) {
+  SimServer server(app_, {}, {.host = "", .port = kPort, .drain = 2s});
+  SimClient idle = server.send(get("/"));
+  SimClient kept = server.send(get("/"));
+  EXPECT_FALSE(app_.stats().draining);
+  EXPECT_THAT(std::string(idle.received()), testing::Not(testing::HasSubstr("Connection: close")));
+  idle.consume(idle.received().size());
+  app_.shutdown();
+  EXPECT_TRUE(app_.stats().draining);
+  EXPECT_NE(app_.port(), 0);
+  server.run_for(1s);
+  EXPECT_EQ(app_.check(), nullptr);
+  app_.shutdown();      // says nothing new: programs do so when they are asked to exit
+  idle.send(get("/"));  // was idle when it began: nobody has told this client
+  SimClient late = server.send(get("/"));
+  for (SimClient* client : {&idle, &late}) {
+    EXPECT_EQ(status_of(client->received()), 200);
+    EXPECT_THAT(std::string(client->received()), testing::HasSubstr("Connection: close"));
+    client->close();
+  }
+  server.run_for(900ms);
+  EXPECT_FALSE(kept.ended());
+  SimClient active = server.send(get("/sleep/3"));
+  server.run_for(200ms);
+  EXPECT_FALSE(app_.stats().draining);
+  EXPECT_TRUE(kept.ended());
+  SimClient refused = server.sim.connect(kPort);
+  server.settle();
+  EXPECT_TRUE(refused.was_reset());
+  kept.close();
+  server.run_for(3s);
+  EXPECT_EQ(body_of(active.received()), "slept");
+  active.close();
+  server.settle();
+  EXPECT_TRUE(server.done());
+}
+
 TEST_F(Life, ShutdownServesTheQueueAndEndsWhatIsLeftAtItsDeadline) {
   SimServer server(app_);
   SimClient quick = server.send(get("/sleep/1"));

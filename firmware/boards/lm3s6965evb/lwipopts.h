@@ -12,5 +12,7 @@
 #define PBUF_POOL_SIZE 20
 #define PBUF_POOL_BUFSIZE 288
 #define MEMP_NUM_ARP_QUEUE 8
+#define MQTT_OUTPUT_RINGBUF_SIZE 512
+#define MQTT_REQ_MAX_IN_FLIGHT 4
 
 #include "options.h"

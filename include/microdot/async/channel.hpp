@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -7,7 +8,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <microdot/async/strand.hpp>
+#include <microdot/async/waiter.hpp>
 #include <microdot/base/list.hpp>
 #include <microdot/base/result.hpp>
 
@@ -31,7 +32,12 @@ enum class WhenSlow : std::uint8_t {
 ///     while (auto reading = co_await subscription.next()) show(*reading);
 ///
 /// A subscription lies where it is used, with room for `N` messages; it takes memory from nowhere else, and
-/// one that is slow costs the others nothing. For use within one loop.
+/// one that is slow costs the others nothing.
+///
+/// Publishers and subscribers may be of several loops, as with several workers; a thread without a loop may
+/// publish, too. Each subscriber gets what one publisher has sent in its order. The channel must outlive what
+/// other threads do with it. Messages are copied and destroyed under its lock: a message must not use the
+/// channel then.
 template <typename T>
 class Channel {
  public:
@@ -43,14 +49,19 @@ class Channel {
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
   /// Subscriptions that are left get `closed`.
-  ~Channel() { close(); }
+  ~Channel() {
+    const Guard guard(&lock_);
+    while (!subscribers_.empty()) subscribers_.front().end();
+    while (!ended_.empty()) ended_.pop_front().channel_ = nullptr;
+    wake_senders();
+  }
 
   /// Gives `message` to all subscribers. One that is full and whose policy is `wait` does not get it, and
-  /// counts it as dropped: use `send` for those. Returns how many have it.
-  std::size_t publish(const T& message) {
-    std::size_t reached = 0;
-    subscribers_.for_each([&](Subscriber& subscriber) { reached += subscriber.take(message) ? 1 : 0; });
-    return reached;
+  /// counts it as dropped: use `send` for those. `except` does not get it: whoever passes on what it takes
+  /// from the channel, and brings what comes from there. Returns how many have it.
+  std::size_t publish(const T& message, const Subscriber* except = nullptr) {
+    const Guard guard(&lock_);
+    return publish_locked(message, except);
   }
 
   class Send;
@@ -59,16 +70,37 @@ class Channel {
 
   /// Ends all subscriptions: what they have is still given, then `closed`.
   void close() noexcept {
+    const Guard guard(&lock_);
     while (!subscribers_.empty()) subscribers_.front().end();
     wake_senders();
   }
-  std::size_t subscribers() const noexcept { return count_; }
+  std::size_t subscribers() const noexcept {
+    const Guard guard(&lock_);
+    return count_;
+  }
   /// Messages that slow subscribers did not get, of all that there ever were.
-  std::uint64_t dropped() const noexcept { return dropped_; }
+  std::uint64_t dropped() const noexcept {
+    const Guard guard(&lock_);
+    return dropped_;
+  }
   /// Subscribers that were closed since they were slow.
-  std::uint64_t closed_slow() const noexcept { return closed_slow_; }
+  std::uint64_t closed_slow() const noexcept {
+    const Guard guard(&lock_);
+    return closed_slow_;
+  }
 
  private:
+  using Guard = detail::SharedLock::Guard;
+
+  // From here on all is under the lock.
+
+  std::size_t publish_locked(const T& message, const Subscriber* except = nullptr) {
+    std::size_t reached = 0;
+    subscribers_.for_each([&](Subscriber& subscriber) {
+      if (&subscriber != except && subscriber.take(message)) ++reached;
+    });
+    return reached;
+  }
   bool all_have_room() noexcept {
     return subscribers_.find([](Subscriber& subscriber) { return subscriber.makes_wait(); }) == nullptr;
   }
@@ -76,7 +108,9 @@ class Channel {
     while (!senders_.empty() && all_have_room()) senders_.pop_front().finish();
   }
 
+  [[no_unique_address]] mutable detail::SharedLock lock_;
   List<Subscriber> subscribers_;
+  List<Subscriber> ended_;  // whose objects are still there
   List<Send> senders_;
   std::size_t count_ = 0;
   std::uint64_t dropped_ = 0;
@@ -92,15 +126,31 @@ class Channel<T>::Send : public ListHook {
   Send(Send&& other) noexcept(std::is_nothrow_move_constructible_v<T>)
       : channel_(other.channel_), message_(std::move(other.message_)) {}
   Send& operator=(Send&&) = delete;
+  ~Send() {
+    if (!waited_) return;
+    {
+      const Guard guard(sent_.load(std::memory_order_acquire) ? nullptr : &channel_->lock_);
+      this->unlink();
+      waiter_.wait_no_more();
+    }
+    waiter_.forget();
+  }
   bool await_ready() {
-    if (!channel_->senders_.empty() || !channel_->all_have_room()) return false;
-    channel_->publish(message_);
+    const Guard guard(&channel_->lock_);
+    if (!may_send()) return false;
+    channel_->publish_locked(message_);
     return true;
   }
-  void await_suspend(std::coroutine_handle<> handle) noexcept {
-    strand_ = &Strand::running();
-    strand_->park(handle);
+  bool await_suspend(std::coroutine_handle<> handle) noexcept {
+    const Guard guard(&channel_->lock_);
+    if (may_send()) {  // another thread has made room meanwhile
+      deliver();
+      return false;
+    }
+    waited_ = true;
+    waiter_.wait(handle);
     channel_->senders_.push_back(*this);
+    return true;
   }
   /// Throws what the copy of a message threw.
   void await_resume() const {
@@ -111,21 +161,29 @@ class Channel<T>::Send : public ListHook {
 
  private:
   friend class Channel;
+  bool may_send() const noexcept { return channel_->senders_.empty() && channel_->all_have_room(); }
+  // Perhaps in another thread: by whoever made room.
   void finish() noexcept {
+    deliver();
+    waiter_.wake();
+    sent_.store(true, std::memory_order_release);  // the last that is done to it
+  }
+  void deliver() noexcept {
 #if MICRODOT_EXCEPTIONS
     try {
-      channel_->publish(message_);
+      channel_->publish_locked(message_);
     } catch (...) {
       exception_ = std::current_exception();
     }
 #else
-    channel_->publish(message_);
+    channel_->publish_locked(message_);
 #endif
-    strand_->wake();
   }
 
   Channel* channel_;
-  Strand* strand_ = nullptr;
+  detail::SharedWaiter waiter_;
+  bool waited_ = false;
+  std::atomic<bool> sent_{false};
 #if MICRODOT_EXCEPTIONS
   std::exception_ptr exception_;
 #endif
@@ -143,21 +201,24 @@ class Channel<T>::Subscriber : public ListHook {
     Next(Next&& other) noexcept : subscriber_(other.subscriber_) {}
     Next& operator=(Next&&) = delete;
     ~Next() {
-      if (waits_) subscriber_->strand_ = nullptr;
+      if (!waits_) return;
+      const Guard guard(subscriber_->lock());
+      subscriber_->waiter_.wait_no_more();
     }
-    bool await_ready() const noexcept {
-      return subscriber_->size_ != 0 || subscriber_->channel_ == nullptr || subscriber_->strand_ != nullptr;
-    }
-    void await_suspend(std::coroutine_handle<> handle) noexcept {
-      subscriber_->strand_ = &Strand::running();
-      subscriber_->strand_->park(handle);
+    bool await_ready() const noexcept { return detail::load_shared(subscriber_->size_) != 0; }
+    bool await_suspend(std::coroutine_handle<> handle) noexcept {
+      const Guard guard(subscriber_->lock());
+      if (subscriber_->size_ != 0 || subscriber_->ended_ || subscriber_->waiter_.waits()) return false;
       waits_ = true;
+      subscriber_->waiter_.wait(handle);
+      return true;
     }
     Result<T> await_resume() {
-      if (waits_) subscriber_->strand_ = nullptr;
+      const Guard guard(subscriber_->lock());
+      if (waits_) subscriber_->waiter_.wait_no_more();
       waits_ = false;
       if (subscriber_->size_ != 0) return subscriber_->pop();
-      return subscriber_->channel_ == nullptr ? Error::closed : Error::invalid;
+      return subscriber_->ended_ ? Error::closed : Error::invalid;
     }
 
    private:
@@ -168,27 +229,41 @@ class Channel<T>::Subscriber : public ListHook {
   /// The oldest message that waits; waits for one if there is none. `closed`: the channel has ended, or this
   /// subscriber was closed since it was slow. One strand may wait at a time; another one gets `invalid`.
   [[nodiscard]] Next next() noexcept { return Next(*this); }
-  std::size_t size() const noexcept { return size_; }
+  std::size_t size() const noexcept {
+    const Guard guard(lock());
+    return size_;
+  }
   /// Messages that it did not get.
-  std::uint32_t dropped() const noexcept { return dropped_; }
+  std::uint32_t dropped() const noexcept {
+    const Guard guard(lock());
+    return dropped_;
+  }
 
  protected:
   Subscriber(Channel& channel, std::byte* storage, std::size_t capacity, WhenSlow when_slow) noexcept
       : channel_(&channel), storage_(storage), capacity_(capacity), when_slow_(when_slow) {
+    const Guard guard(lock());
     channel.subscribers_.push_back(*this);
     ++channel.count_;
   }
   ~Subscriber() = default;
   void leave() noexcept {
-    while (size_ != 0) drop();
-    Channel* const channel = channel_;
-    end();
-    if (channel != nullptr) channel->wake_senders();
+    {
+      const Guard guard(lock());
+      while (size_ != 0) drop();
+      if (!ended_) end();
+      this->unlink();
+      if (channel_ != nullptr) channel_->wake_senders();
+    }
+    waiter_.forget();
   }
 
  private:
   friend class Channel;
+  using Guard = detail::SharedLock::Guard;
 
+  detail::SharedLock* lock() const noexcept { return channel_ != nullptr ? &channel_->lock_ : nullptr; }
+  // From here on all is under the lock.
   T* at(std::size_t i) noexcept {
     return std::launder(reinterpret_cast<T*>(storage_ + (first_ + i) % capacity_ * sizeof(T)));
   }
@@ -207,14 +282,14 @@ class Channel<T>::Subscriber : public ListHook {
       drop();
     }
     ::new (static_cast<void*>(storage_ + (first_ + size_) % capacity_ * sizeof(T))) T(std::move(message));
-    ++size_;
-    if (strand_ != nullptr) strand_->wake();
+    detail::count_up(size_);
+    waiter_.wake();
     return true;
   }
   void drop() noexcept {
     at(0)->~T();
     first_ = (first_ + 1) % capacity_;
-    --size_;
+    detail::count_down(size_);
   }
   T pop() {
     T value = std::move(*at(0));
@@ -223,20 +298,22 @@ class Channel<T>::Subscriber : public ListHook {
     return value;
   }
   void end() noexcept {
-    unlink();
-    if (channel_ != nullptr) --channel_->count_;
-    channel_ = nullptr;
-    if (strand_ != nullptr) strand_->wake();
+    ended_ = true;
+    this->unlink();
+    channel_->ended_.push_back(*this);
+    --channel_->count_;
+    waiter_.wake();
   }
 
-  Channel* channel_;
+  Channel* channel_;  // also after the end; null when it is gone
   std::byte* storage_;
   std::size_t capacity_;
   std::size_t first_ = 0;
   std::size_t size_ = 0;
-  Strand* strand_ = nullptr;  // that waits
+  detail::SharedWaiter waiter_;
   std::uint32_t dropped_ = 0;
   WhenSlow when_slow_;
+  bool ended_ = false;
 };
 
 /// A subscriber with room for `N` messages. Ends with its scope.

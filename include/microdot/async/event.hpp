@@ -37,9 +37,7 @@ class Event : private Notification {
     explicit Awaiter(Event& event) noexcept : event_(&event) {}
     bool await_ready() const noexcept { return event_->set_; }
     void await_suspend(std::coroutine_handle<> handle) const noexcept {
-      Strand& strand = Strand::running();
-      strand.park(handle);
-      event_->waiters_.push_back(strand);
+      Strand::running().park_in(event_->waiters_, handle);
     }
     void await_resume() const noexcept {}
 

@@ -10,17 +10,29 @@
 #include <microdot/async/strand.hpp>
 #include <microdot/async/timer.hpp>
 #include <microdot/base/list.hpp>
+#include <microdot/base/shared.hpp>
 #include <microdot/port/port.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
 
+class Signal;
 class TaskNode;
+namespace detail {
+class SharedWaiter;
+}
 
 /// A background task that failed; see `on_task_error`.
 struct TaskError {
   std::string_view name;    ///< As given to `create_task`.
   std::string_view reason;  ///< What went wrong, in words. Valid during the call.
   bool logged = false;      ///< The log has the reason already, in a line of its own.
+};
+
+/// What people call something that a loop runs: "task 'sensor'", "GET /slow". Longer names are cut.
+struct alignas(void*) RunName {
+  std::array<char, 31> text{};
+  std::uint8_t size = 0;
+  std::string_view view() const noexcept { return {text.data(), size}; }
 };
 
 /// Called when the first exit signal comes; see `Loop::exit_listeners`.
@@ -44,6 +56,7 @@ class Notification {
  private:
   friend class Loop;
   friend class Event;
+  friend class detail::SharedWaiter;
   bool queued() const noexcept { return queued_.load(std::memory_order_acquire); }
 
   Notification* next_ = nullptr;
@@ -63,6 +76,8 @@ class Loop {
   static Loop& current() noexcept;
   /// The same, or null.
   static Loop* try_current() noexcept;
+  /// Whether the calling thread is the one that drives it.
+  bool is_in_its_thread() const noexcept;
 
   Port& port() const noexcept { return *port_; }
   /// The time now: one reading of the clock, after the wait, serves all that happens in a turn.
@@ -75,9 +90,32 @@ class Loop {
   }
 
   /// The longest time from one wait for the port's events to the next, since the loop was made: so long has
-  /// somebody's code kept all others waiting. A turn after which nothing is waited for, no timer and no
-  /// strand, does not count: that saves a reading of the clock.
-  Duration longest_turn() const noexcept { return longest_turn_; }
+  /// somebody's code kept all others waiting. A turn in which nobody ran for a millisecond, and after which
+  /// nothing is waited for, no timer and no strand, does not count: that saves a reading of the clock. This
+  /// and what follows may be asked for by any thread.
+  Duration longest_turn() const noexcept { return detail::load_shared(longest_turn_); }
+  /// Who ran longest in it: a task, a request's route, or a posted call; empty if nobody for a millisecond.
+  RunName longest_turn_by() const noexcept { return detail::copy_shared(longest_turn_by_); }
+
+  /// From now on, whoever keeps the loop for `bound` or longer without a `co_await` is named in the log and
+  /// counted: "loop blocked for 2003 ms by task 'sensor'", one line in 10 s at most. 250 ms until it is said
+  /// otherwise; zero: never.
+  void warn_when_blocked(Duration bound) noexcept {
+    blocked_bound_ = bound > Duration{0} ? bound : Duration::max();
+  }
+  /// How often that has happened.
+  std::uint32_t times_blocked() const noexcept { return detail::load_shared(times_blocked_); }
+
+  // Around what runs: whose time it was.
+
+  void begin_run() noexcept {
+    if (run_began_ == TimePoint::max()) run_began_ = now();
+  }
+  /// What ran since `begin_run`, or since the last `end_run`, was `owner`'s; null: a posted call.
+  void end_run(const Strand::Owner* owner) noexcept {
+    const TimePoint ended = port_->clock().coarse();
+    if (ended > run_began_) note_run(owner, ended);
+  }
 
   /// Waits for the port's events, `max_wait` at the most (negative: as long as it takes) and not at all if
   /// something is ready; then fires what is due and runs what is ready.
@@ -119,6 +157,8 @@ class Loop {
   void request_exit() noexcept;
   List<ExitListener>& exit_listeners() noexcept { return exit_listeners_; }
   List<Strand>& exit_waiters() noexcept { return exit_waiters_; }
+  /// Signals that somebody may wait for; see signal.hpp.
+  List<Signal>& signals() noexcept { return signals_; }
 
   /// Tasks made by `create_task` that are not done.
   List<TaskNode>& tasks() noexcept { return tasks_; }
@@ -126,6 +166,7 @@ class Loop {
   struct TaskCounts {
     std::uint32_t all = 0;
     std::uint32_t of_requests = 0;
+    std::uint32_t restarts = 0;  ///< Runs that `supervise` has started after the first, of all time.
   };
   TaskCounts& task_counts() noexcept { return task_counts_; }
   /// Ends them at once, in the order in which they were made. Only while no strand of this loop runs.
@@ -141,8 +182,15 @@ class Loop {
 
   bool post_raw(void (*call)(void*) noexcept, const void* closure, std::size_t size) noexcept;
   void note_turn_end() noexcept {
-    if (now() - turn_began_ > longest_turn_) longest_turn_ = now_ - turn_began_;
+    if (now() - turn_began_ > longest_turn_) {
+      detail::store_shared(longest_turn_, now_ - turn_began_);
+      detail::store_words_shared(longest_turn_by_, longest_run_by_);
+    }
+    longest_run_ = {};
+    longest_run_by_ = {};
   }
+  void note_run(const Strand::Owner* owner, TimePoint ended) noexcept;
+  void warn_blocked(Duration ran, std::string_view by) noexcept;
   void run_ready() noexcept;
   void run_posted() noexcept;
   void run_notified() noexcept;
@@ -154,16 +202,27 @@ class Loop {
   TimePoint now_{};
   TimePoint turn_began_ = TimePoint::max();  // after its wait
   Duration longest_turn_{0};
+  RunName longest_turn_by_;
+  TimePoint run_began_ = TimePoint::max();  // max: at the next run
+  Duration longest_run_{0};                 // in this turn
+  RunName longest_run_by_;
+  Duration blocked_bound_ = std::chrono::milliseconds(250);
+  TimePoint warned_ = TimePoint::min();
+  std::uint32_t times_blocked_ = 0;
   List<Strand> ready_;
   TimerHeap timers_;
   List<TaskNode> tasks_;
   TaskCounts task_counts_;
   List<ExitListener> exit_listeners_;
   List<Strand> exit_waiters_;
+  List<Signal> signals_;
   std::array<Posted, kPosted> posted_;
   std::atomic<std::size_t> post_head_{0};
   std::size_t post_tail_ = 0;
   std::atomic<Notification*> notified_{nullptr};
+#if MICRODOT_HOSTED
+  const void* thread_ = nullptr;  // something that each thread has at an address of its own
+#endif
   bool now_known_ = false;
   bool watching_signals_ = false;
   bool exit_requested_ = false;

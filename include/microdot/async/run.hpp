@@ -27,6 +27,7 @@ class MainTask : public Strand::Owner {
  private:
   void on_finished(Strand&) noexcept override { end_ = End::finished; }
   void on_stopped(Strand& strand) noexcept override;
+  void describe(TextBuilder& text) const noexcept override;
 
   Strand strand_;
   End end_ = End::running;

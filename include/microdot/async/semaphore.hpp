@@ -49,8 +49,7 @@ class Semaphore {
     bool await_ready() const noexcept { return semaphore_->try_take(); }
     void await_suspend(std::coroutine_handle<> handle) noexcept {
       strand_ = &Strand::running();
-      strand_->park(handle);
-      semaphore_->waiters_.push_back(*strand_);
+      strand_->park_in(semaphore_->waiters_, handle);
     }
     void await_resume() noexcept {
       if (strand_ != nullptr) std::exchange(strand_, nullptr)->take_grant();

@@ -31,7 +31,7 @@ class TaskNode : public ListHook, public Strand::Owner {
   List<Strand>& waiters() noexcept { return waiters_; }
   void start(Loop& loop) noexcept;
   /// Ends the task soon; its frames are destroyed when nothing of it runs.
-  void cancel() noexcept { strand_.stop({.cause = Stop::Cause::canceled, .status = 0, .reason = {}}); }
+  void cancel() noexcept;
   /// Ends the task at once. Only while no strand runs.
   void cancel_now() noexcept;
   /// Fails instead of starting: there is no result.
@@ -44,12 +44,15 @@ class TaskNode : public ListHook, public Strand::Owner {
   void keep_result() noexcept { keep_result_ = true; }
   /// The coroutine's frame is there: before the end, and after it if the result is kept.
   bool has_frames() const noexcept { return valid(); }
+  /// Can be started without a frame: it makes one for each run.
+  virtual bool makes_frames() const noexcept { return false; }
   /// Why it ended before its coroutine did.
   const Stop& stop_reason() const noexcept { return strand_.stop_reason(); }
 
   /// Started by a request, or by a task of one: counts towards `limit`, as do tasks that it starts itself.
   void set_task_limit(std::uint32_t limit) noexcept { task_limit_ = limit; }
   std::uint32_t task_limit() const noexcept override { return task_limit_; }
+  void describe(TextBuilder& text) const noexcept override;
 
   void acquire() noexcept { ++references_; }
   void release() noexcept;
@@ -64,11 +67,22 @@ class TaskNode : public ListHook, public Strand::Owner {
   virtual void check_result() noexcept = 0;
   virtual void destroy_frames() noexcept = 0;
   virtual void destroy() noexcept = 0;
+  /// Runs the coroutine, for the first time.
+  virtual void begin() noexcept { strand_.start(strand_.loop(), root()); }
+  /// The coroutine has ended like this. True: the task goes on.
+  virtual bool goes_on(TaskState state) noexcept {
+    static_cast<void>(state);
+    return false;
+  }
+  /// Nothing runs now; it waits for its next run.
+  virtual bool between_runs() const noexcept { return false; }
+  bool cancel_requested() const noexcept { return cancel_requested_; }
+  Strand& strand() noexcept { return strand_; }
+  void end(TaskState state) noexcept;
 
  private:
   void on_finished(Strand&) noexcept override;
   void on_stopped(Strand&) noexcept override;
-  void end(TaskState state) noexcept;
 
   Strand strand_;
   List<Strand> waiters_;
@@ -76,6 +90,7 @@ class TaskNode : public ListHook, public Strand::Owner {
   std::uint8_t name_size_ = 0;
   TaskState state_ = TaskState::running;
   bool keep_result_ = false;
+  bool cancel_requested_ = false;
   std::uint32_t task_limit_ = Strand::kNoTaskLimit;
   unsigned references_ = 1;
 };
@@ -136,21 +151,28 @@ namespace detail {
 
 /// What the exception that is being handled says. For use in a catch block.
 std::string_view current_exception_text() noexcept;
+/// Tells `on_task_error`, or else the log.
+void report_task_error(std::string_view name, std::string_view reason, bool logged = false) noexcept;
 /// Reports that a task could not be made, and gives a failed handle.
 TaskHandle refuse_task(std::string_view name, std::string_view reason) noexcept;
+/// What `on_task_error` has set in this thread.
+auto task_error_handler() noexcept -> void (*)(const TaskError&);
 
 template <typename T>
 inline constexpr bool kIsResult = false;
 template <typename T>
 inline constexpr bool kIsResult<Result<T>> = true;
 
-template <typename T>
-class TypedTaskNode : public TaskNode {
+template <typename T, typename Base = TaskNode>
+class TypedTaskNode : public Base {
  public:
   T take() { return task_.take(); }
 
  protected:
-  explicit TypedTaskNode(Task<T> task = {}) noexcept : task_(std::move(task)) {}
+  TypedTaskNode() noexcept = default;
+  explicit TypedTaskNode(Task<T> task) noexcept : task_(std::move(task)) {}
+  template <typename Argument>
+  explicit TypedTaskNode(const Argument& argument) noexcept : Base(argument) {}
   ~TypedTaskNode() = default;
   bool valid() const noexcept override { return task_.valid(); }
   std::coroutine_handle<> root() const noexcept override { return task_.handle(); }
@@ -160,7 +182,7 @@ class TypedTaskNode : public TaskNode {
       try {
         std::rethrow_exception(exception);
       } catch (...) {
-        fail(current_exception_text());
+        this->fail(current_exception_text());
       }
       return;
     }
@@ -169,7 +191,7 @@ class TypedTaskNode : public TaskNode {
       const T& result = task_.handle().promise().value();
       bool logged = false;
       if constexpr (std::is_same_v<T, Result<void>>) logged = result.is_logged();
-      if (!result) fail(to_string(result.error()), logged);
+      if (!result) this->fail(to_string(result.error()), logged);
     }
   }
   void destroy_frames() noexcept override { task_.destroy(); }

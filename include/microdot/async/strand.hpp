@@ -1,4 +1,5 @@
 #pragma once
+#include <cassert>
 #include <coroutine>
 #include <cstdint>
 #include <string_view>
@@ -10,6 +11,7 @@
 namespace microdot::inline MICRODOT_ABI {
 
 class Loop;
+class TextBuilder;
 
 /// Why a strand ended before its coroutine did.
 struct Stop {
@@ -45,6 +47,8 @@ class Strand : public ListHook, private Timer {
     virtual void on_stopped(Strand& strand) noexcept = 0;
     /// How many background tasks may run that strands of this kind have started.
     virtual std::uint32_t task_limit() const noexcept { return kNoTaskLimit; }
+    /// Appends what people call it: "task 'sensor'", "GET /slow".
+    virtual void describe(TextBuilder& text) const noexcept { static_cast<void>(text); }
 
    protected:
     ~Owner() = default;
@@ -61,6 +65,8 @@ class Strand : public ListHook, private Timer {
   /// The strand that runs now; there must be one.
   static Strand& running() noexcept;
 
+  /// Tells `loop()` before the start.
+  void bind(Loop& loop) noexcept { loop_ = &loop; }
   /// Makes the strand ready to run `root` from its start, in `loop`.
   void start(Loop& loop, std::coroutine_handle<> root) noexcept;
   /// Forgets what is to be resumed: leaves queues, disarms the timer. Afterwards the root may be destroyed.
@@ -88,6 +94,15 @@ class Strand : public ListHook, private Timer {
     next_ = handle;
     state_ = State::waiting;
   }
+  /// The same, in a queue whose strands are of one loop (or of loops that one thread drives in turn).
+  void park_in(List<Strand>& queue, std::coroutine_handle<> handle) noexcept {
+    assert((queue.empty() || queue.front().is_in_its_thread()) &&
+           "waited for by another thread: see \"Workers\" in docs/guide/server.md");
+    park(handle);
+    queue.push_back(*this);
+  }
+  /// Whether the calling thread drives the strand's loop.
+  bool is_in_its_thread() const noexcept;
   /// Wakes the strand at `deadline` if nothing else does before; `timed_out` tells afterwards.
   void wake_at(TimePoint deadline) noexcept;
   bool timed_out() const noexcept { return timed_out_; }

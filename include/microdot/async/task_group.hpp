@@ -26,15 +26,15 @@ class TaskGroup {
   ~TaskGroup() { cancel(); }
 
   /// Starts a task, or a coroutine function with its arguments, which are kept beside it. Without room for it
-  /// the awaiting strand ends at `join` (in a handler: 503).
-  void create_task(Task<> task) { add(make<TaskOnlyNode>(set_, std::move(task))); }
+  /// it gives false, and the awaiting strand ends at `join` (in a handler: 503).
+  bool create_task(Task<> task) { return add(make<TaskOnlyNode>(set_, std::move(task))); }
   template <typename F, typename... Args>
   requires detail::TaskFunction<F, Args...>
-  void create_task(F&& f, Args&&... args) {
+  bool create_task(F&& f, Args&&... args) {
     static_assert(std::is_void_v<typename detail::TaskOf<F, Args...>::value_type>,
                   "TaskGroup::create_task: give results through arguments");
-    add(make<CallableNode<std::decay_t<F>, std::decay_t<Args>...>>(set_, std::forward<F>(f),
-                                                                   std::forward<Args>(args)...));
+    return add(make<CallableNode<std::decay_t<F>, std::decay_t<Args>...>>(set_, std::forward<F>(f),
+                                                                          std::forward<Args>(args)...));
   }
   /// Ends all tasks now. Not from one of them.
   void cancel() noexcept {
@@ -124,14 +124,15 @@ class TaskGroup {
     drop_finished();
     return detail::make_in<T>(set_.parent().arena(), std::forward<Args>(args)...);
   }
-  void add(Node* node) noexcept {
+  bool add(Node* node) noexcept {
     if (node == nullptr || !node->branch.valid()) {
       out_of_memory_ = true;
       if (node != nullptr) node->destroy();
-      return;
+      return false;
     }
     node->next = std::exchange(first_, node);
     node->branch.start();
+    return true;
   }
   // So that a group that lives long needs no more memory than its tasks that run.
   void drop_finished() noexcept {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <microdot/base/config.hpp>
+#include <microdot/base/shared.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
 
@@ -53,8 +54,8 @@ class Arena {
   std::size_t capacity() const noexcept { return static_cast<std::size_t>(end_ - begin_); }
   /// Bytes between the block's start and the end of the last block taken.
   std::size_t used() const noexcept { return static_cast<std::size_t>(top_ - begin_); }
-  /// The most that `used` has ever been.
-  std::size_t high_water() const noexcept { return high_water_; }
+  /// The most that `used` has ever been. May be asked for by any thread.
+  std::size_t high_water() const noexcept { return detail::load_shared(high_water_); }
   /// How often there was no room, in the fallback neither.
   std::uint32_t failures() const noexcept { return failures_; }
 
@@ -71,9 +72,7 @@ class Arena {
   bool faulty() const noexcept { return (served_ | failing_) != 0; }
   bool next_fails() noexcept;
   void release(Block* block) noexcept;
-  void note_top() noexcept {
-    if (used() > high_water_) high_water_ = static_cast<std::uint32_t>(used());
-  }
+  void note_top() noexcept { detail::raise(high_water_, static_cast<std::uint32_t>(used())); }
 
   std::byte* begin_ = nullptr;
   std::byte* top_ = nullptr;

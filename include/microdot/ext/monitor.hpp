@@ -55,7 +55,8 @@ inline constexpr std::size_t kStatusBytes = 1536;
 Response metrics(Request& req) noexcept;
 
 /// 200 and "ok: <tier>" while everybody is served, however slowly; 503 and "unavailable: <tier>", with
-/// `Retry-After`, while newcomers are turned away (`Tier::refusing`, `Tier::not_accepting`). It means "send
+/// `Retry-After`, while newcomers are turned away (`Tier::refusing`, `Tier::not_accepting`) or the server is
+/// to end (`ServerOptions::drain`; "to end" in place of the tier). It means "send
 /// no more requests here for now", not "start it anew": a server that has too much to do is not helped by
 /// that.
 Response healthz(Request& req) noexcept;

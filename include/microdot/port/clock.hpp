@@ -31,6 +31,9 @@ class Clock {
  public:
   /// Time since an arbitrary start; never goes back.
   virtual TimePoint now() noexcept = 0;
+  /// The same time as it was some milliseconds ago, at most; for what asks so often that the reading must
+  /// cost less than that of `now`.
+  virtual TimePoint coarse() noexcept { return now(); }
   /// Seconds since 1970-01-01T00:00:00Z, or 0 where the wall clock is not known (then no `Date` is sent,
   /// RFC 9110 section 6.6.1).
   virtual std::int64_t unix_seconds() noexcept = 0;

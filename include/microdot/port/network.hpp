@@ -163,12 +163,21 @@ class Listener {
 /// Bytes that any port's listener fits in, aligned as a pointer; an address is a part of some.
 inline constexpr std::size_t kListenerBytes = 5 * sizeof(void*) + 24;
 
+/// Whether several listeners of a process have the same port, so that the system divides connections among
+/// them.
+enum class PortSharing : std::uint8_t {
+  none,
+  first,   ///< The port must be free; others may join this one.
+  others,  ///< Joins the first.
+};
+
 /// Where to listen.
 struct ListenOptions {
   std::string_view host = {};  ///< "" or "::" is every address of both families, "0.0.0.0" every IPv4 one, or
                                ///< a literal address, or "localhost".
   std::uint16_t port = 0;      ///< 0: the system chooses.
   int backlog = 4096;          ///< Connections that wait to be accepted; the system may allow fewer.
+  PortSharing sharing = PortSharing::none;  ///< Not every port can: then `others` find the port in use.
 };
 
 /// Who wants to know when the system's interfaces or addresses change; called from `Poller::poll` only.

@@ -14,6 +14,17 @@
 
 namespace microdot::inline MICRODOT_ABI {
 
+/// Who uses a descriptor that another library opened (a client's socket); see `Poller::watch`.
+class DescriptorEvents {
+ public:
+  /// It can be read or written, or has failed: then both are true, and reading or writing tells why. Repeats
+  /// with every poll. Called from `Poller::poll` only.
+  virtual void on_descriptor(bool readable, bool writable) noexcept = 0;
+
+ protected:
+  ~DescriptorEvents() = default;
+};
+
 /// Waits for the system's events and hands them to their owners.
 class Poller {
  public:
@@ -22,6 +33,17 @@ class Poller {
   virtual void poll(Duration timeout) noexcept = 0;
   /// Makes the current or next `poll` return at once. Safe from any thread and from interrupt handlers.
   virtual void wake() noexcept = 0;
+  /// Tells `events` when a descriptor can be read (`read`) or written (`write`), until `unwatch`; another
+  /// call for the same changes what is wanted. Wanted neither way: silent, whatever happens to it. One
+  /// descriptor for each `events`. Errors: `unsupported`; `no_memory`, `no_descriptors` (none is left for the
+  /// poller); `invalid` (no such descriptor, or one that can't be waited for).
+  virtual Result<void> watch(int descriptor, DescriptorEvents& events, bool read, bool write) noexcept {
+    (void)descriptor, (void)events, (void)read, (void)write;
+    return Error::unsupported;
+  }
+  /// Nothing more is told, also of what has happened already. Best called before the descriptor is closed; if
+  /// after, then before the thread opens another, which may get its number.
+  virtual void unwatch(int descriptor, DescriptorEvents& events) noexcept { (void)descriptor, (void)events; }
   /// From now on SIGINT and SIGTERM (or what the system has of the kind) are counted instead of ending the
   /// program; a poll returns when one comes. Calls nest; each needs its `unwatch_exit_signals`.
   virtual void watch_exit_signals() noexcept {}
@@ -32,6 +54,20 @@ class Poller {
   virtual void thread_ended() noexcept {}
   /// How many exit signals came while they were watched, over all times of watching: it never goes down.
   virtual unsigned exit_signals() const noexcept { return 0; }
+  /// The same for any other signal, by its number: it is counted instead of doing what it did before, which
+  /// it does again after as many `unwatch_signal`. False: the system has no such signal, or it can't be
+  /// watched (SIGKILL, SIGSEGV …; SIGINT and SIGTERM, which are exit signals), or there is no room for
+  /// another watch.
+  virtual bool watch_signal(int number) noexcept {
+    static_cast<void>(number);
+    return false;
+  }
+  virtual void unwatch_signal(int number) noexcept { static_cast<void>(number); }
+  /// How many of them came to the process while anybody watched them. Begins anew after `UINT_MAX`.
+  virtual unsigned signals(int number) const noexcept {
+    static_cast<void>(number);
+    return 0;
+  }
 
  protected:
   ~Poller() = default;

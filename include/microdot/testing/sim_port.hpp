@@ -140,6 +140,8 @@ class SimPort final : public Port {
   void set_unix_seconds(std::int64_t seconds) noexcept;
   /// As if SIGTERM came; lost while nobody watches.
   void raise_exit_signal() noexcept;
+  /// As if this signal, from 1 to 64, came; lost while nobody watches it.
+  void raise_signal(int number) noexcept;
   void set_pressure(Pressure pressure) noexcept;
   /// From the seed; the same sequence that `entropy` uses.
   std::uint64_t random() noexcept;
