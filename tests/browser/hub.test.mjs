@@ -199,7 +199,8 @@ test("Ctrl-C in a terminal, with a viewer, is one signal: the hub says goodbye, 
   const program = join(process.env.MICRODOT_EXAMPLES, "device_hub");
   const command = [fileURLToPath(new URL("../../examples/device_hub/start", import.meta.url)), program, "--port", "0"];
   for (let round = 0; round < 2; ++round) {
-    const terminal = spawn("script", ["-qec", command.join(" "), "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
+    // exec: script's shell, which need not be bash, would take the signal, too, and tell of it by its exit code.
+    const terminal = spawn("script", ["-qec", `exec ${command.join(" ")}`, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
     started.push(terminal);
     const exited = once(terminal, "exit");
     let said = "";
