@@ -202,10 +202,10 @@ int main(int argc, char** argv) {
   std::string_view id = "1";
   const auto more = [&](std::string_view name, const char* value) {
     if (value != nullptr && name == "--broker")
-      return read_host_and_port(value, broker.host, broker.port) ? 2 : 0;
+      return read_host_and_port(value, broker.host, broker.port) ? 2 : kBadValue;
     if (value != nullptr && name == "--id") {
       id = value;
-      return id.empty() || id.size() > 64 || id.find_first_of("/+#") != id.npos ? 0 : 2;
+      return id.empty() || id.size() > 64 || id.find_first_of("/+#") != id.npos ? kBadValue : 2;
     }
     return 0;
   };
