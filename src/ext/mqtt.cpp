@@ -198,6 +198,17 @@ void MqttClient::wake() noexcept {
   if (strand_ != nullptr) strand_->wake();
 }
 
+/// There is no lock: what another thread does, as a handler in another worker, would break the client and
+/// that thread's loop, some time later. Also without assertions, and only while the task runs.
+void MqttClient::check_thread() const noexcept {
+#if MICRODOT_HOSTED
+  if (strand_ == nullptr || strand_->is_in_its_thread()) return;
+  strand_->loop().port().log().write(LogLevel::error,
+                                     "mqtt: used by another thread: see \"Workers\" in docs/guide/server.md");
+  std::abort();
+#endif
+}
+
 /// What is due now; false at the end.
 bool MqttClient::step() noexcept {
   woken_ = false;
@@ -439,6 +450,7 @@ void MqttClient::log_trouble(std::string_view what, std::string_view reason, Dur
 // ---- The outbox ----
 
 Error MqttClient::offer(const MqttMessage& message, bool may_wait) noexcept {
+  check_thread();
   if (ended_ || (stopping_ && !exiting_)) return Error::closed;
   if (!is_mqtt_topic(message.topic) || message.qos > 2) return Error::invalid;
   if (block_.empty()) return Error::no_memory;

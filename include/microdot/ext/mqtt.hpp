@@ -177,6 +177,7 @@ class MqttClient {
   void stop(Duration time, bool exiting) noexcept;
   void end() noexcept;
   void wake() noexcept;
+  void check_thread() const noexcept;
   void set_phase(Phase phase, Duration until) noexcept;
   TimePoint next_deadline() const noexcept;
   Duration next_backoff() noexcept;
