@@ -189,8 +189,10 @@ Task<int> main_task(App& app, Hub& hub, const Topics& topics, ServerOptions opti
   sensors.cancel();
   publisher.cancel();
   co_await publish_state(hub, topics);
-  (void)co_await hub.mqtt.publish(topics.online.view(), "false", {.qos = 1, .retain = true});
-  (void)co_await hub.mqtt.disconnect();
+  const auto published = co_await hub.mqtt.publish(topics.online.view(), "false", {.qos = 1, .retain = true});
+  const auto sent = co_await hub.mqtt.disconnect();
+  Loop::current().port().log().write(
+      LogLevel::info, published && sent ? "said goodbye to the broker" : "ended, with no broker to tell");
   co_return served == TaskState::done ? 0 : 1;
 }
 
