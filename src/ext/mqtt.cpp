@@ -132,7 +132,6 @@ void MqttClient::make_client_id() noexcept {
 void MqttClient::end() noexcept {
   session_ = nullptr;
   strand_ = nullptr;
-  if (phase_ == Phase::open) protocol_->close(true);
   release_protocol();
   phase_ = Phase::none;
   stopping_ = exiting_ = was_lost_ = overdue_ = false;
@@ -212,7 +211,7 @@ bool MqttClient::step() noexcept {
       break;
     case Phase::open:
       if (stopping_ && (now >= stop_deadline_ || (outbox_.empty() && !exiting_))) {
-        protocol_->close(true);
+        protocol_->close(!exiting_);  // a program that has not said goodbye leaves its will
         set_phase(Phase::closing, kCloseTime);
       } else {
         pump();

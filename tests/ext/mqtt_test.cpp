@@ -651,29 +651,74 @@ TEST_F(MqttClientTest, TheLastWordsOfAProgramThatExitsStillGo) {
   EXPECT_EQ(payloads(), "bye");
 }
 
+/// Options of a client that is missed.
+const MqttOptions kMortal{.host = "broker", .client_id = "hub", .will = {.topic = "t", .payload = "gone"}};
+
 TEST_F(MqttClientTest, AProgramThatGoesOnAfterTheExitSignalIsDisconnected) {
   run([&]() -> Task<> {
-    MqttClient mqtt(broker_, kMqttOptions);
+    MqttClient mqtt(broker_, kMortal);
     co_await mqtt.connect();
     Loop::current().request_exit();
     co_await sleep_for(6s);
     EXPECT_EQ(mqtt.state(), MqttState::disconnected);
   });
-  EXPECT_EQ(broker_.disconnects, 1U);
+  EXPECT_EQ(broker_.disconnects, 0U);
+  EXPECT_EQ(payloads(), "gone");  // it has not said that it goes
 }
 
-TEST_F(MqttClientTest, ProgramsThatJustEndSayGoodbye) {
+TEST_F(MqttClientTest, ProgramsThatJustEndLeaveTheirWill) {
   {
-    MqttClient mqtt(broker_, kMqttOptions);
+    MqttClient mqtt(broker_, kMortal);
     run([&]() -> Task<> { co_await mqtt.connect(); });
     EXPECT_EQ(mqtt.state(), MqttState::disconnected);
-    EXPECT_EQ(broker_.disconnects, 1U);
+    EXPECT_EQ(payloads(), "gone");
     run([&]() -> Task<> {
       const Result<void> connected = co_await mqtt.connect();
       EXPECT_TRUE(connected);
     });
   }
-  EXPECT_EQ(broker_.disconnects, 2U);
+  EXPECT_EQ(payloads(), "gone gone");
+  EXPECT_EQ(broker_.disconnects, 0U);
+}
+
+TEST_F(MqttClientTest, AClientThatGoesWithoutGoodbyeLeavesItsWill) {
+  run([&]() -> Task<> {
+    {
+      MqttClient mqtt(broker_, kMortal);
+      co_await mqtt.connect();
+    }
+    EXPECT_EQ(payloads(), "gone");
+    MqttClient mqtt(broker_, kMortal);
+    co_await mqtt.connect();
+    co_await mqtt.disconnect();
+  });
+  EXPECT_EQ(payloads(), "gone");
+  EXPECT_EQ(broker_.disconnects, 1U);
+}
+
+Task<> raise_soon(SimPort* sim) {
+  co_await sleep_for(100ms);
+  sim->raise_exit_signal();
+}
+
+// The second signal leaves no time for last words, and none for a goodbye that should follow them.
+TEST_F(MqttClientTest, TheSecondSignalLeavesTheWill) {
+  for (const bool leaving : {false, true}) {
+    broker_.published.clear();
+    MqttClient mqtt(broker_, kMortal);
+    run([&]() -> Task<> {
+      co_await mqtt.connect();
+      broker_.acknowledges = false;
+      sim_.raise_exit_signal();
+      co_await mqtt.publish("t", "last", {.qos = 1});
+      create_task("signal", raise_soon, &sim_);
+      if (leaving) co_await mqtt.disconnect();
+      co_await sleep_for(1h);
+    });
+    EXPECT_EQ(payloads(), "last gone") << leaving;
+    EXPECT_EQ(broker_.disconnects, 0U) << leaving;
+    broker_.acknowledges = true;
+  }
 }
 
 TEST_F(MqttClientTest, WithoutRoomForItsTaskConnectSaysSo) {

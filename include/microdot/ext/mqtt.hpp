@@ -32,7 +32,8 @@
 namespace microdot::inline MICRODOT_ABI {
 
 /// See the top of this file. Not to be moved; for use within one loop. It may go at any time but from within
-/// its own handlers, and ends as if disconnected.
+/// its own handlers: the connection ends without a goodbye then, as when the program does, so that the broker
+/// publishes the will. Only `disconnect` says goodbye.
 class MqttClient {
  public:
   /// On hosts: the block comes from the heap, here and once.
