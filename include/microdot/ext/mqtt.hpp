@@ -68,8 +68,8 @@ class MqttClient {
   [[nodiscard]] Publish publish(std::string_view topic, std::string_view payload,
                                 const MqttPublishOptions& options = {}) noexcept;
   /// The same without waiting: `would_block` where `publish` would wait. For plain functions and handlers.
-  Result<void> try_publish(std::string_view topic, std::string_view payload,
-                           const MqttPublishOptions& options = {}) noexcept {
+  [[nodiscard]] Result<void> try_publish(std::string_view topic, std::string_view payload,
+                                         const MqttPublishOptions& options = {}) noexcept {
     return offer({.topic = topic, .payload = payload, .qos = options.qos, .retain = options.retain}, false);
   }
   /// `co_await mqtt.flush()`: until all that was published before has been acknowledged (or dropped).
@@ -84,10 +84,10 @@ class MqttClient {
   /// `is_mqtt_filter`). With several filters for a topic all are called. The handler is kept in the client's
   /// memory and called by the loop, no strand runs: it must not wait (for that there is `MqttInbox`), but may
   /// `try_publish` and `create_task`. One that fails harms no other: `on_task_error` is told. The broker
-  /// sends retained messages again for each further handler or inbox of a filter. Errors: `invalid`;
-  /// `no_memory`: see `MqttLimits::subscription_bytes`.
+  /// sends retained messages again for each further handler or inbox of a filter. Errors, which are also in the
+  /// log: `invalid`, the filter or QoS; `no_memory`: see `MqttLimits::subscription_bytes`.
   template <typename F>
-  Result<void> subscribe(std::string_view filter, F&& handler, std::uint8_t qos = 0) {
+  [[nodiscard]] Result<void> subscribe(std::string_view filter, F&& handler, std::uint8_t qos = 0) {
     static_assert(std::invocable<std::decay_t<F>&, const MqttMessage&>,
                   "subscribe: the handler is called as f(const MqttMessage&)");
     static_assert(std::is_void_v<std::invoke_result_t<std::decay_t<F>&, const MqttMessage&>>,
@@ -96,12 +96,12 @@ class MqttClient {
   }
   /// Calls `f()` each time there is a connection. Else as a handler. `no_memory`.
   template <std::invocable F>
-  Result<void> on_connected(F&& f) {
+  [[nodiscard]] Result<void> on_connected(F&& f) {
     return add_hook(when_connected_, make_handler(std::forward<F>(f)));
   }
   /// Calls `f()` each time one was lost; `stats().last_reason` says why.
   template <std::invocable F>
-  Result<void> on_lost(F&& f) {
+  [[nodiscard]] Result<void> on_lost(F&& f) {
     return add_hook(when_lost_, make_handler(std::forward<F>(f)));
   }
 
@@ -189,6 +189,7 @@ class MqttClient {
   void leave(detail::MqttFilter& filter) noexcept;
   bool free_filter(detail::MqttFilter& filter) noexcept;
   void note_denied(detail::MqttFilter& filter, std::string_view reason) noexcept;
+  static   Error refuse(std::string_view filter, Error error, std::string_view reason) noexcept;
   void note_full_inboxes(int more) noexcept;
   void update_receiving() noexcept;
   bool awaits_answer() noexcept;
