@@ -18,6 +18,9 @@ constexpr Duration kCloseTime = std::chrono::seconds(2);
 constexpr Duration kExitTime = std::chrono::seconds(5);
 /// When a protocol that takes no more is asked again, if nothing has happened before.
 constexpr Duration kRetryTime = std::chrono::milliseconds(100);
+/// So many connections in a row that went as soon as they had come have a reason that the broker does not
+/// say.
+constexpr std::uint8_t kSuspiciousLosses = 3;
 
 /// Whether the protocol has to be left alone for now.
 bool is_blocking(Error error) noexcept {
@@ -336,9 +339,13 @@ void MqttClient::closed(Error error, std::string_view reason, bool keeps_in_flig
     reason = "no answer to CONNECT";
   }
   forget_connection(keeps_in_flight);
-  if (phase == Phase::open) {
-    // One that goes as soon as it has come is an attempt that failed.
-    if (Loop::current().now() - connected_at_ >= Duration(options_.max_backoff)) backoff_ = Duration{0};
+  if (phase != Phase::open) {
+    short_connections_ = 0;
+  } else if (Loop::current().now() - connected_at_ >= Duration(options_.max_backoff)) {
+    short_connections_ = 0;
+    backoff_ = Duration{0};
+  } else if (short_connections_ < kSuspiciousLosses) {  // it counts as an attempt that failed
+    ++short_connections_;
   }
   const Duration again = next_backoff();
   set_phase(Phase::backoff, again);
@@ -419,10 +426,14 @@ void MqttClient::append_broker(TextBuilder& line) const noexcept {
 
 void MqttClient::log_trouble(std::string_view what, std::string_view reason, Duration again) noexcept {
   logged_reason_ = reason;
-  FixedText<200> line;
+  FixedText<280> line;
   line.append("mqtt: ").append(what);
   append_broker(line);
   line.append(": ").append(reason);
+  if (short_connections_ == kSuspiciousLosses && last_error_ == Error::closed &&
+      options_.client_id.data() != own_id_) {
+    line.append(" (is another client named \"").append(options_.client_id.substr(0, 64)).append("\"?)");
+  }
   if (!stopping_) {
     line.append("; again in ")
         .append(std::chrono::duration_cast<std::chrono::milliseconds>(again).count())

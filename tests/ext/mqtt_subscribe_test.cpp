@@ -66,12 +66,13 @@ TEST_F(MqttSubscribeTest, WhatGetsNothingIsInTheLogByName) {
     MqttInbox<256> another(mqtt, filter);
     co_return;
   });
-  const std::string no_room =
-      "mqtt: no subscription of \"" + std::string(64, 'x') + "\": MqttLimits::subscription_bytes are used up\n";
-  EXPECT_EQ(log(), "mqtt: no subscription of \"a+/b\": not a filter\n"
-                   "mqtt: no subscription of \"a/#/b\": not a filter\n"
-                   "mqtt: no subscription of \"a\": a QoS above 2\n" +
-                       no_room + no_room);
+  const std::string no_room = "mqtt: no subscription of \"" + std::string(64, 'x') +
+                              "\": MqttLimits::subscription_bytes are used up\n";
+  EXPECT_EQ(log(),
+            "mqtt: no subscription of \"a+/b\": not a filter\n"
+            "mqtt: no subscription of \"a/#/b\": not a filter\n"
+            "mqtt: no subscription of \"a\": a QoS above 2\n" +
+                no_room + no_room);
 }
 
 TEST_F(MqttSubscribeTest, BeforeTheProgramRunsThereIsNoLog) {

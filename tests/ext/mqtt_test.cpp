@@ -651,6 +651,51 @@ TEST_F(MqttClientTest, TheLastWordsOfAProgramThatExitsStillGo) {
   EXPECT_EQ(payloads(), "bye");
 }
 
+Task<> lose_after(Duration time, MqttClient& mqtt, TestMqttBroker& broker) {
+  (void)co_await mqtt.wait_connected();
+  co_await sleep_for(time);
+  broker.lose("the connection was lost");
+  co_await sleep_for(1ms);
+}
+
+// A broker ends the older one of two connections with one id, and does not say why.
+TEST_F(MqttClientTest, OneThatIsThrownOutAgainAndAgainAsksForItsDouble) {
+  const auto hints = [this] {
+    const std::string lines = log();
+    std::size_t count = 0;
+    for (std::size_t at = 0;; ++count) {
+      at = lines.find(": the connection was lost (is another client named \"hub\"?); again in", at);
+      if (at++ == std::string::npos) return count;
+    }
+  };
+  run([&]() -> Task<> {
+    MqttClient mqtt(broker_, kMqttOptions);
+    co_await mqtt.connect();
+    for (int i = 0; i < 2; ++i) co_await lose_after(1s, mqtt, broker_);
+    EXPECT_EQ(hints(), 0U);
+    for (std::size_t i = 1; i < 5; ++i) {
+      co_await lose_after(8s, mqtt, broker_);
+      EXPECT_EQ(hints(), i);
+    }
+    co_await lose_after(10s, mqtt, broker_);  // the other one has gone
+    for (int i = 0; i < 2; ++i) co_await lose_after(1s, mqtt, broker_);
+    broker_.answer = TestMqttAnswer::nobody_listens;  // it is the broker that goes and comes
+    co_await sleep_for(10s);
+    broker_.answer = TestMqttAnswer::accepts;
+    co_await lose_after(1s, mqtt, broker_);
+    EXPECT_EQ(hints(), 4U);
+  });
+}
+
+TEST_F(MqttClientTest, AnIdThatWasMadeUpHasNoDouble) {
+  run([&]() -> Task<> {
+    MqttClient mqtt(broker_, {.host = "broker"});
+    co_await mqtt.connect();
+    for (int i = 0; i < 5; ++i) co_await lose_after(1s, mqtt, broker_);
+  });
+  EXPECT_EQ(log().find("another client"), std::string::npos);
+}
+
 /// Options of a client that is missed.
 const MqttOptions kMortal{.host = "broker", .client_id = "hub", .will = {.topic = "t", .payload = "gone"}};
 

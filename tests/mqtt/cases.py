@@ -112,6 +112,14 @@ def the_will_comes_unless_goodbye_was_said(world):
     eventually(lambda: watcher.received() == wills, watcher.received)
 
 
+@case
+def two_of_one_name_are_told_so(world):
+    broker = world.broker()
+    both = [world.program(port=broker.port, id="double") for _ in range(2)]
+    hint = 'the connection was lost (is another client named "double"?)'
+    eventually(lambda: all(hint in program.said() for program in both), "no hint", seconds=15)
+
+
 def full_inbox(world, qos):
     broker = world.broker("allow_anonymous true", "max_queued_messages 0", "max_inflight_messages 5")
     program = world.program(port=broker.port, keep_alive=5)

@@ -84,8 +84,8 @@ class MqttClient {
   /// `is_mqtt_filter`). With several filters for a topic all are called. The handler is kept in the client's
   /// memory and called by the loop, no strand runs: it must not wait (for that there is `MqttInbox`), but may
   /// `try_publish` and `create_task`. One that fails harms no other: `on_task_error` is told. The broker
-  /// sends retained messages again for each further handler or inbox of a filter. Errors, which are also in the
-  /// log: `invalid`, the filter or QoS; `no_memory`: see `MqttLimits::subscription_bytes`.
+  /// sends retained messages again for each further handler or inbox of a filter. Errors, which are also in
+  /// the log: `invalid`, the filter or QoS; `no_memory`: see `MqttLimits::subscription_bytes`.
   template <typename F>
   [[nodiscard]] Result<void> subscribe(std::string_view filter, F&& handler, std::uint8_t qos = 0) {
     static_assert(std::invocable<std::decay_t<F>&, const MqttMessage&>,
@@ -189,7 +189,7 @@ class MqttClient {
   void leave(detail::MqttFilter& filter) noexcept;
   bool free_filter(detail::MqttFilter& filter) noexcept;
   void note_denied(detail::MqttFilter& filter, std::string_view reason) noexcept;
-  static   Error refuse(std::string_view filter, Error error, std::string_view reason) noexcept;
+  static Error refuse(std::string_view filter, Error error, std::string_view reason) noexcept;
   void note_full_inboxes(int more) noexcept;
   void update_receiving() noexcept;
   bool awaits_answer() noexcept;
@@ -235,6 +235,7 @@ class MqttClient {
   std::uint16_t assembled_topic_ = 0;
   Error last_error_ = Error::none;
   Phase phase_ = Phase::none;
+  std::uint8_t short_connections_ = 0;  // in a row
   bool woken_ = false;
   bool blocked_ = false;  // the protocol takes no more for now
   bool receiving_ = true;
