@@ -18,6 +18,8 @@ constexpr Duration kCloseTime = std::chrono::seconds(2);
 constexpr Duration kExitTime = std::chrono::seconds(5);
 /// When a protocol that takes no more is asked again, if nothing has happened before.
 constexpr Duration kRetryTime = std::chrono::milliseconds(100);
+/// How long a client may be used before somebody calls `connect`.
+constexpr Duration kUnconnectedTime = std::chrono::seconds(2);
 /// So many connections in a row that went as soon as they had come have a reason that the broker does not
 /// say.
 constexpr std::uint8_t kSuspiciousLosses = 3;
@@ -107,6 +109,8 @@ void MqttClient::shut() noexcept {
 }
 
 Error MqttClient::start() noexcept {
+  reminder_.disarm();
+  reminded_ = true;
   if (phase_ != Phase::none && task_.done()) end();  // it was ended before it ran
   if (phase_ != Phase::none) return stopping_ ? Error::canceled : Error::none;
   if (!are_valid(options_)) return Error::invalid;
@@ -124,6 +128,20 @@ Error MqttClient::start() noexcept {
   return Error::no_memory;
 }
 
+/// Without `connect` all waits, and nothing fails.
+void MqttClient::expect_connect() noexcept {
+  if (reminded_ || ended_ || reminder_.armed()) return;
+  if (Loop* const loop = Loop::try_current()) loop->timers().arm(reminder_, loop->now() + kUnconnectedTime);
+}
+
+void MqttClient::Reminder::on_timer() noexcept {
+  client_->reminded_ = true;
+  FixedText<200> line;
+  line.append("mqtt: connect() has not been called: no connection to ");
+  client_->append_broker(line);
+  Loop::current().port().log().write(LogLevel::warning, line.append(", and messages wait").view());
+}
+
 void MqttClient::make_client_id() noexcept {
   unsigned char random[sizeof own_id_];
   Loop::current().port().entropy().fill(random);
@@ -133,6 +151,7 @@ void MqttClient::make_client_id() noexcept {
 }
 
 void MqttClient::end() noexcept {
+  reminder_.disarm();
   session_ = nullptr;
   strand_ = nullptr;
   release_protocol();
@@ -449,6 +468,7 @@ Error MqttClient::offer(const MqttMessage& message, bool may_wait) noexcept {
   if (!is_mqtt_topic(message.topic) || message.qos > 2) return Error::invalid;
   if (block_.empty()) return Error::no_memory;
   if (!outbox_.can_hold(message)) return Error::too_large;
+  expect_connect();
   const Error error = publishers_.empty() ? put(message) : Error::would_block;
   if (error != Error::none && !(may_wait && limits_.when_full == MqttWhenFull::wait)) ++stats_.refused;
   return error;
@@ -531,6 +551,7 @@ MqttClient::Wait MqttClient::disconnect(Milliseconds time) noexcept {
 
 bool MqttClient::Wait::await_ready() noexcept {
   MqttClient& client = *client_;
+  client.expect_connect();
   switch (what_) {
     case For::nothing: return true;
     case For::outcome:

@@ -32,6 +32,7 @@ void log_no_subscription(Loop& loop, std::string_view filter, std::string_view r
 Result<MqttFilter*> MqttClient::find_filter(std::string_view text, std::uint8_t qos) noexcept {
   if (!is_mqtt_filter(text)) return refuse(text, Error::invalid, "not a filter");
   if (qos > 2) return refuse(text, Error::invalid, "a QoS above 2");
+  expect_connect();
   MqttFilter* filter = filters_.find([text](const MqttFilter& f) { return f.text == text; });
   if (filter == nullptr) {
     void* const memory = memory_.allocate(sizeof(MqttFilter) + text.size());
@@ -267,6 +268,7 @@ bool MqttInboxBase::Next::await_ready() noexcept {
 }
 
 void MqttInboxBase::Next::await_suspend(std::coroutine_handle<> handle) noexcept {
+  inbox_->client_->expect_connect();
   inbox_->strand_ = &Strand::running();
   inbox_->strand_->park(handle);
   waits_ = true;

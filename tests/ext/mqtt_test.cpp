@@ -651,6 +651,48 @@ TEST_F(MqttClientTest, TheLastWordsOfAProgramThatExitsStillGo) {
   EXPECT_EQ(payloads(), "bye");
 }
 
+Task<> take_one(MqttInboxBase& inbox) { (void)co_await inbox.next(); }
+Task<> wait_for_connection(MqttClient& mqtt) { (void)co_await mqtt.wait_connected(); }
+
+TEST_F(MqttClientTest, WhoForgetsToConnectIsTold) {
+  const std::string told =
+      "mqtt: connect() has not been called: no connection to broker:1883, and messages wait\n";
+  for (int use = 0; use < 4; ++use) {
+    const std::string before = log();
+    MqttClient mqtt(broker_, kMqttOptions);
+    MqttInbox<256> inbox(mqtt, "t");
+    run([&]() -> Task<> {
+      if (use == 0) (void)mqtt.try_publish("t", "1");
+      if (use == 1) (void)mqtt.subscribe("t", noting());
+      if (use == 2) create_task("inbox", take_one, std::ref(static_cast<MqttInboxBase&>(inbox)));
+      if (use == 3) create_task("wait", wait_for_connection, std::ref(mqtt));
+      co_await sleep_for(10s);
+      (void)mqtt.try_publish("t", "2");
+      co_await sleep_for(10s);
+      (void)co_await mqtt.connect();
+    });
+    EXPECT_EQ(log(), before + told + "mqtt: connected to broker:1883\n") << use;
+  }
+}
+
+TEST_F(MqttClientTest, WhoConnectsLaterIsNotTold) {
+  run([&]() -> Task<> {
+    MqttClient mqtt(broker_, kMqttOptions);
+    (void)mqtt.try_publish("t", "1");
+    co_await sleep_for(1s);
+    co_await mqtt.connect();
+    co_await mqtt.disconnect();
+    (void)mqtt.try_publish("t", "2");  // it was told that it is closed
+    MqttClient never(broker_, kMqttOptions);
+    (void)never.try_publish("t", "1");
+    co_await never.disconnect();
+    co_await sleep_for(10s);
+    MqttClient gone(broker_, kMqttOptions);
+    (void)gone.try_publish("t", "1");
+  });
+  EXPECT_EQ(log(), "mqtt: connected to broker:1883\n");
+}
+
 Task<> lose_after(Duration time, MqttClient& mqtt, TestMqttBroker& broker) {
   (void)co_await mqtt.wait_connected();
   co_await sleep_for(time);

@@ -21,6 +21,7 @@
 #include <utility>
 
 #include <microdot/async/spawn.hpp>
+#include <microdot/async/timer.hpp>
 #include <microdot/base/arena.hpp>
 #include <microdot/base/text.hpp>
 #include <microdot/ext/mqtt_inbox.hpp>
@@ -152,6 +153,16 @@ class MqttClient {
 
     MqttClient* client_;
   };
+  /// Tells who uses a client without `connect`.
+  class Reminder final : public Timer {
+   public:
+    explicit Reminder(MqttClient& client) noexcept : client_(&client) {}
+
+   private:
+    void on_timer() noexcept override;
+
+    MqttClient* client_;
+  };
   void on_connected(bool session_present) noexcept;
   void on_closed(Error error, std::string_view reason) noexcept;
   void on_published(std::uint16_t id) noexcept;
@@ -168,6 +179,7 @@ class MqttClient {
   // The task.
   static Task<> serve(MqttClient* client);
   Error start() noexcept;
+  void expect_connect() noexcept;
   void make_client_id() noexcept;
   bool step() noexcept;
   void open() noexcept;
@@ -204,6 +216,7 @@ class MqttClient {
   void wake_waits() noexcept;
 
   Events events_{*this};
+  Reminder reminder_{*this};
   MqttOptions options_;
   MqttLimits limits_;
   MqttProtocol* protocol_;
@@ -244,6 +257,7 @@ class MqttClient {
   bool stopping_ = false;
   bool exiting_ = false;  // it stops since the program is to exit: what is published meanwhile still goes
   bool ended_ = false;
+  bool reminded_ = false;  // or does not need it
   char own_id_[23];
 };
 
