@@ -8,6 +8,10 @@ MainTask::End MainTask::drive(Loop& loop, std::coroutine_handle<> root) noexcept
   strand_.start(loop, root);
   loop.run_until([&] { return end_ != End::running || loop.forced_exit(); });
   strand_.reset();
+  if (!loop.exit_listeners().empty() && !loop.exit_requested()) {
+    loop.port().log().write(LogLevel::warning,
+                            "the main task has ended, and did not wait for the server: it ends, too");
+  }
   // Before the main task's locals, which they may refer to.
   loop.cancel_tasks();
   // The second signal may have ended what the main task waited for, and so the main task with a number.

@@ -18,6 +18,11 @@ constexpr Duration kCloseTime = std::chrono::seconds(2);
 constexpr Duration kExitTime = std::chrono::seconds(5);
 /// When a protocol that takes no more is asked again, if nothing has happened before.
 constexpr Duration kRetryTime = std::chrono::milliseconds(100);
+/// How long a client may be used before somebody calls `connect`.
+constexpr Duration kUnconnectedTime = std::chrono::seconds(2);
+/// So many connections in a row that went as soon as they had come have a reason that the broker does not
+/// say.
+constexpr std::uint8_t kSuspiciousLosses = 3;
 
 /// Whether the protocol has to be left alone for now.
 bool is_blocking(Error error) noexcept {
@@ -104,6 +109,8 @@ void MqttClient::shut() noexcept {
 }
 
 Error MqttClient::start() noexcept {
+  reminder_.disarm();
+  reminded_ = true;
   if (phase_ != Phase::none && task_.done()) end();  // it was ended before it ran
   if (phase_ != Phase::none) return stopping_ ? Error::canceled : Error::none;
   if (!are_valid(options_)) return Error::invalid;
@@ -120,6 +127,20 @@ Error MqttClient::start() noexcept {
   return Error::no_memory;
 }
 
+/// Without `connect` all waits, and nothing fails.
+void MqttClient::expect_connect() noexcept {
+  if (reminded_ || ended_ || reminder_.armed()) return;
+  if (Loop* const loop = Loop::try_current()) loop->timers().arm(reminder_, loop->now() + kUnconnectedTime);
+}
+
+void MqttClient::Reminder::on_timer() noexcept {
+  client_->reminded_ = true;
+  FixedText<200> line;
+  line.append("mqtt: connect() has not been called: no connection to ");
+  client_->append_broker(line);
+  Loop::current().port().log().write(LogLevel::warning, line.append(", and messages wait").view());
+}
+
 void MqttClient::make_client_id() noexcept {
   unsigned char random[sizeof own_id_];
   Loop::current().port().entropy().fill(random);
@@ -129,9 +150,9 @@ void MqttClient::make_client_id() noexcept {
 }
 
 void MqttClient::end() noexcept {
+  reminder_.disarm();
   session_ = nullptr;
   strand_ = nullptr;
-  if (phase_ == Phase::open) protocol_->close(true);
   release_protocol();
   phase_ = Phase::none;
   stopping_ = exiting_ = was_lost_ = overdue_ = false;
@@ -228,7 +249,7 @@ bool MqttClient::step() noexcept {
       break;
     case Phase::open:
       if (stopping_ && (now >= stop_deadline_ || (outbox_.empty() && !exiting_))) {
-        protocol_->close(true);
+        protocol_->close(!exiting_);  // a program that has not said goodbye leaves its will
         set_phase(Phase::closing, kCloseTime);
       } else {
         pump();
@@ -352,9 +373,13 @@ void MqttClient::closed(Error error, std::string_view reason, bool keeps_in_flig
     reason = "no answer to CONNECT";
   }
   forget_connection(keeps_in_flight);
-  if (phase == Phase::open) {
-    // One that goes as soon as it has come is an attempt that failed.
-    if (Loop::current().now() - connected_at_ >= Duration(options_.max_backoff)) backoff_ = Duration{0};
+  if (phase != Phase::open) {
+    short_connections_ = 0;
+  } else if (Loop::current().now() - connected_at_ >= Duration(options_.max_backoff)) {
+    short_connections_ = 0;
+    backoff_ = Duration{0};
+  } else if (short_connections_ < kSuspiciousLosses) {  // it counts as an attempt that failed
+    ++short_connections_;
   }
   const Duration again = next_backoff();
   set_phase(Phase::backoff, again);
@@ -435,10 +460,14 @@ void MqttClient::append_broker(TextBuilder& line) const noexcept {
 
 void MqttClient::log_trouble(std::string_view what, std::string_view reason, Duration again) noexcept {
   logged_reason_ = reason;
-  FixedText<200> line;
+  FixedText<280> line;
   line.append("mqtt: ").append(what);
   append_broker(line);
   line.append(": ").append(reason);
+  if (short_connections_ == kSuspiciousLosses && last_error_ == Error::closed &&
+      options_.client_id.data() != own_id_) {
+    line.append(" (is another client named \"").append(options_.client_id.substr(0, 64)).append("\"?)");
+  }
   if (!stopping_) {
     line.append("; again in ")
         .append(std::chrono::duration_cast<std::chrono::milliseconds>(again).count())
@@ -456,6 +485,7 @@ Error MqttClient::offer(const MqttMessage& message, bool may_wait) noexcept {
   if (block_.empty()) return Error::no_memory;
   if (!outbox_.can_hold(message)) return Error::too_large;
   if (has_protocol() && !protocol_->can_send(message)) return Error::too_large;
+  expect_connect();
   const Error error = publishers_.empty() ? put(message) : Error::would_block;
   if (error != Error::none && !(may_wait && limits_.when_full == MqttWhenFull::wait)) ++stats_.refused;
   return error;
@@ -538,6 +568,7 @@ MqttClient::Wait MqttClient::disconnect(Milliseconds time) noexcept {
 
 bool MqttClient::Wait::await_ready() noexcept {
   MqttClient& client = *client_;
+  client.expect_connect();
   switch (what_) {
     case For::nothing: return true;
     case For::outcome:

@@ -17,16 +17,26 @@ using detail::MqttReceiver;
 /// that does not acknowledge.
 constexpr Duration kStallTime = std::chrono::seconds(20);
 
+constexpr std::string_view kNoRoom = "MqttLimits::subscription_bytes are used up";
+
+void log_no_subscription(Loop& loop, std::string_view filter, std::string_view reason) noexcept {
+  FixedText<160> line;
+  line.append("mqtt: no subscription of \"").append(filter.substr(0, 64)).append("\": ").append(reason);
+  loop.port().log().write(LogLevel::warning, line.view());
+}
+
 }  // namespace
 
 // ---- Subscriptions ----
 
 Result<MqttFilter*> MqttClient::find_filter(std::string_view text, std::uint8_t qos) noexcept {
-  if (!is_mqtt_filter(text) || qos > 2) return Error::invalid;
+  if (!is_mqtt_filter(text)) return refuse(text, Error::invalid, "not a filter");
+  if (qos > 2) return refuse(text, Error::invalid, "a QoS above 2");
+  expect_connect();
   MqttFilter* filter = filters_.find([text](const MqttFilter& f) { return f.text == text; });
   if (filter == nullptr) {
     void* const memory = memory_.allocate(sizeof(MqttFilter) + text.size());
-    if (memory == nullptr) return Error::no_memory;
+    if (memory == nullptr) return refuse(text, Error::no_memory, kNoRoom);
     filter = ::new (memory) MqttFilter;
     char* const copy = reinterpret_cast<char*>(filter + 1);
     std::copy_n(text.data(), text.size(), copy);
@@ -41,10 +51,10 @@ Result<MqttFilter*> MqttClient::find_filter(std::string_view text, std::uint8_t 
 
 Result<void> MqttClient::add_handler(std::string_view text, std::uint8_t qos,
                                      MqttReceiver* handler) noexcept {
-  if (handler == nullptr) return is_mqtt_filter(text) ? Error::no_memory : Error::invalid;
+  if (handler == nullptr && is_mqtt_filter(text)) return refuse(text, Error::no_memory, kNoRoom);
   const Result<MqttFilter*> filter = find_filter(text, qos);
   if (!filter) {
-    handler->end();
+    if (handler != nullptr) handler->end();
     return filter.error();
   }
   (*filter)->handlers.push_back(*handler);
@@ -74,9 +84,13 @@ bool MqttClient::free_filter(MqttFilter& filter) noexcept {
 void MqttClient::note_denied(MqttFilter& filter, std::string_view reason) noexcept {
   filter.state = MqttFilter::State::denied;
   ++stats_.denied;
-  FixedText<160> line;
-  line.append("mqtt: no subscription of \"").append(filter.text.substr(0, 64)).append("\": ").append(reason);
-  Loop::current().port().log().write(LogLevel::warning, line.view());
+  log_no_subscription(Loop::current(), filter.text, reason);
+}
+
+/// Tells of a program's mistake, if it runs already.
+Error MqttClient::refuse(std::string_view filter, Error error, std::string_view reason) noexcept {
+  if (Loop* const loop = Loop::try_current()) log_no_subscription(*loop, filter, reason);
+  return error;
 }
 
 void MqttClient::note_full_inboxes(int more) noexcept {
@@ -255,6 +269,7 @@ bool MqttInboxBase::Next::await_ready() noexcept {
 }
 
 void MqttInboxBase::Next::await_suspend(std::coroutine_handle<> handle) noexcept {
+  inbox_->client_->expect_connect();
   inbox_->strand_ = &Strand::running();
   inbox_->strand_->park(handle);
   waits_ = true;

@@ -125,7 +125,9 @@ Result<void> Server::start(const ServerOptions& options, Place place) noexcept {
                                                  : PortSharing::others;
   if (const Result<void> listening = listening_.start(options.host, options.port, sharing); !listening) {
     line.append("cannot listen on ").append(options.host.empty() ? "*" : options.host).append(":");
-    line.append(options.port).append(": ").append(to_string(listening.error()));
+    line.append(options.port).append(": ");
+    line.append(listening.error() == Error::invalid ? "no such address or name"
+                                                    : to_string(listening.error()));
     return refuse(listening.error());
   }
   loop_->exit_listeners().push_back(*this);

@@ -133,12 +133,16 @@ void TestMqttBroker::send(std::string_view topic, std::string_view payload,
 
 void TestMqttBroker::lose(std::string_view static_reason) {
   if (state_ == State::closed) return;
-  if (connected() && !options_->will.topic.empty()) {
-    state_ = State::closed;
-    published.push_back(copy(options_->will));
-    route(published.back());
-  }
+  speak_will();
   end(Error::closed, static_reason, Duration{0});
+}
+
+void TestMqttBroker::speak_will() {
+  if (!connected()) return;
+  state_ = State::closed;
+  if (options_->will.topic.empty()) return;
+  published.push_back(copy(options_->will));
+  route(published.back());
 }
 
 void TestMqttBroker::forget() {
@@ -225,6 +229,8 @@ void TestMqttBroker::close(bool politely) noexcept {
     for (const Flight& flight : in_flight_) {
       if (!flight.arrived) published.push_back(flight.message);
     }
+  } else {
+    speak_will();
   }
   end(Error::closed, "disconnected", Duration{0});
 }
@@ -240,6 +246,7 @@ void TestMqttBroker::set_receiving(bool on) noexcept {
 }
 
 void TestMqttBroker::release() noexcept {
+  speak_will();
   disarm();
   queue_.clear();
   unread_.clear();

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -95,4 +96,19 @@ test("a page whose node is killed finds the other one", { timeout: 30_000 }, asy
   assert.equal(await where(e), "connecting …");
   await say(e, "Eve", "not lost");
   assert.equal(await e.inputValue("#text"), "not lost");
+});
+
+test("without the broker it goes on, and one Ctrl-C ends all without a word", { timeout: 30_000 }, async () => {
+  const children = readFileSync(`/proc/${cluster.pid}/task/${cluster.pid}/children`, "utf8").trim().split(" ");
+  const broker = children.find((pid) => readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "mosquitto");
+  process.kill(Number(broker), "SIGTERM");
+  await until(() => `it said: ${output}`, () => /the broker has ended: .*\n/.test(output));
+  const { page } = await visit(port);
+  await say(page, "Fay", "for those who are here");
+  await shows(page, "Fay: for those who are here");
+  const before = output;
+  cluster.kill("SIGINT");
+  const [code] = await once(cluster, "exit");
+  assert.equal(code, 0);
+  assert.equal(output, before);  // nothing of the node that was killed, either
 });

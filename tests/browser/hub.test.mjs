@@ -195,6 +195,30 @@ test("a hub that dies is missed: its will says so", { timeout: 30_000 }, async (
   seen.end();
 });
 
+test("a second Ctrl-C ends it at once: its will says so", { timeout: 30_000 }, async () => {
+  if (!(await answers())) await startBroker();
+  const hub = await startHub();
+  const seen = await subscribe("hub/7/online");
+  await until("it is not online", () => seen.lines.at(-1)?.payload === "true");
+  const { hostname, port: at } = new URL(hub.url);
+  const viewer = net.connect({ host: hostname, port: Number(at), allowHalfOpen: true }, () => viewer.write(
+    "GET /commands HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"));
+  viewer.on("error", () => {});
+  await once(viewer, "data");
+  hub.server.kill("SIGINT");
+  await once(viewer, "data");  // the server's goodbye, which is not answered
+  hub.server.kill("SIGINT");
+  const [code] = await hub.exited;
+  assert.equal(code, 130);
+  await until("nobody missed it", () => seen.lines.at(-1)?.payload === "false");
+  const later = await subscribe("hub/7/online");
+  await until("nothing is kept", () => later.lines.length > 0);
+  assert.deepEqual(later.lines.map(({ retained, payload }) => [retained, payload]), [[true, "false"]]);
+  viewer.destroy();
+  for (const client of [seen, later]) client.end();
+});
+
 test("Ctrl-C in a terminal, with a viewer, is one signal: the hub says goodbye, once, to the broker that it has started", { timeout: 60_000 }, async () => {
   const program = join(process.env.MICRODOT_EXAMPLES, "device_hub");
   const command = [fileURLToPath(new URL("../../examples/device_hub/start", import.meta.url)), program, "--port", "0"];

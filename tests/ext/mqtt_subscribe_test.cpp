@@ -55,6 +55,31 @@ TEST_F(MqttSubscribeTest, FiltersThatCannotBeAreRefusedAtOnce) {
   EXPECT_EQ(broker_.subscribes, 0U);
 }
 
+TEST_F(MqttSubscribeTest, WhatGetsNothingIsInTheLogByName) {
+  run([&]() -> Task<> {
+    MqttClient mqtt(broker_, kMqttOptions, {.subscription_bytes = 160});
+    (void)mqtt.subscribe("a+/b", noting());
+    MqttInbox<256> inbox(mqtt, "a/#/b");
+    (void)mqtt.subscribe("a", noting(), 3);
+    const std::string filter(200, 'x');
+    (void)mqtt.subscribe(filter, noting());
+    MqttInbox<256> another(mqtt, filter);
+    co_return;
+  });
+  const std::string no_room = "mqtt: no subscription of \"" + std::string(64, 'x') +
+                              "\": MqttLimits::subscription_bytes are used up\n";
+  EXPECT_EQ(log(),
+            "mqtt: no subscription of \"a+/b\": not a filter\n"
+            "mqtt: no subscription of \"a/#/b\": not a filter\n"
+            "mqtt: no subscription of \"a\": a QoS above 2\n" +
+                no_room + no_room);
+}
+
+TEST_F(MqttSubscribeTest, BeforeTheProgramRunsThereIsNoLog) {
+  MqttClient mqtt(broker_, kMqttOptions);
+  EXPECT_EQ(mqtt.subscribe("a+/b", noting()).error(), Error::invalid);
+}
+
 TEST_F(MqttSubscribeTest, WithoutRoomItSaysSo) {
   run([&]() -> Task<> {
     MqttClient mqtt(broker_, kMqttOptions, {.subscription_bytes = 512});

@@ -667,29 +667,161 @@ TEST_F(MqttClientTest, TheLastWordsOfAProgramThatExitsStillGo) {
   EXPECT_EQ(payloads(), "bye");
 }
 
-TEST_F(MqttClientTest, AProgramThatGoesOnAfterTheExitSignalIsDisconnected) {
+Task<> take_one(MqttInboxBase& inbox) { (void)co_await inbox.next(); }
+Task<> wait_for_connection(MqttClient& mqtt) { (void)co_await mqtt.wait_connected(); }
+
+TEST_F(MqttClientTest, WhoForgetsToConnectIsTold) {
+  const std::string told =
+      "mqtt: connect() has not been called: no connection to broker:1883, and messages wait\n";
+  for (int use = 0; use < 4; ++use) {
+    const std::string before = log();
+    MqttClient mqtt(broker_, kMqttOptions);
+    MqttInbox<256> inbox(mqtt, "t");
+    run([&]() -> Task<> {
+      if (use == 0) (void)mqtt.try_publish("t", "1");
+      if (use == 1) (void)mqtt.subscribe("t", noting());
+      if (use == 2) create_task("inbox", take_one, std::ref(static_cast<MqttInboxBase&>(inbox)));
+      if (use == 3) create_task("wait", wait_for_connection, std::ref(mqtt));
+      co_await sleep_for(10s);
+      (void)mqtt.try_publish("t", "2");
+      co_await sleep_for(10s);
+      (void)co_await mqtt.connect();
+    });
+    EXPECT_EQ(log(), before + told + "mqtt: connected to broker:1883\n") << use;
+  }
+}
+
+TEST_F(MqttClientTest, WhoConnectsLaterIsNotTold) {
   run([&]() -> Task<> {
     MqttClient mqtt(broker_, kMqttOptions);
+    (void)mqtt.try_publish("t", "1");
+    co_await sleep_for(1s);
+    co_await mqtt.connect();
+    co_await mqtt.disconnect();
+    (void)mqtt.try_publish("t", "2");  // it was told that it is closed
+    MqttClient never(broker_, kMqttOptions);
+    (void)never.try_publish("t", "1");
+    co_await never.disconnect();
+    co_await sleep_for(10s);
+    MqttClient gone(broker_, kMqttOptions);
+    (void)gone.try_publish("t", "1");
+  });
+  EXPECT_EQ(log(), "mqtt: connected to broker:1883\n");
+}
+
+Task<> lose_after(Duration time, MqttClient& mqtt, TestMqttBroker& broker) {
+  (void)co_await mqtt.wait_connected();
+  co_await sleep_for(time);
+  broker.lose("the connection was lost");
+  co_await sleep_for(1ms);
+}
+
+// A broker ends the older one of two connections with one id, and does not say why.
+TEST_F(MqttClientTest, OneThatIsThrownOutAgainAndAgainAsksForItsDouble) {
+  const auto hints = [this] {
+    const std::string lines = log();
+    std::size_t count = 0;
+    for (std::size_t at = 0;; ++count) {
+      at = lines.find(": the connection was lost (is another client named \"hub\"?); again in", at);
+      if (at++ == std::string::npos) return count;
+    }
+  };
+  run([&]() -> Task<> {
+    MqttClient mqtt(broker_, kMqttOptions);
+    co_await mqtt.connect();
+    for (int i = 0; i < 2; ++i) co_await lose_after(1s, mqtt, broker_);
+    EXPECT_EQ(hints(), 0U);
+    for (std::size_t i = 1; i < 5; ++i) {
+      co_await lose_after(8s, mqtt, broker_);
+      EXPECT_EQ(hints(), i);
+    }
+    co_await lose_after(10s, mqtt, broker_);  // the other one has gone
+    for (int i = 0; i < 2; ++i) co_await lose_after(1s, mqtt, broker_);
+    broker_.answer = TestMqttAnswer::nobody_listens;  // it is the broker that goes and comes
+    co_await sleep_for(10s);
+    broker_.answer = TestMqttAnswer::accepts;
+    co_await lose_after(1s, mqtt, broker_);
+    EXPECT_EQ(hints(), 4U);
+  });
+}
+
+TEST_F(MqttClientTest, AnIdThatWasMadeUpHasNoDouble) {
+  run([&]() -> Task<> {
+    MqttClient mqtt(broker_, {.host = "broker"});
+    co_await mqtt.connect();
+    for (int i = 0; i < 5; ++i) co_await lose_after(1s, mqtt, broker_);
+  });
+  EXPECT_EQ(log().find("another client"), std::string::npos);
+}
+
+/// Options of a client that is missed.
+const MqttOptions kMortal{.host = "broker", .client_id = "hub", .will = {.topic = "t", .payload = "gone"}};
+
+TEST_F(MqttClientTest, AProgramThatGoesOnAfterTheExitSignalIsDisconnected) {
+  run([&]() -> Task<> {
+    MqttClient mqtt(broker_, kMortal);
     co_await mqtt.connect();
     Loop::current().request_exit();
     co_await sleep_for(6s);
     EXPECT_EQ(mqtt.state(), MqttState::disconnected);
   });
-  EXPECT_EQ(broker_.disconnects, 1U);
+  EXPECT_EQ(broker_.disconnects, 0U);
+  EXPECT_EQ(payloads(), "gone");  // it has not said that it goes
 }
 
-TEST_F(MqttClientTest, ProgramsThatJustEndSayGoodbye) {
+TEST_F(MqttClientTest, ProgramsThatJustEndLeaveTheirWill) {
   {
-    MqttClient mqtt(broker_, kMqttOptions);
+    MqttClient mqtt(broker_, kMortal);
     run([&]() -> Task<> { co_await mqtt.connect(); });
     EXPECT_EQ(mqtt.state(), MqttState::disconnected);
-    EXPECT_EQ(broker_.disconnects, 1U);
+    EXPECT_EQ(payloads(), "gone");
     run([&]() -> Task<> {
       const Result<void> connected = co_await mqtt.connect();
       EXPECT_TRUE(connected);
     });
   }
-  EXPECT_EQ(broker_.disconnects, 2U);
+  EXPECT_EQ(payloads(), "gone gone");
+  EXPECT_EQ(broker_.disconnects, 0U);
+}
+
+TEST_F(MqttClientTest, AClientThatGoesWithoutGoodbyeLeavesItsWill) {
+  run([&]() -> Task<> {
+    {
+      MqttClient mqtt(broker_, kMortal);
+      co_await mqtt.connect();
+    }
+    EXPECT_EQ(payloads(), "gone");
+    MqttClient mqtt(broker_, kMortal);
+    co_await mqtt.connect();
+    co_await mqtt.disconnect();
+  });
+  EXPECT_EQ(payloads(), "gone");
+  EXPECT_EQ(broker_.disconnects, 1U);
+}
+
+Task<> raise_soon(SimPort* sim) {
+  co_await sleep_for(100ms);
+  sim->raise_exit_signal();
+}
+
+// The second signal leaves no time for last words, and none for a goodbye that should follow them.
+TEST_F(MqttClientTest, TheSecondSignalLeavesTheWill) {
+  for (const bool leaving : {false, true}) {
+    broker_.published.clear();
+    MqttClient mqtt(broker_, kMortal);
+    run([&]() -> Task<> {
+      co_await mqtt.connect();
+      broker_.acknowledges = false;
+      sim_.raise_exit_signal();
+      co_await mqtt.publish("t", "last", {.qos = 1});
+      create_task("signal", raise_soon, &sim_);
+      if (leaving) co_await mqtt.disconnect();
+      co_await sleep_for(1h);
+    });
+    EXPECT_EQ(payloads(), "last gone") << leaving;
+    EXPECT_EQ(broker_.disconnects, 0U) << leaving;
+    broker_.acknowledges = true;
+  }
 }
 
 TEST_F(MqttClientTest, WithoutRoomForItsTaskConnectSaysSo) {

@@ -76,17 +76,48 @@ def retained_messages_come_later(world):
     eventually(lambda: second.received()[1:] == ["state/lamp 1 off"], second.received)
 
 
+def force_to_end(program):
+    """Two signals: the second while the first one's shutdown waits for a client."""
+    with socket.create_connection(("127.0.0.1", program.port)) as client:
+        client.sendall(b"POST /publish HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        eventually(lambda: program.state() is not None)
+        program.process.send_signal(signal.SIGINT)
+        eventually(lambda: not is_served(program.port), "it listens on")
+        program.process.send_signal(signal.SIGINT)
+        check(program.process.wait(10) == 130, "it ended with", program.process.returncode)
+
+
+def is_served(port):
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 @case
-def the_will_comes_when_the_client_is_killed(world):
+def the_will_comes_unless_goodbye_was_said(world):
     broker = world.broker()
     watcher = world.program(port=broker.port)
     watcher.subscribe("will/#", 1)
     watcher.connected()
-    for end in ("politely", "killed"):
-        mortal = world.program(port=broker.port, will=f"will/{end}", id="mortal", clean=0)
+    ends = {"politely": lambda program: program.end(), "killed": lambda program: program.kill(),
+            "forgetful": lambda program: program.end(), "forced": force_to_end}
+    for name, end in ends.items():
+        mortal = world.program(port=broker.port, will=f"will/{name}", id="mortal", clean=0,
+                               goodbye=int(name != "forgetful"))
         mortal.connected()
-        mortal.end() if end == "politely" else mortal.kill()
-    eventually(lambda: watcher.received() == ["will/killed 1 gone"], watcher.received)
+        end(mortal)
+    wills = [f"will/{name} 1 gone" for name in ends if name != "politely"]
+    eventually(lambda: watcher.received() == wills, watcher.received)
+
+
+@case
+def two_of_one_name_are_told_so(world):
+    broker = world.broker()
+    both = [world.program(port=broker.port, id="double") for _ in range(2)]
+    hint = 'the connection was lost (is another client named "double"?)'
+    eventually(lambda: all(hint in program.said() for program in both), "no hint", seconds=15)
 
 
 def full_inbox(world, qos):

@@ -2,7 +2,8 @@
 //
 //   mqtt_server [NAME=VALUE]…     host port id user password ca check will clean keep_alive backoff
 //   (milliseconds)
-//                                 outbox (bytes); receiving=0: nobody takes what an inbox gets
+//                                 outbox (bytes); receiving=0: nobody takes what an inbox gets;
+//                                 goodbye=0: ends without disconnect
 //
 //   GET  /                        "Hello"
 //   GET  /state                   a line of JSON
@@ -54,7 +55,8 @@ struct Arguments {
 
 class Program {
  public:
-  explicit Program(const Arguments& arguments) : mqtt_(options(arguments), limits(arguments)) {
+  explicit Program(const Arguments& arguments)
+      : mqtt_(options(arguments), limits(arguments)), says_goodbye_(arguments.get("goodbye", 1) != 0) {
     app_.get("/", [](Request&) { return "Hello"; });
     app_.get("/state", [this](Request&) { return state(); });
     app_.get("/received", [this](Request& req) { return received(req.args["topic"]); });
@@ -98,6 +100,7 @@ class Program {
     std::printf("listening on %u\n", static_cast<unsigned>(app_.port()));
     std::fflush(stdout);
     co_await server;
+    if (!says_goodbye_) co_return 0;
     const auto left = co_await mqtt_.disconnect();
     if (!left) std::puts("messages are left");
     co_return 0;
@@ -183,6 +186,7 @@ class Program {
 
   App app_{Limits{.max_content_length = 1 << 20, .max_body_length = 128 * 1024}};
   MqttClient mqtt_;
+  bool says_goodbye_;
   std::unique_ptr<Inbox> inbox_;
   std::vector<Received> received_;
 };

@@ -224,7 +224,7 @@ TEST_F(Life, AListenerThatTheSystemRefusesIsAnError) {
 TEST_F(Life, AFailedStartIsOneLineInTheLogHoweverItIsRun) {
   on_task_error(nullptr);
   const ServerOptions options{.host = "no.such.host", .port = kPort};
-  const std::string once = "cannot listen on no.such.host:80: invalid\n";
+  const std::string once = "cannot listen on no.such.host:80: no such address or name\n";
   {
     SimPort sim;
     EXPECT_EQ(run(app_.start_server(options), sim), 1);
@@ -589,6 +589,40 @@ TEST_F(Life, AProgramThatEndsWhileRequestsRunEndsThem) {
   EXPECT_EQ(ended, 1);
   EXPECT_EQ(sim.open_transports(), 0U);
   client = {};
+}
+
+TEST_F(Life, AProgramThatForgetsToWaitForItsServerIsToldSo) {
+  const std::string told = "the main task has ended, and did not wait for the server: it ends, too\n";
+  const auto forgets = [&](Duration time) -> Task<int> {
+    create_task("server", app_.start_server({.host = "", .port = kPort}));
+    if (time != Duration{0}) co_await sleep_for(time);
+    co_return 0;
+  };
+  for (const Duration time : {Duration{0}, Duration(10ms)}) {
+    SimPort sim;
+    EXPECT_EQ(microdot::run(forgets(time), sim), 0);
+    EXPECT_THAT(std::string(sim.log_text()), testing::EndsWith(told));
+  }
+  SimPort sim;
+  const auto waits = [&]() -> Task<int> {
+    auto server = create_task("server", app_.start_server({.host = "", .port = kPort}));
+    co_await sleep_for(10ms);
+    app_.shutdown();
+    co_await server;
+    co_return 0;
+  };
+  EXPECT_EQ(microdot::run(waits(), sim), 0);
+  EXPECT_THAT(std::string(sim.log_text()), testing::Not(testing::HasSubstr("main task")));
+  sim.clear_log();
+  const auto exits = [&]() -> Task<int> {
+    create_task("server", app_.start_server({.host = "", .port = kPort}));
+    co_await sleep_for(10ms);
+    sim.raise_exit_signal();
+    co_await sleep_for(10ms);
+    co_return 0;
+  };
+  EXPECT_EQ(microdot::run(exits(), sim), 0);
+  EXPECT_THAT(std::string(sim.log_text()), testing::Not(testing::HasSubstr("main task")));
 }
 
 // What the log says

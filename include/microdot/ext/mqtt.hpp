@@ -21,6 +21,7 @@
 #include <utility>
 
 #include <microdot/async/spawn.hpp>
+#include <microdot/async/timer.hpp>
 #include <microdot/base/arena.hpp>
 #include <microdot/base/text.hpp>
 #include <microdot/ext/mqtt_inbox.hpp>
@@ -32,7 +33,8 @@
 namespace microdot::inline MICRODOT_ABI {
 
 /// See the top of this file. Not to be moved; for use within one loop. It may go at any time but from within
-/// its own handlers, and ends as if disconnected.
+/// its own handlers: the connection ends without a goodbye then, as when the program does, so that the broker
+/// publishes the will. Only `disconnect` says goodbye.
 class MqttClient {
  public:
   /// On hosts: the block comes from the heap, here and once.
@@ -68,8 +70,8 @@ class MqttClient {
   [[nodiscard]] Publish publish(std::string_view topic, std::string_view payload,
                                 const MqttPublishOptions& options = {}) noexcept;
   /// The same without waiting: `would_block` where `publish` would wait. For plain functions and handlers.
-  Result<void> try_publish(std::string_view topic, std::string_view payload,
-                           const MqttPublishOptions& options = {}) noexcept {
+  [[nodiscard]] Result<void> try_publish(std::string_view topic, std::string_view payload,
+                                         const MqttPublishOptions& options = {}) noexcept {
     return offer({.topic = topic, .payload = payload, .qos = options.qos, .retain = options.retain}, false);
   }
   /// `co_await mqtt.flush()`: until all that was published before has been acknowledged (or dropped).
@@ -84,10 +86,10 @@ class MqttClient {
   /// `is_mqtt_filter`). With several filters for a topic all are called. The handler is kept in the client's
   /// memory and called by the loop, no strand runs: it must not wait (for that there is `MqttInbox`), but may
   /// `try_publish` and `create_task`. One that fails harms no other: `on_task_error` is told. The broker
-  /// sends retained messages again for each further handler or inbox of a filter. Errors: `invalid`;
-  /// `no_memory`: see `MqttLimits::subscription_bytes`.
+  /// sends retained messages again for each further handler or inbox of a filter. Errors, which are also in
+  /// the log: `invalid`, the filter or QoS; `no_memory`: see `MqttLimits::subscription_bytes`.
   template <typename F>
-  Result<void> subscribe(std::string_view filter, F&& handler, std::uint8_t qos = 0) {
+  [[nodiscard]] Result<void> subscribe(std::string_view filter, F&& handler, std::uint8_t qos = 0) {
     static_assert(std::invocable<std::decay_t<F>&, const MqttMessage&>,
                   "subscribe: the handler is called as f(const MqttMessage&)");
     static_assert(std::is_void_v<std::invoke_result_t<std::decay_t<F>&, const MqttMessage&>>,
@@ -96,12 +98,12 @@ class MqttClient {
   }
   /// Calls `f()` each time there is a connection. Else as a handler. `no_memory`.
   template <std::invocable F>
-  Result<void> on_connected(F&& f) {
+  [[nodiscard]] Result<void> on_connected(F&& f) {
     return add_hook(when_connected_, make_handler(std::forward<F>(f)));
   }
   /// Calls `f()` each time one was lost; `stats().last_reason` says why.
   template <std::invocable F>
-  Result<void> on_lost(F&& f) {
+  [[nodiscard]] Result<void> on_lost(F&& f) {
     return add_hook(when_lost_, make_handler(std::forward<F>(f)));
   }
 
@@ -152,6 +154,16 @@ class MqttClient {
 
     MqttClient* client_;
   };
+  /// Tells who uses a client without `connect`.
+  class Reminder final : public Timer {
+   public:
+    explicit Reminder(MqttClient& client) noexcept : client_(&client) {}
+
+   private:
+    void on_timer() noexcept override;
+
+    MqttClient* client_;
+  };
   void on_connected(bool session_present) noexcept;
   void on_closed(Error error, std::string_view reason) noexcept;
   void on_published(std::uint16_t id) noexcept;
@@ -168,6 +180,7 @@ class MqttClient {
   // The task.
   static Task<> serve(MqttClient* client);
   Error start() noexcept;
+  void expect_connect() noexcept;
   void make_client_id() noexcept;
   bool step() noexcept;
   void open() noexcept;
@@ -191,6 +204,7 @@ class MqttClient {
   void leave(detail::MqttFilter& filter) noexcept;
   bool free_filter(detail::MqttFilter& filter) noexcept;
   void note_denied(detail::MqttFilter& filter, std::string_view reason) noexcept;
+  static Error refuse(std::string_view filter, Error error, std::string_view reason) noexcept;
   void note_full_inboxes(int more) noexcept;
   void update_receiving() noexcept;
   bool awaits_answer() noexcept;
@@ -205,6 +219,7 @@ class MqttClient {
   void wake_waits() noexcept;
 
   Events events_{*this};
+  Reminder reminder_{*this};
   MqttOptions options_;
   MqttLimits limits_;
   MqttProtocol* protocol_;
@@ -236,6 +251,7 @@ class MqttClient {
   std::uint16_t assembled_topic_ = 0;
   Error last_error_ = Error::none;
   Phase phase_ = Phase::none;
+  std::uint8_t short_connections_ = 0;  // in a row
   bool woken_ = false;
   bool blocked_ = false;  // the protocol takes no more for now
   bool receiving_ = true;
@@ -244,6 +260,7 @@ class MqttClient {
   bool stopping_ = false;
   bool exiting_ = false;  // it stops since the program is to exit: what is published meanwhile still goes
   bool ended_ = false;
+  bool reminded_ = false;  // or does not need it
   char own_id_[23];
 };
 

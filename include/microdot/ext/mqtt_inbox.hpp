@@ -114,7 +114,8 @@ class MqttInboxBase : private detail::MqttReceiver {
   /// `next`. Errors: `closed`, the client was disconnected and nothing is left; that of `error()`; `invalid`
   /// for a second strand that waits.
   [[nodiscard]] Next next() noexcept { return Next(*this); }
-  /// Why it gets nothing: `invalid`, the filter; `no_memory` in `MqttLimits::subscription_bytes`.
+  /// Why it gets nothing, which the log has told: `invalid`, the filter; `no_memory` in
+  /// `MqttLimits::subscription_bytes`.
   Error error() const noexcept { return error_; }
   /// Bytes of the messages that are there, the one that was taken last included.
   std::size_t used() const noexcept { return store_.used(); }

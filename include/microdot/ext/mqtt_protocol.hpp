@@ -43,7 +43,7 @@ struct MqttOptions {
   Milliseconds connect_timeout = std::chrono::seconds(5);     ///< From the first packet to the CONNACK.
   Milliseconds min_backoff = std::chrono::milliseconds(250);  ///< Before the first attempt after a loss.
   Milliseconds max_backoff = std::chrono::seconds(10);  ///< Doubled up to this, with jitter of a quarter.
-  /// Published by the broker when the client is gone without a word. None without a topic.
+  /// Published by the broker when the client is gone without `disconnect`. None without a topic.
   MqttMessage will = {};
   MqttTls tls = {};
 };
@@ -94,7 +94,7 @@ class MqttProtocol {
   /// Takes no (false) or again (true) what comes from the broker: it stays in the system's buffers meanwhile.
   /// Also called from within `on_connected` and `on_message`; each connection begins with `true`.
   virtual void set_receiving(bool on) noexcept = 0;
-  /// Ends it all at once and gives the object back. No event follows.
+  /// Ends it all at once, without a DISCONNECT, and gives the object back. No event follows.
   virtual void release() noexcept = 0;
 
  protected:

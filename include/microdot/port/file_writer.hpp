@@ -30,11 +30,11 @@ class FileWriter {
   static Result<FileWriter> create(std::string_view directory) noexcept;
 
   /// Appends. Errors: `io` (no room is one, too).
-  Result<void> write(std::string_view bytes) noexcept;
+  [[nodiscard]] Result<void> write(std::string_view bytes) noexcept;
   /// Ends the file, as `name`, in place of the file that may be called so: a plain name in the directory.
   /// Errors: `invalid` (it has a '/', is ".", ".." or empty), `is_directory`, `not_found`, `permission`,
   /// `io`.
-  Result<void> commit(std::string_view name) noexcept;
+  [[nodiscard]] Result<void> commit(std::string_view name) noexcept;
 
  private:
   int directory_ = -1;

@@ -40,7 +40,7 @@ enum class TestMqttAnswer : std::uint8_t {
 ///     broker.lose();                               // the network goes
 ///
 /// Like a real one it keeps retained messages, sessions (without `clean_session`) with what came meanwhile,
-/// and publishes the will of a client that is lost.
+/// and publishes the will of a client that is lost or goes without a DISCONNECT.
 class TestMqttBroker final : public MqttProtocol, private Timer {
  public:
   struct Subscription {
@@ -125,6 +125,7 @@ class TestMqttBroker final : public MqttProtocol, private Timer {
   void happen(const Event& event);
   bool is_read(const Event& event) const noexcept;
   void arrive(std::uint16_t id);
+  void speak_will();
   void route(const TestMqttMessage& message);
   void give(const TestMqttMessage& message);
   void end(Error error, std::string_view reason, Duration after);
