@@ -113,14 +113,9 @@ class Server {
   int clients_[kConnections] = {};
 };
 
-void add_hello(App& app) {
-  app.get("/", [](Request&) { return "Hello, World!"; });
-}
-
 void count_plain(Loop& loop, std::string_view root) {
   App app;
   bench::add_routes(app, root);
-  app.get("/task", [](Request&) -> Task<std::string_view> { co_return "Hello, World!"; });
   Server server(loop, app);
   for (const bench::Case& test : bench::all_cases()) server.count(test.name, test.request, test.at_once);
 
@@ -129,15 +124,16 @@ void count_plain(Loop& loop, std::string_view root) {
   if (etag == std::string::npos) bench::fail("the file has no ETag");
   const std::string line = file.substr(etag + 6, file.find("\r\n", etag) + 2 - (etag + 6));
   server.count("file, 304", bench::request_to("GET /static/file.txt", "If-None-Match: " + line));
-  server.count("coroutine", bench::request_to("GET /task"), bench::kAtOnce);
 }
 
+constexpr auto hello = [](Request&) { return "Hello, World!"; };
+
 /// The pipelined hello of an App that `add` has added something to.
-template <typename Add>
-void count_with(Loop& loop, std::string_view name, Add add) {
+template <typename Add, typename Handler = decltype(hello)>
+void count_with(Loop& loop, std::string_view name, Add add, Handler handler = hello) {
   App app;
   add(app);
-  add_hello(app);
+  app.get("/", handler);
   Server server(loop, app);
   server.count(name, bench::request_to("GET /"), bench::kAtOnce);
 }
@@ -149,6 +145,8 @@ int main() {
   Loop loop(system_port());
   count_plain(loop, directory.path());
   count_with(loop, "plain", [](App&) {});
+  count_with(
+      loop, "coroutine", [](App&) {}, [](Request&) -> Task<std::string_view> { co_return "Hello, World!"; });
   count_with(loop, "before hook", [](App& app) { app.before_request([](Request&) {}); });
   count_with(loop, "after hook", [](App& app) { app.after_request([](Request&, Response&) {}); });
   std::vector<std::string> patterns;

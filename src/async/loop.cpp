@@ -30,14 +30,24 @@ Strand& Strand::running() noexcept {
   return *current_strand;
 }
 
-void Strand::start(Loop& loop, std::coroutine_handle<> root) noexcept {
+inline void Strand::begin(Loop& loop, std::coroutine_handle<> root) noexcept {
   assert(state_ == State::idle);
   loop_ = &loop;
   next_ = root;
   stop_ = {};
   timed_out_ = granted_ = false;
   state_ = State::ready;
+}
+
+void Strand::start(Loop& loop, std::coroutine_handle<> root) noexcept {
+  begin(loop, root);
   loop.ready().push_back(*this);
+}
+
+bool Strand::run_inside(Loop& loop, std::coroutine_handle<> root) noexcept {
+  begin(loop, root);
+  run();
+  return state_ == State::idle;
 }
 
 void Strand::reset() noexcept {

@@ -357,6 +357,14 @@ void Exchange::start_handler(std::coroutine_handle<> task) noexcept {
   handler_strand_.start(server_->loop(), task);
 }
 
+bool Exchange::run_handler(std::coroutine_handle<> task) noexcept {
+  stop_ = {};
+  limit_handler();
+  if (handler_strand_.run_inside(server_->loop(), task)) return true;
+  if (out_size_ != out_sent_) connection_->transport().set_interest(body_.waited_for(), true);
+  return false;
+}
+
 void Exchange::limit_handler() noexcept {
   const Duration timeout = server_->limits().handler_timeout;
   if (timeout > Duration{0}) {

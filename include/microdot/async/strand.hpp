@@ -67,6 +67,9 @@ class Strand : public ListHook, private Timer {
 
   /// Makes the strand ready to run `root` from its start, in `loop`.
   void start(Loop& loop, std::coroutine_handle<> root) noexcept;
+  /// Runs `root` at once, inside the strand that runs now, up to where it waits. True if it has ended or was
+  /// stopped; its owner was told.
+  bool run_inside(Loop& loop, std::coroutine_handle<> root) noexcept;
   /// Forgets what is to be resumed: leaves queues, disarms the timer. Afterwards the root may be destroyed.
   void reset() noexcept;
 
@@ -132,6 +135,7 @@ class Strand : public ListHook, private Timer {
   friend class Loop;
   enum class State : std::uint8_t { idle, ready, running, waiting };
 
+  void begin(Loop& loop, std::coroutine_handle<> root) noexcept;
   void run() noexcept;
   void on_timer() noexcept override;
 
