@@ -128,14 +128,14 @@ void count_plain(Loop& loop, std::string_view root) {
 
 constexpr auto hello = [](Request&) { return "Hello, World!"; };
 
-/// The pipelined hello of an App that `add` has added something to.
+/// The hello of an App that `add` has added something to.
 template <typename Add, typename Handler = decltype(hello)>
 void count_with(Loop& loop, std::string_view name, Add add, Handler handler = hello) {
   App app;
   add(app);
   app.get("/", handler);
   Server server(loop, app);
-  server.count(name, bench::request_to("GET /"), bench::kAtOnce);
+  server.count(name, bench::request_to("GET /"));
 }
 
 }  // namespace

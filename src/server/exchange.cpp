@@ -358,9 +358,13 @@ void Exchange::start_handler(std::coroutine_handle<> task) noexcept {
 }
 
 bool Exchange::run_handler(std::coroutine_handle<> task) noexcept {
-  stop_ = {};
-  limit_handler();
-  if (handler_strand_.run_inside(server_->loop(), task)) return true;
+  const bool ended = handler_strand_.run_inside(server_->loop(), task);
+  stop_ = handler_strand_.stop_reason();
+  if (ended) {
+    if (stop_.cause != Stop::Cause::none) body_.forget_waiter();
+    return true;
+  }
+  if (!body_.waited_for()) limit_handler();
   if (out_size_ != out_sent_) connection_->transport().set_interest(body_.waited_for(), true);
   return false;
 }
