@@ -359,9 +359,9 @@ void Exchange::start_handler(std::coroutine_handle<> task) noexcept {
 
 bool Exchange::run_handler(std::coroutine_handle<> task) noexcept {
   const bool ended = handler_strand_.run_inside(server_->loop(), task);
-  stop_ = handler_strand_.stop_reason();
+  stop_.cause = Stop::Cause::none;
   if (ended) {
-    if (stop_.cause != Stop::Cause::none) body_.forget_waiter();
+    if (handler_strand_.stop_reason().cause != Stop::Cause::none) on_stopped(handler_strand_);
     return true;
   }
   if (!body_.waited_for()) limit_handler();
