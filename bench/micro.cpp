@@ -1,5 +1,5 @@
-/// What single steps of a request cost, on Google Benchmark. `bench/run micro --benchmark_filter=parse` measures those
-/// whose names contain it.
+/// What single steps of a request cost, on Google Benchmark. `bench/run micro --benchmark_filter=parse`
+/// measures those whose names contain it.
 
 #include <benchmark/benchmark.h>
 
@@ -82,7 +82,10 @@ void write_response(benchmark::State& state) {
   std::array<char, 512> memory;
   for (auto _ : state) {
     ResponseHead head(memory);
-    head.status(200).content_type("text/html; charset=UTF-8").field("Cache-Control", "no-store").content_length(13);
+    head.status(200)
+        .content_type("text/html; charset=UTF-8")
+        .field("Cache-Control", "no-store")
+        .content_length(13);
     DoNotOptimize(head.finish());
   }
 }

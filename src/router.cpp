@@ -277,7 +277,8 @@ bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch
                          std::uint8_t depth) noexcept {
   match.routers[depth] = &router;
   match.depth = static_cast<std::uint8_t>(depth + 1);
-  // A literal is its path, byte by byte; unless the path is percent-encoded, then all are taken apart in turn.
+  // A literal is its path, byte by byte; unless the path is percent-encoded, then all are taken apart in
+  // turn.
   const auto same = [path](RouteEntry* entry) noexcept {
     while (entry != nullptr && !(path.size() == entry->pattern.size() &&
                                  same_bytes(path.data(), entry->pattern.data(), path.size())))

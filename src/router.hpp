@@ -30,7 +30,7 @@ struct RouteEntry {
 
   RouteEntry* next = nullptr;
   RouteEntry* next_alike = nullptr;  // of the same bucket of literals, or among the others
-  std::string_view pattern;  // a mount's or directory's prefix
+  std::string_view pattern;          // a mount's or directory's prefix
   MethodSet methods;
   std::uint16_t max_active = 0;  // see RouteOptions
   std::uint16_t active = 0;
@@ -58,7 +58,8 @@ static_assert(sizeof(RouteEntry) <= kRouteBytes);
 inline std::size_t literal_bucket(std::string_view path) noexcept {
   std::size_t hash = path.size();
   if (hash > 1) {
-    hash += static_cast<unsigned char>(path[path.size() - 1]) + 10U * static_cast<unsigned char>(path[path.size() - 2]);
+    hash += static_cast<unsigned char>(path[path.size() - 1]) +
+            10U * static_cast<unsigned char>(path[path.size() - 2]);
   }
   return hash % kLiteralBuckets;
 }

@@ -309,7 +309,8 @@ class Router {
   detail::Stored* owned_ = nullptr;
   detail::RouteEntry* routes_ = nullptr;
   detail::RouteEntry** last_route_ = &routes_;
-  // The same routes again, so that a request need not look at them all: literal ones by their text, and the others.
+  // The same routes again, so that a request need not look at them all: literal ones by their text, and the
+  // others.
   std::array<detail::RouteEntry*, detail::kLiteralBuckets> literals_{};
   detail::RouteEntry* others_ = nullptr;
   std::uint16_t route_count_ = 0;

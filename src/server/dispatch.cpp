@@ -117,7 +117,8 @@ Callable* Dispatch::exception_handler() const noexcept {
   return nullptr;
 }
 
-// What most applications have, apart from the rest: it stays small. Null, and another stage, after the last one.
+// What most applications have, apart from the rest: it stays small. Null, and another stage, after the last
+// one.
 Callable* Dispatch::next_hook() noexcept {
   if (stage_ == Stage::before) {
     if (Callable* hook = advance_list(&Router::before_, true)) return hook;

@@ -37,8 +37,8 @@ class Dispatch {
     }
     return advance();
   }
-  /// Calls it, and after a hook that gives nothing what is next; `result` is what the last one gave, or what it
-  /// will give after a coroutine (`result.pending()`).
+  /// Calls it, and after a hook that gives nothing what is next; `result` is what the last one gave, or what
+  /// it will give after a coroutine (`result.pending()`).
   void call(Callable& callable, CallResult& result) noexcept;
   /// The coroutine of `result` has run to its end.
   void finish(CallResult& result) noexcept;

@@ -51,8 +51,8 @@ class Exchange::ReadBody {
   Exchange* exchange_;
 };
 
-/// Runs a handler's or hook's coroutine on the handler's strand until it ends or is stopped. At once up to where
-/// it waits: one that never does costs little more than a function.
+/// Runs a handler's or hook's coroutine on the handler's strand until it ends or is stopped. At once up to
+/// where it waits: one that never does costs little more than a function.
 class Exchange::RunTask {
  public:
   RunTask(Exchange& exchange, std::coroutine_handle<> task) noexcept : exchange_(&exchange), task_(task) {}
@@ -67,8 +67,8 @@ class Exchange::RunTask {
   std::coroutine_handle<> task_;
 };
 
-/// Runs the response's generator on the handler's strand to its next value or its end. Always in a turn of its
-/// own: a generator that never ends and a client that takes everything at once leave the loop to others.
+/// Runs the response's generator on the handler's strand to its next value or its end. Always in a turn of
+/// its own: a generator that never ends and a client that takes everything at once leave the loop to others.
 class Exchange::NextPiece {
  public:
   explicit NextPiece(Exchange& exchange) noexcept : exchange_(&exchange) {}

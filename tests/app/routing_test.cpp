@@ -57,7 +57,8 @@ TEST(AppRouting, TheFirstRouteThatHasThePathAnswers) {
   app.post("/late", [](Request&) { return "never"; });
   std::vector<std::string> patterns;
   for (int i = 0; i < 300; ++i) patterns.push_back("/many/" + std::to_string(i));
-  for (const std::string& pattern : patterns) app.get(runtime(pattern), [&pattern](Request&) { return pattern; });
+  for (const std::string& pattern : patterns)
+    app.get(runtime(pattern), [&pattern](Request&) { return pattern; });
   TestClient client(app);
   EXPECT_EQ(client.get("/early").text, "literal before");
   EXPECT_EQ(client.get("/%65arly").text, "literal before");

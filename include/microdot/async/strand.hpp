@@ -67,8 +67,8 @@ class Strand : public ListHook, private Timer {
 
   /// Makes the strand ready to run `root` from its start, in `loop`.
   void start(Loop& loop, std::coroutine_handle<> root) noexcept;
-  /// Runs `root` at once, inside the strand that runs now, whose arena is this one's too, up to where it waits. True if
-  /// it has ended or was stopped (see `stop_reason`) before that; then the owner is not told.
+  /// Runs `root` at once, inside the strand that runs now, whose arena is this one's too, up to where it
+  /// waits. True if it has ended or was stopped (see `stop_reason`) before that; then the owner is not told.
   bool run_inside(Loop& loop, std::coroutine_handle<> root) noexcept;
   /// Forgets what is to be resumed: leaves queues, disarms the timer. Afterwards the root may be destroyed.
   void reset() noexcept;
