@@ -105,6 +105,8 @@ class Exchange final : public ListHook, private Strand::Owner {
   void start_writing() noexcept;
   void begin_wait(Milliseconds Limits::*timeout, std::uint32_t Limits::*rate) noexcept;
   void start_handler(std::coroutine_handle<> task) noexcept;
+  /// True if it has ended, or was stopped.
+  bool run_handler(std::coroutine_handle<> task) noexcept;
   void limit_handler() noexcept;
   void wait(Waiting what, std::coroutine_handle<> handle) noexcept;
   void wake(Waiting what) noexcept;
