@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 
 const [port, root] = process.argv.slice(2);
-const some = (size) => Buffer.from(Array.from({ length: size }, (_, i) => 97 + (Number(BigInt.asUintN(32, BigInt(i) * BigInt(i)) % 26n))));
+const some = (size) => Buffer.from(Array.from({ length: size }, (_, i) => 97 + ((i * i) % 26)));
 const piece = some(4096);
 const plain = Buffer.concat(Array(64).fill(piece));
 const type = "text/plain; charset=UTF-8";
