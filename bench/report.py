@@ -52,7 +52,8 @@ def summarise(workload, cells):
 
 
 def errors(results):
-    return [(w, s) for w, of in results["workloads"].items() for s, its in of.items() if its["errors"]]
+    """The names of servers that gave a wrong answer, or none."""
+    return {name for of in results["workloads"].values() for name, its in of.items() if its["errors"]}
 
 
 def servers_of(results, workloads):

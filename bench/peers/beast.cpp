@@ -1,5 +1,7 @@
 // Boost.Beast with C++20 coroutines, one thread: beast PORT FILES.
 
+#include <utility>  // first: awaitable.hpp of 1.74 needs it
+
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
