@@ -60,8 +60,8 @@ void closed_loop(const Options& options) {
   const long requests = load.run(options.seconds);
   const double took = bench::seconds() - began;
   const bench::Usage used = bench::usage(options.pids) - before;
-  std::printf("{\"requests\": %ld, \"seconds\": %.6f, \"cpu\": %.9f, \"user\": %.3f, \"rss\": %ld}\n", requests,
-              took, used.cpu, used.user, bench::resident(options.pids));
+  std::printf("{\"requests\": %ld, \"seconds\": %.6f, \"cpu\": %.9f, \"user\": %.3f, \"rss\": %ld}\n",
+              requests, took, used.cpu, used.user, bench::resident(options.pids));
 }
 
 /// Answers too large to be kept, or in chunks: the body is compared as it comes.
@@ -85,8 +85,9 @@ void transfers(const Options& options) {
   std::printf(
       "{\"requests\": %ld, \"seconds\": %.6f, \"cpu\": %.9f, \"user\": %.3f, \"bytes\": %.0f, \"rss\": %ld, "
       "\"rss_before\": %ld}\n",
-      answers, took, used.cpu, used.user, static_cast<double>(answers) * static_cast<double>(body.bytes().size()),
-      bench::resident(options.pids), before_memory);
+      answers, took, used.cpu, used.user,
+      static_cast<double>(answers) * static_cast<double>(body.bytes().size()), bench::resident(options.pids),
+      before_memory);
 }
 
 /// Connections that have had one answer each, and then say nothing.
@@ -111,7 +112,8 @@ void idle(const Options& options) {
     after = bench::resident(options.pids);
   }
   std::printf(
-      "{\"connections\": %d, \"rss_before\": %ld, \"rss_with\": %ld, \"rss_after\": %ld, \"idle_cpu\": %.6f}\n",
+      "{\"connections\": %d, \"rss_before\": %ld, \"rss_with\": %ld, \"rss_after\": %ld, \"idle_cpu\": "
+      "%.6f}\n",
       options.connections, before, with, after, used.cpu / options.seconds);
 }
 
@@ -171,7 +173,8 @@ void open_loop(const Options& options) {
       connection.got += static_cast<std::size_t>(got);
       if (connection.got < answer.size()) continue;
       errno = 0;
-      if (connection.got != answer.size() || !answer.matches(connection.bytes.data())) bench::fail("wrong answer");
+      if (connection.got != answer.size() || !answer.matches(connection.bytes.data()))
+        bench::fail("wrong answer");
       now = bench::seconds();
       if (connection.due >= began + warm_up) times.push_back(static_cast<float>(now - connection.due));
       ++answered;
@@ -180,9 +183,10 @@ void open_loop(const Options& options) {
   }
   std::sort(times.begin(), times.end());
   const auto at = [&](double share) {
-    return times.empty() ? 0.0
-                         : static_cast<double>(times[std::min(
-                               times.size() - 1, static_cast<std::size_t>(share * static_cast<double>(times.size())))]);
+    return times.empty()
+               ? 0.0
+               : static_cast<double>(times[std::min(
+                     times.size() - 1, static_cast<std::size_t>(share * static_cast<double>(times.size())))]);
   };
   std::printf(
       "{\"requests\": %zu, \"rate\": %.0f, \"p50\": %.7f, \"p99\": %.7f, \"p999\": %.7f, \"most\": %.7f, "
@@ -195,7 +199,7 @@ void open_loop(const Options& options) {
       "usage: load ceiling --workload KEY --like PORT      serves for ever; prints its port\n"
       "       load requests|transfers|idle|latency --port PORT --pid PID[,PID…]\n"
       "            [--workload KEY] [--seconds S] [--connections N] [--rate N] [--files FOLDER]\n"
-      "       load files --files FOLDER                    makes what is to be served\n"
+      "       load files --files FOLDER [--workload 1g]    makes what is to be served\n"
       "scripts/bench runs it.\n",
       stderr);
   std::exit(2);
@@ -241,7 +245,7 @@ int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
   if (options.what == "ceiling") serve_ceiling(options);
   if (options.what == "files") {
-    bench::make_files(options.files);
+    bench::make_files(options.files, options.workload == "1g");
   } else if (options.what == "requests") {
     closed_loop(options);
   } else if (options.what == "transfers") {

@@ -19,8 +19,8 @@
 
 namespace bench {
 
-/// The files that servers serve, as `/static/NAME.txt`.
-inline void make_files(const std::string& folder) {
+/// The files that servers serve, as `/static/NAME.txt`; `all`: the one of 1 GiB too.
+inline void make_files(const std::string& folder, bool all) {
   const auto write = [&](const std::string& name, std::string_view piece, std::size_t size) {
     std::ofstream file(folder + "/" + name);
     for (std::size_t at = 0; at < size; at += piece.size()) file << piece.substr(0, size - at);
@@ -33,7 +33,7 @@ inline void make_files(const std::string& folder) {
   write("pieces.txt", pieces(), kPiece * kPieces);
   write("64k.txt", piece, 64 * 1024);
   write("1m.txt", piece, 1024 * 1024);
-  write("1g.txt", piece, 1024 * 1024 * 1024);
+  if (all) write("1g.txt", piece, 1024 * 1024 * 1024);
 }
 
 /// A file as memory.
@@ -79,7 +79,8 @@ class Transfers {
     close(epoll_);
   }
 
-  /// Asks for so long, then waits for the last answers; each connection asks once at least. Gives their number.
+  /// Asks for so long, then waits for the last answers; each connection asks once at least. Gives their
+  /// number.
   long run(double duration) {
     const double end = seconds() + duration;
     double heard = seconds();
@@ -182,10 +183,12 @@ class Transfers {
   void head(Connection& connection) {
     std::string& head = connection.line;
     if (!head.starts_with("HTTP/1.1 200 ")) fail("wrong answer:\n" + head);
-    std::transform(head.begin(), head.end(), head.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::transform(head.begin(), head.end(), head.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     if (head.find("\r\ntransfer-encoding: chunked\r\n") != std::string::npos) {
       connection.state = State::chunk_size;
-    } else if (head.find("\r\ncontent-length: " + std::to_string(body_.size()) + "\r\n") != std::string::npos) {
+    } else if (head.find("\r\ncontent-length: " + std::to_string(body_.size()) + "\r\n") !=
+               std::string::npos) {
       connection.state = State::body;
     } else {
       fail("wrong length:\n" + head);
@@ -195,7 +198,8 @@ class Transfers {
 
   std::size_t compare(Connection& connection, std::string_view& left, std::size_t most) {
     const std::size_t size = std::min(most, left.size());
-    if (size > body_.size() - connection.at || std::memcmp(left.data(), body_.data() + connection.at, size) != 0) {
+    if (size > body_.size() - connection.at ||
+        std::memcmp(left.data(), body_.data() + connection.at, size) != 0) {
       fail("wrong bytes in a body");
     }
     connection.at += size;

@@ -20,8 +20,8 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
-using asio::ip::tcp;
 using asio::use_awaitable;
+using asio::ip::tcp;
 using Socket = asio::basic_stream_socket<tcp, asio::io_context::executor_type>;
 
 std::string root;
@@ -117,7 +117,8 @@ int main(int argc, char** argv) {
   root = argv[2];
   asio::io_context context{1};
   asio::basic_socket_acceptor<tcp, asio::io_context::executor_type> acceptor{
-      context, tcp::endpoint{asio::ip::address_v4::loopback(), static_cast<unsigned short>(std::atoi(argv[1]))}};
+      context,
+      tcp::endpoint{asio::ip::address_v4::loopback(), static_cast<unsigned short>(std::atoi(argv[1]))}};
   asio::co_spawn(context, accept_all(std::move(acceptor)), asio::detached);
   context.run();
 }

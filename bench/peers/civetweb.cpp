@@ -1,4 +1,5 @@
-// civetweb: civetweb PORT FILES. A thread serves one connection, so it has as many as the client has connections.
+// civetweb: civetweb PORT FILES. A thread serves one connection, so it has as many as the client has
+// connections.
 
 #include <civetweb.h>
 #include <unistd.h>
@@ -60,8 +61,19 @@ int file(mg_connection* connection, void* root) {
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
   const std::string port = std::string("127.0.0.1:") + argv[1];
-  const char* options[] = {"listening_ports", port.c_str(), "num_threads", "80", "enable_keep_alive", "yes",
-                           "keep_alive_timeout_ms", "60000", "tcp_nodelay", "1", "connection_queue", "128", nullptr};
+  const char* options[] = {"listening_ports",
+                           port.c_str(),
+                           "num_threads",
+                           "80",
+                           "enable_keep_alive",
+                           "yes",
+                           "keep_alive_timeout_ms",
+                           "60000",
+                           "tcp_nodelay",
+                           "1",
+                           "connection_queue",
+                           "128",
+                           nullptr};
   mg_callbacks callbacks{};
   mg_context* context = mg_start(&callbacks, nullptr, options);
   if (context == nullptr) return 1;

@@ -58,11 +58,13 @@ MHD_Result answer(void* root, MHD_Connection* connection, const char* url, const
     response = of(*text, MHD_RESPMEM_MUST_COPY);
     delete text;
   } else if (path == "/stream") {
-    response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, bench::kPiece, read_piece, nullptr, nullptr);
+    response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, bench::kPiece, read_piece, nullptr, nullptr);
   } else if (path == "/plain") {
     response = of(plain, MHD_RESPMEM_PERSISTENT);
   } else if (path.starts_with("/static/") && path.find("..") == std::string_view::npos) {
-    const int fd = open((static_cast<const char*>(root) + std::string(path.substr(7))).c_str(), O_RDONLY | O_CLOEXEC);
+    const int fd =
+        open((static_cast<const char*>(root) + std::string(path.substr(7))).c_str(), O_RDONLY | O_CLOEXEC);
     struct stat status;
     if (fd >= 0 && fstat(fd, &status) == 0) {
       response = MHD_create_response_from_fd64(static_cast<std::uint64_t>(status.st_size), fd);
@@ -83,9 +85,9 @@ int main(int argc, char** argv) {
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(std::atoi(argv[1])));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  MHD_Daemon* daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TURBO, 0, nullptr, nullptr,
-                                        answer, argv[2], MHD_OPTION_SOCK_ADDR, &address,
-                                        MHD_OPTION_CONNECTION_LIMIT, 12000u, MHD_OPTION_END);
+  MHD_Daemon* daemon =
+      MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TURBO, 0, nullptr, nullptr, answer, argv[2],
+                       MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_CONNECTION_LIMIT, 12000u, MHD_OPTION_END);
   if (daemon == nullptr) return 1;
   for (;;) pause();
 }

@@ -1,7 +1,7 @@
 // restinio, one thread: restinio PORT FILES.
 
-#include <restinio/all.hpp>
 #include <cstdlib>
+#include <restinio/all.hpp>
 #include <string>
 
 #include "../workloads.hpp"
@@ -49,13 +49,12 @@ int main(int argc, char** argv) {
         .set_body(restinio::sendfile(path))
         .done();
   });
-  restinio::run(restinio::on_this_thread<Traits>()
-                    .address("127.0.0.1")
-                    .port(static_cast<std::uint16_t>(std::atoi(argv[1])))
-                    .request_handler(std::move(router))
-                    .max_pipelined_requests(16)
-                    .socket_options_setter([](auto& options) {
-                      options.set_option(asio::ip::tcp::no_delay{true});
-                    })
-                    .read_next_http_message_timelimit(std::chrono::minutes(10)));
+  restinio::run(
+      restinio::on_this_thread<Traits>()
+          .address("127.0.0.1")
+          .port(static_cast<std::uint16_t>(std::atoi(argv[1])))
+          .request_handler(std::move(router))
+          .max_pipelined_requests(16)
+          .socket_options_setter([](auto& options) { options.set_option(asio::ip::tcp::no_delay{true}); })
+          .read_next_http_message_timelimit(std::chrono::minutes(10)));
 }
