@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "../tests/server/server_run.hpp"
-#include "requests.hpp"
+#include "routes.hpp"
 #include "system.hpp"
 
 namespace {

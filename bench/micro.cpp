@@ -13,7 +13,7 @@
 #include <microdot/http/request_parser.hpp>
 #include <microdot/http/response_writer.hpp>
 
-#include "requests.hpp"
+#include "routes.hpp"
 #include "src/router.hpp"
 
 namespace {

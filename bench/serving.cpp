@@ -14,13 +14,11 @@
 #include "figures.hpp"
 #include "load.hpp"
 #include "raw_server.hpp"
-#include "requests.hpp"
+#include "routes.hpp"
 #include "system.hpp"
+#include "workloads.hpp"
 
 namespace {
-
-using bench::Case;
-using bench::Directory;
 
 struct Options {
   int rounds = 5;
@@ -43,7 +41,7 @@ microdot::Task<int> serve(std::string_view root, Ready ready) {
   co_return 0;
 }
 
-void run_case(const Case& test, const bench::Child& ours, const Options& options) {
+void run_case(const bench::Case& test, const bench::Child& ours, const Options& options) {
   const bench::Answer answer = bench::fetch(ours.port(), test.request, test.body);
   const bench::Child raw("ceiling", [&](auto ready) {
     bench::RawServer(test.request.size(), answer.bytes(), static_cast<std::size_t>(test.at_once)).run(ready);
@@ -115,7 +113,7 @@ Options parse(int argc, char** argv) {
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
   const bool two_cores = bench::pin_to_core(1);
-  const Directory directory;
+  const bench::Directory directory;
   const bench::Child ours(
       "microdot", [&](auto ready) { _exit(microdot::run(serve(directory.path(), ready)) == 0 ? 0 : 1); });
   if (!two_cores) std::puts("Server and client share one core: compare nothing but CPU time.");
@@ -126,7 +124,7 @@ int main(int argc, char** argv) {
   std::printf("%-28s %8s %8s %6s  %-6s %8s %8s %10s %10s\n", "", "µs", "µs", "ratio", "goal", "user µs",
               "user µs", "req/s", "req/s");
   bool found = false;
-  for (const Case& test : bench::all_cases()) {
+  for (const bench::Case& test : bench::all_cases()) {
     if (test.name.find(options.only) == std::string::npos) continue;
     found = true;
     run_case(test, ours, options);
