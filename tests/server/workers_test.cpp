@@ -140,16 +140,17 @@ TEST_F(WorkersThreads, EachServesAndStatsAreTheSum) {
     EXPECT_EQ(threads_now(), threads_before_ + 3);  // the first is the test's own
     std::set<std::string> seen;
     unsigned asked = 0;
+    Stats stats;
     while (seen.size() < 3 && asked < 1000) {
       seen.insert(body_of(ask(server.port(), "/who")));
       ++asked;
+      stats = app_.stats();
+      for (int i = 0; i < 1000 && stats.connections != 0; ++i) {  // it has to see that the client has left
+        std::this_thread::sleep_for(1ms);
+        stats = app_.stats();
+      }
     }
     EXPECT_EQ(seen.size(), 3u);
-    Stats stats = app_.stats();
-    for (int i = 0; i < 1000 && stats.connections != 0; ++i) {
-      std::this_thread::sleep_for(1ms);
-      stats = app_.stats();
-    }
     EXPECT_EQ(stats.workers, 3u);
     EXPECT_EQ(stats.requests, asked);
     EXPECT_EQ(stats.accepted, asked);
