@@ -213,16 +213,19 @@ std::coroutine_handle<> Exchange::next_piece() noexcept {
 void append_piece(Exchange& exchange) noexcept {
   exchange.connection_->clear_deadline();
   const auto generator = exchange.dispatch_->response().generator();
-  // A piece that found no room is missing.
-  if (exchange.stop_.cause != Stop::Cause::none || exchange.request_->take_failure() != 0)
-    return exchange.lose_client();
+  // A piece that found no room is missing. Those before it leave: the client learns that there was an answer.
+  const auto cut_short = [&exchange] {
+    exchange.try_flush();
+    exchange.lose_client();
+  };
+  if (exchange.stop_.cause != Stop::Cause::none || exchange.request_->take_failure() != 0) return cut_short();
   if (generator.done()) {
     exchange.sending_ = Exchange::Sending::nothing;
 #if MICRODOT_EXCEPTIONS
     if (generator.promise().exception()) {
-      // The head is out: only an answer cut short tells the client.
+      // The head is written: only an answer cut short tells the client.
       exchange.dispatch_->log_exception(generator.promise().exception());
-      return exchange.lose_client();
+      return cut_short();
     }
 #endif
     if (exchange.chunked_) exchange.append(kLastChunk);

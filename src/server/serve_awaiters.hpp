@@ -67,20 +67,24 @@ class Exchange::RunTask {
   std::coroutine_handle<> task_;
 };
 
-/// Runs the response's generator on the handler's strand to its next value or its end. Always in a turn of
-/// its own: a generator that never ends and a client that takes everything at once leave the loop to others.
+/// Runs the response's generator on the handler's strand to its next value or its end. In a turn of its own
+/// if nothing waits to be sent: a generator that never ends and a client that takes everything at once leave
+/// the loop to others. Else at once, so that small pieces leave together; if it waits, what there is leaves.
 class Exchange::NextPiece {
  public:
-  explicit NextPiece(Exchange& exchange) noexcept : exchange_(&exchange) {}
-  bool await_ready() const noexcept { return false; }
+  explicit NextPiece(Exchange& exchange) noexcept
+      : exchange_(&exchange), at_once_(exchange.out_size_ != 0), piece_(exchange.next_piece()) {}
+  bool await_ready() const noexcept { return at_once_ && exchange_->run_handler(piece_); }
   void await_suspend(std::coroutine_handle<> handle) const noexcept {
-    exchange_->start_handler(exchange_->next_piece());
+    if (!at_once_) exchange_->start_handler(piece_);
     exchange_->wait(Waiting::handler, handle);
   }
   void await_resume() const noexcept {}
 
  private:
   Exchange* exchange_;
+  bool at_once_;
+  std::coroutine_handle<> piece_;
 };
 
 /// Sends what has been written. Ends early when the client has gone (`gone_`).
