@@ -72,19 +72,19 @@ class Exchange::RunTask {
 /// the loop to others. Else at once, so that small pieces leave together; if it waits, what there is leaves.
 class Exchange::NextPiece {
  public:
-  explicit NextPiece(Exchange& exchange) noexcept
-      : exchange_(&exchange), at_once_(exchange.out_size_ != 0), piece_(exchange.next_piece()) {}
-  bool await_ready() const noexcept { return at_once_ && exchange_->run_handler(piece_); }
+  explicit NextPiece(Exchange& exchange) noexcept : exchange_(&exchange) {}
+  bool await_ready() const noexcept { return at_once() && exchange_->run_handler(exchange_->next_piece()); }
   void await_suspend(std::coroutine_handle<> handle) const noexcept {
-    if (!at_once_) exchange_->start_handler(piece_);
+    if (!at_once()) exchange_->start_handler(exchange_->next_piece());
     exchange_->wait(Waiting::handler, handle);
   }
   void await_resume() const noexcept {}
 
  private:
+  // Asked again, not kept: the frame of `serve` takes of what requests have.
+  bool at_once() const noexcept { return exchange_->out_size_ != 0; }
+
   Exchange* exchange_;
-  bool at_once_;
-  std::coroutine_handle<> piece_;
 };
 
 /// Sends what has been written. Ends early when the client has gone (`gone_`).
