@@ -296,8 +296,9 @@ void MosquittoProtocol::on_descriptor(bool readable, bool writable) noexcept {
 void MosquittoProtocol::on_connack(int code, bool session_present) noexcept {
   if (state_ != State::greeting) return lose(reason_of(MOSQ_ERR_PROTOCOL, 0));
   if (code != 0) return lose(refusal(code));
-  if (!session_present && keeps_in_flight_ && client_->has_unreleased()) {
-    // Its ids begin anew, and would be taken for those of messages that nobody will release any more.
+  if (!session_present && keeps_in_flight_ && (in_flight_count_ != 0 || client_->has_unreleased())) {
+    // It would be sent the release of a message that it has forgotten, as the last that is heard of it. And
+    // its ids begin anew, and would be taken for those of messages that nobody will release any more.
     keeps_in_flight_ = false;
     return lose({Error::closed, "the broker has forgotten the session"});
   }

@@ -320,7 +320,8 @@ def take(stream, kind):
     raise OSError("gone")
 
 
-CONNACK, CONNACK_PRESENT, PUBREL, PUBCOMP = b"\x20\x02\x00\x00", b"\x20\x02\x01\x00", b"\x62\x02", 7
+CONNACK, CONNACK_PRESENT, PUBREL, PUBREC = b"\x20\x02\x00\x00", b"\x20\x02\x01\x00", b"\x62\x02", b"\x50\x02"
+PUBLISH, PUBCOMP = 3, 7
 
 
 def publish_2(number, text, again=False):
@@ -410,6 +411,30 @@ def a_message_that_is_released_by_a_broker_that_goes_is_not_lost(world):
     program.subscribe("a", 2)
     eventually(lambda: "done" in step, step, program.state)
     check(sorted(program.received("a")) == [str(i) for i in range(1, 9)], program.received("a"))
+
+
+@case
+def a_message_that_a_broker_has_forgotten_is_sent_anew(world):
+    """It was received (PUBREC) in a session that the broker has no more: a release alone would say nothing."""
+    got = []
+
+    def serve(connection):
+        stream = packets(connection)
+        take(stream, 1)
+        connection.sendall(CONNACK)
+        for header, rest in stream:
+            got.append(header >> 4)
+            if header >> 4 == PUBLISH:
+                connection.sendall(PUBREC + rest[3:5])
+                if got.count(PUBLISH) == 1:
+                    return connection.close()
+            elif header >> 4 == 6:
+                connection.sendall(bytes([PUBCOMP << 4, 2]) + rest[:2])
+
+    program = world.program(port=world.listener(serve), id="hub", clean=0, backoff=50)
+    program.publish("a", "once", qos=2)
+    eventually(lambda: program.state()["acknowledged"] == 1, program.state, got)
+    check(got.count(PUBLISH) == 2 and got[-2:] == [PUBLISH, 6], got)
 
 
 # ---- Brokers that go and come back ---------------------------------------------------------------------------

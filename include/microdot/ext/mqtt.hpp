@@ -76,7 +76,7 @@ class MqttClient {
   [[nodiscard]] Wait flush() noexcept;
   /// `co_await mqtt.disconnect()`: takes no more messages, sends those that are left for up to `time` if
   /// there is a connection, says goodbye, so that the broker drops the will, and waits until the task has
-  /// ended. `timeout`: messages are left; they go after the next `connect`.
+  /// ended. `timeout`: messages are left; they go after the next `connect`, those in flight as new ones.
   [[nodiscard]] Wait disconnect(Milliseconds time = std::chrono::seconds(2)) noexcept;
 
   /// Calls `handler(const MqttMessage&)` for messages of topics that `filter` takes in (see
