@@ -104,7 +104,6 @@ int main(int argc, char** argv) {
 
   const std::string request = "GET /images/" + std::string(kImage) + " HTTP/1.1\r\nHost: bench\r\n\r\n";
   const bench::Answer answer = bench::fetch(server.port(), request, image);
-  bench::Load load(server.port(), request, answer, connections, 1);
   const auto read = [&] {
     return std::array{shared.fast.count.load(std::memory_order_acquire),
                       shared.slow.count.load(std::memory_order_acquire)};
@@ -113,6 +112,7 @@ int main(int argc, char** argv) {
   usleep(static_cast<useconds_t>(seconds * 1e6));
   print("none", "10 ms", shared.fast, before[0]);
   print("none", "100 ms", shared.slow, before[1]);
+  bench::Load load(server.port(), request, answer, connections, 1);  // not before: the server waits 10 s
   before = read();
   const double cpu = server.cpu_seconds();
   const long images = load.run(seconds);

@@ -2,6 +2,7 @@
 // What every example takes from the command line: --host ADDRESS and --port NUMBER.
 
 #include <charconv>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
@@ -14,6 +15,18 @@ bool read_number(const char* text, Number& number) {
   const char* const end = text + std::strlen(text);
   const auto [last, error] = std::from_chars(text, end, number);
   return error == std::errc{} && last == end;
+}
+
+/// "HOST:PORT", or "HOST" and the port stays. False if it is neither.
+inline bool read_host_and_port(std::string_view text, std::string_view& host, std::uint16_t& port) {
+  const std::size_t colon = text.rfind(':');
+  if (colon != text.npos) {
+    const char* const end = text.data() + text.size();
+    const auto [last, error] = std::from_chars(text.data() + colon + 1, end, port);
+    if (error != std::errc{} || last != end) return false;
+  }
+  host = text.substr(0, colon);
+  return !host.empty();
 }
 
 /// Reads the arguments into `options`. `more(name, value)` is asked for others and says how many it took, the

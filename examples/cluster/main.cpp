@@ -1,6 +1,6 @@
 // One chat of many nodes: each of them serves WebSockets, Server-Sent Events and POST, and what is said at
 // one is heard at all, through an MQTT broker. A load balancer stands in front; no client has to come back to
-// the same node. cluster [--host ADDRESS] [--port NUMBER] [--broker HOST:PORT] [--name NODE]
+// the same node. cluster [--host ADDRESS] [--port NUMBER] [--broker HOST[:PORT]] [--name NODE]
 //
 // `scripts/run cluster` starts a broker, two nodes and HAProxy (see `start`), then: http://127.0.0.1:5000/
 //
@@ -10,7 +10,6 @@
 // GET /node    which node this is, and what it has shared
 // GET /healthz for the load balancer: 503 while the node is about to end
 #include <array>
-#include <charconv>
 #include <functional>
 #include <string_view>
 
@@ -116,18 +115,6 @@ Task<int> main_task(App& app, Lobby& lobby, ServerOptions options) {
   co_return served == TaskState::done ? 0 : 1;
 }
 
-// "HOST:PORT", "HOST"
-bool parse_broker(std::string_view text, MqttOptions& broker) {
-  const std::size_t colon = text.rfind(':');
-  if (colon != text.npos) {
-    const std::string_view port = text.substr(colon + 1);
-    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), broker.port);
-    if (error != std::errc{} || end != port.data() + port.size()) return false;
-  }
-  broker.host = text.substr(0, colon);
-  return !broker.host.empty();
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -139,14 +126,15 @@ int main(int argc, char** argv) {
   MqttOptions broker{.clean_session = false, .keep_alive = 10s, .max_backoff = 1s};
   std::string_view name = "a";
   const auto more = [&](std::string_view argument, const char* value) {
-    if (value != nullptr && argument == "--broker") return parse_broker(value, broker) ? 2 : 0;
+    if (value != nullptr && argument == "--broker")
+      return read_host_and_port(value, broker.host, broker.port) ? 2 : 0;
     if (value != nullptr && argument == "--name") {
       name = value;
       return name.empty() || name.size() > 32 ? 0 : 2;
     }
     return 0;
   };
-  if (!parse_arguments(argc, argv, options, " [--broker HOST:PORT] [--name NODE]", more)) return 2;
+  if (!parse_arguments(argc, argv, options, " [--broker HOST[:PORT]] [--name NODE]", more)) return 2;
 
   broker.client_id = name;
   static Lobby lobby(broker);

@@ -1,5 +1,5 @@
 // A working device: sensors, an actuator, an MQTT broker and a web page, on one loop; nothing waits for
-// anything else. device_hub [--host ADDRESS] [--port NUMBER] [--broker HOST:PORT] [--id NAME]
+// anything else. device_hub [--host ADDRESS] [--port NUMBER] [--broker HOST[:PORT]] [--id NAME]
 //
 // hub/<id>/state  every second, retained: {"temperature":21.5,"humidity":48.0,"actuator":false,"samples":120}
 // hub/<id>/online "true"; "false" when it has ended, by its will if nobody else can say so
@@ -7,12 +7,10 @@
 //
 // The page at / shows it all live and sends the same commands; where no broker answers it says so, and goes
 // on. Ctrl-C publishes the last state and says goodbye. Sensors and actuator are simulated.
-#include <charconv>
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <string_view>
-#include <system_error>
 
 #include <microdot/base/text.hpp>
 #include <microdot/ext/monitor.hpp>
@@ -196,18 +194,6 @@ Task<int> main_task(App& app, Hub& hub, const Topics& topics, ServerOptions opti
   co_return served == TaskState::done ? 0 : 1;
 }
 
-// "HOST:PORT", "HOST"
-bool parse_broker(std::string_view text, MqttOptions& broker) {
-  const std::size_t colon = text.rfind(':');
-  if (colon != text.npos) {
-    const std::string_view port = text.substr(colon + 1);
-    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), broker.port);
-    if (error != std::errc{} || end != port.data() + port.size()) return false;
-  }
-  broker.host = text.substr(0, colon);
-  return !broker.host.empty();
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -215,14 +201,15 @@ int main(int argc, char** argv) {
   MqttOptions broker{.keep_alive = 10s};
   std::string_view id = "1";
   const auto more = [&](std::string_view name, const char* value) {
-    if (value != nullptr && name == "--broker") return parse_broker(value, broker) ? 2 : 0;
+    if (value != nullptr && name == "--broker")
+      return read_host_and_port(value, broker.host, broker.port) ? 2 : 0;
     if (value != nullptr && name == "--id") {
       id = value;
       return id.empty() || id.size() > 64 || id.find_first_of("/+#") != id.npos ? 0 : 2;
     }
     return 0;
   };
-  if (!parse_arguments(argc, argv, options, " [--broker HOST:PORT] [--id NAME]", more)) return 2;
+  if (!parse_arguments(argc, argv, options, " [--broker HOST[:PORT]] [--id NAME]", more)) return 2;
 
   static const Topics topics(id);
   broker.will = {.topic = topics.online.view(), .payload = "false", .qos = 1, .retain = true};

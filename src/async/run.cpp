@@ -10,7 +10,8 @@ MainTask::End MainTask::drive(Loop& loop, std::coroutine_handle<> root) noexcept
   strand_.reset();
   // Before the main task's locals, which they may refer to.
   loop.cancel_tasks();
-  return end_ == End::running ? End::forced : end_;
+  // The second signal may have ended what the main task waited for, and so the main task with a number.
+  return loop.forced_exit() ? End::forced : end_;
 }
 
 void MainTask::on_stopped(Strand& strand) noexcept {

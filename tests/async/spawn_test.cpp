@@ -530,6 +530,18 @@ TEST_F(RunTest, TheFirstSignalAsksAndTheSecondEnds) {
   EXPECT_EQ(notes_, "asked ~task ~main");
 }
 
+TEST_F(RunTest, TheSecondSignalCountsAlsoWhereTheMainTaskEndsWithTheTaskThatItWaitsFor) {
+  EXPECT_EQ(run([&]() -> Task<int> {
+              auto task = create_task([this]() -> Task<> {
+                sim_.raise_exit_signal();
+                sim_.raise_exit_signal();
+                co_await sleep_for(1h);
+              });
+              co_return co_await task == TaskState::done ? 0 : 1;
+            }),
+            130);
+}
+
 TEST_F(RunTest, SignalsBetweenRunsDoNotCount) {
   sim_.raise_exit_signal();
   EXPECT_EQ(run([]() -> Task<int> {

@@ -7,6 +7,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { assertNothingWrong, open, startBrowser, startExample, until } from "./gallery.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "microdot-hub-"));
@@ -55,8 +56,8 @@ async function startBroker() {
 }
 
 /// Somebody at the broker: what comes, by topic.
-async function subscribe(filter) {
-  const client = start("mosquitto_sub", "-p", String(port), "-q", "1", "-F", "%r %t %p", "-t", filter);
+async function subscribe(filter, at = port) {
+  const client = start("mosquitto_sub", "-p", String(at), "-q", "1", "-F", "%r %t %p", "-t", filter);
   const lines = [];
   let rest = "";
   client.stdout.on("data", (data) => {
@@ -192,4 +193,34 @@ test("a hub that dies is missed: its will says so", { timeout: 30_000 }, async (
   hub.server.kill("SIGKILL");
   await until("nobody missed it", () => seen.lines.at(-1)?.payload === "false");
   seen.end();
+});
+
+test("Ctrl-C in a terminal, with a viewer, is one signal: the hub says goodbye, once, to the broker that it has started", { timeout: 60_000 }, async () => {
+  const program = join(process.env.MICRODOT_EXAMPLES, "device_hub");
+  const command = [fileURLToPath(new URL("../../examples/device_hub/start", import.meta.url)), program, "--port", "0"];
+  for (let round = 0; round < 2; ++round) {
+    // exec: script's shell, which need not be bash, would take the signal, too, and tell of it by its exit code.
+    const terminal = spawn("script", ["-qec", `exec ${command.join(" ")}`, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
+    started.push(terminal);
+    const exited = once(terminal, "exit");
+    let said = "";
+    terminal.stdout.on("data", (data) => { said += data; });
+    await until(() => `it said: ${said}`, () => /http:\S+/.test(said) && /mqtt: connected/.test(said));
+    const seen = await subscribe("hub/1/#", Number(said.match(/a broker is at 127\.0\.0\.1:(\d+)/)[1]));
+    const { hostname, port: at } = new URL(said.match(/http:\S+/)[0]);
+    const viewer = net.connect({ host: hostname, port: Number(at), allowHalfOpen: true },
+      () => viewer.write("GET /events HTTP/1.1\r\nHost: a\r\n\r\n"));
+    viewer.on("error", () => {});
+    await once(viewer, "data");
+    await until("no state", () => seen.of("hub/1/state").length > 0);
+
+    terminal.stdin.write("\x03");
+    const [code] = await exited;
+    assert.equal(code, 0, said);
+    await until(() => `no goodbye: ${JSON.stringify(seen.lines)}`, () => seen.of("hub/1/online").at(-1)?.payload === "false");
+    await new Promise((resolve) => { setTimeout(resolve, 200); }); // a will would come now
+    assert.deepEqual(seen.of("hub/1/online").map((line) => line.payload), ["true", "false"]);
+    viewer.destroy();
+    seen.end();
+  }
 });

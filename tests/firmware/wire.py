@@ -40,6 +40,8 @@ class Wire:
         end.bind(("127.0.0.1", 0))
         there = free_port()
         end.connect(("127.0.0.1", there))
+        # What makes it readable may be an error (nobody is there), and a send may have been told of it first.
+        end.setblocking(False)
         return end, ["-netdev", f"socket,id={name}_wire,udp=127.0.0.1:{end.getsockname()[1]},localaddr=127.0.0.1:{there}",
                      "-netdev", f"hubport,id={name}_wire_hub,hubid={hub},netdev={name}_wire"]
 
@@ -66,7 +68,7 @@ class Wire:
                             self._take_dhcp(frame[42:])
                         else:
                             self._to_world.send(frame)
-                    except ConnectionRefusedError:  # QEMU is not there yet, or no more
+                    except (ConnectionRefusedError, BlockingIOError):  # QEMU is not there yet, or no more
                         pass
 
     def _take_dhcp(self, message):

@@ -89,17 +89,22 @@ def the_will_comes_when_the_client_is_killed(world):
     eventually(lambda: watcher.received() == ["will/killed 1 gone"], watcher.received)
 
 
-@case
-def a_full_inbox_makes_the_broker_wait_and_stays_connected(world):
+def full_inbox(world, qos):
     broker = world.broker("allow_anonymous true", "max_queued_messages 0", "max_inflight_messages 5")
     program = world.program(port=broker.port, keep_alive=5)
-    check(program.post("/inbox", filter="in/#", qos=1) == "ok")
+    check(program.post("/inbox", filter="in/#", qos=qos) == "ok")
     program.connected()
     eventually(lambda: "SUBACK" in broker.log.read_text(), "no SUBACK")
     texts = [f"{i:200}" for i in range(200)]
     broker.publish("in/x", texts, qos=1)
-    began = time.monotonic()
     eventually(lambda: program.state()["inbox"] > 2000, program.state)
+    return program, texts
+
+
+@case
+def a_full_inbox_makes_the_broker_wait_and_stays_connected(world):
+    program, texts = full_inbox(world, qos=1)
+    began = time.monotonic()
     used = program.processor()
     while time.monotonic() - began < 17:  # the broker would drop it after 7.5 s without a sign of life
         check(program.state()["connected"] and program.state()["losses"] == 0, program.said())
@@ -114,13 +119,7 @@ def a_full_inbox_makes_the_broker_wait_and_stays_connected(world):
 
 @case
 def a_full_inbox_keeps_acknowledgments_back_for_a_while_only(world):
-    broker = world.broker("allow_anonymous true", "max_queued_messages 0", "max_inflight_messages 5")
-    program = world.program(port=broker.port, keep_alive=5)
-    check(program.post("/inbox", filter="in/#", qos=0) == "ok")
-    program.connected()
-    eventually(lambda: "SUBACK" in broker.log.read_text(), "no SUBACK")
-    broker.publish("in/x", [f"{i:200}" for i in range(200)], qos=1)
-    eventually(lambda: program.state()["inbox"] > 2000, program.state)
+    program, _ = full_inbox(world, qos=0)
     program.publish("out", "mine", qos=1)
     eventually(lambda: program.state()["acknowledged"] == 1, program.state, seconds=15)
     state = program.state()
