@@ -34,7 +34,8 @@ inline bool Exchange::write_usual(const Response& response) noexcept {
   }
   const std::string_view body = response.body();
   const std::span<char> room = out_room();
-  if (body.empty() || room.size() < Server::kUsualHeadBytes + kMaxDecimal + kEnd.size() + body.size())
+  if (body.empty() || body.size() > kSmallBody ||
+      room.size() < Server::kUsualHeadBytes + kMaxDecimal + kEnd.size() + body.size())
     return false;
   char* at = room.data();
   const std::size_t head_size = server_->write_usual_head(at);
@@ -60,7 +61,7 @@ inline void Exchange::begin_body() noexcept {
   }
   const std::string_view body = response.body();
   body_bytes_ = body.size();
-  if (body.size() <= out_room().size()) {
+  if (goes_with_head(body.size())) {
     put(body);
   } else if (response.body_kind() == Response::BodyKind::view && !holds(body) && !request_->has_objects()) {
     // Static: sent from where it lies, without the exchange if that takes long.
@@ -254,8 +255,7 @@ inline void Exchange::append_chunk(std::string_view piece) noexcept {
 void Exchange::begin_file_part(std::uint64_t offset, std::uint64_t size) noexcept {
   body_bytes_ += size;
   const FileReader& file = dispatch_->response().file();
-  if (pending_.empty() && size <= out_room().size()) {
-    // Small enough to go with the head, in one write; not past bytes that wait beside the buffer.
+  if (pending_.empty() && goes_with_head(size)) {  // not past bytes that wait beside the buffer
     const std::span<char> room = out_room().first(static_cast<std::size_t>(size));
     std::size_t have = 0;
     while (have < room.size()) {

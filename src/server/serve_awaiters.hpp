@@ -73,17 +73,16 @@ class Exchange::RunTask {
 class Exchange::NextPiece {
  public:
   explicit NextPiece(Exchange& exchange) noexcept : exchange_(&exchange) {}
-  bool await_ready() const noexcept { return at_once() && exchange_->run_handler(exchange_->next_piece()); }
+  bool await_ready() const noexcept {
+    return exchange_->out_size_ != 0 && exchange_->run_handler(exchange_->next_piece());
+  }
   void await_suspend(std::coroutine_handle<> handle) const noexcept {
-    if (!at_once()) exchange_->start_handler(exchange_->next_piece());
+    if (exchange_->handler_strand_.is_idle()) exchange_->start_handler(exchange_->next_piece());
     exchange_->wait(Waiting::handler, handle);
   }
   void await_resume() const noexcept {}
 
  private:
-  // Asked again, not kept: the frame of `serve` takes of what requests have.
-  bool at_once() const noexcept { return exchange_->out_size_ != 0; }
-
   Exchange* exchange_;
 };
 

@@ -72,6 +72,8 @@ class Strand : public ListHook, private Timer {
   /// Runs `root` at once, inside the strand that runs now, whose arena is this one's too, up to where it
   /// waits. True if it has ended or was stopped (see `stop_reason`) before that; then the owner is not told.
   bool run_inside(Loop& loop, std::coroutine_handle<> root) noexcept;
+  /// Nothing runs or is to be resumed.
+  bool is_idle() const noexcept { return state_ == State::idle; }
   /// Forgets what is to be resumed: leaves queues, disarms the timer. Afterwards the root may be destroyed.
   void reset() noexcept;
 
