@@ -29,9 +29,12 @@ inline bool read_host_and_port(std::string_view text, std::string_view& host, st
   return !host.empty();
 }
 
+/// What `more` of `parse_arguments` gives for a value that can't be.
+inline constexpr int kBadValue = -1;
+
 /// Reads the arguments into `options`. `more(name, value)` is asked for others and says how many it took, the
-/// name included: 0 if it knows none of that name (`value` is null at the end). False, with a line of usage,
-/// if an argument is not understood.
+/// name included: 0 if it knows none of that name (`value` is null at the end). False if an argument is not
+/// understood: then which one, and the usage, were written.
 template <typename More>
 bool parse_arguments(int argc, char** argv, microdot::ServerOptions& options, const char* usage_of_more,
                      More more) {
@@ -40,12 +43,18 @@ bool parse_arguments(int argc, char** argv, microdot::ServerOptions& options, co
       options.host = value;
       return 2;
     }
-    if (value != nullptr && name == "--port") return read_number(value, options.port) ? 2 : 0;
+    if (value != nullptr && name == "--port") return read_number(value, options.port) ? 2 : kBadValue;
     return more(name, value);
   };
   for (int i = 1; i < argc;) {
-    const int taken = take(argv[i], i + 1 < argc ? argv[i + 1] : nullptr);
-    if (taken == 0) {
+    const char* const value = i + 1 < argc ? argv[i + 1] : nullptr;
+    const int taken = take(argv[i], value);
+    if (taken <= 0) {
+      const char* reason = "unknown argument";
+      if (taken == kBadValue) reason = "bad value: ";
+      if (value == nullptr && take(argv[i], "") != 0) reason = "its value is missing";
+      if (argv[i] != std::string_view("--help"))
+        std::fprintf(stderr, "%s: %s%s\n", argv[i], reason, taken == kBadValue ? value : "");
       const char* const slash = std::strrchr(argv[0], '/');
       std::fprintf(stderr, "usage: %s [--host ADDRESS] [--port NUMBER]%s\n",
                    slash != nullptr ? slash + 1 : argv[0], usage_of_more);
@@ -67,7 +76,8 @@ inline bool parse_arguments_with_workers(int argc, char** argv, microdot::Server
 #if MICRODOT_HOSTED
   const auto take_workers = [&](std::string_view name, const char* value) {
     unsigned workers = 1;
-    if (value == nullptr || name != "--workers" || !read_number(value, workers)) return 0;
+    if (value == nullptr || name != "--workers") return 0;
+    if (!read_number(value, workers)) return kBadValue;
     options.workers = workers;
     return 2;
   };

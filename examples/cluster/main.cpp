@@ -127,10 +127,10 @@ int main(int argc, char** argv) {
   std::string_view name = "a";
   const auto more = [&](std::string_view argument, const char* value) {
     if (value != nullptr && argument == "--broker")
-      return read_host_and_port(value, broker.host, broker.port) ? 2 : 0;
+      return read_host_and_port(value, broker.host, broker.port) ? 2 : kBadValue;
     if (value != nullptr && argument == "--name") {
       name = value;
-      return name.empty() || name.size() > 32 ? 0 : 2;
+      return name.empty() || name.size() > 32 ? kBadValue : 2;
     }
     return 0;
   };

@@ -189,8 +189,10 @@ Task<int> main_task(App& app, Hub& hub, const Topics& topics, ServerOptions opti
   sensors.cancel();
   publisher.cancel();
   co_await publish_state(hub, topics);
-  (void)co_await hub.mqtt.publish(topics.online.view(), "false", {.qos = 1, .retain = true});
-  (void)co_await hub.mqtt.disconnect();
+  const auto published = co_await hub.mqtt.publish(topics.online.view(), "false", {.qos = 1, .retain = true});
+  const auto sent = co_await hub.mqtt.disconnect();
+  Loop::current().port().log().write(
+      LogLevel::info, published && sent ? "said goodbye to the broker" : "ended, with no broker to tell");
   co_return served == TaskState::done ? 0 : 1;
 }
 
@@ -202,10 +204,10 @@ int main(int argc, char** argv) {
   std::string_view id = "1";
   const auto more = [&](std::string_view name, const char* value) {
     if (value != nullptr && name == "--broker")
-      return read_host_and_port(value, broker.host, broker.port) ? 2 : 0;
+      return read_host_and_port(value, broker.host, broker.port) ? 2 : kBadValue;
     if (value != nullptr && name == "--id") {
       id = value;
-      return id.empty() || id.size() > 64 || id.find_first_of("/+#") != id.npos ? 0 : 2;
+      return id.empty() || id.size() > 64 || id.find_first_of("/+#") != id.npos ? kBadValue : 2;
     }
     return 0;
   };

@@ -72,11 +72,8 @@ constexpr const char* pattern_error_text(PatternError error) noexcept {
 }
 
 /// Never defined: compilers name the one that a wrong pattern calls at compile time.
-namespace route_error {
-#define MICRODOT_X(name, words) void name();
-MICRODOT_PATTERN_ERRORS(MICRODOT_X)
-#undef MICRODOT_X
-}  // namespace route_error
+template <PatternError kError>
+void route_error();
 
 /// One segment of a pattern.
 struct PatternSegment {
@@ -237,15 +234,13 @@ struct RuntimePattern {
 constexpr RuntimePattern runtime(std::string_view text) noexcept { return {text}; }
 
 namespace detail {
-/// Stops a compilation with the error's name.
+/// Stops a compilation with the error's name. The call itself is in no macro: GCC would explain each step of
+/// it.
 consteval void refuse(PatternError error) {
-  switch (error) {
-    case PatternError::none: break;
-#define MICRODOT_X(name, words) \
-  case PatternError::name: route_error::name(); break;
-      MICRODOT_PATTERN_ERRORS(MICRODOT_X)
+#define MICRODOT_X(name, words) route_error<PatternError::name>,
+  constexpr void (*kErrors[])() = {nullptr, MICRODOT_PATTERN_ERRORS(MICRODOT_X)};
 #undef MICRODOT_X
-  }
+  if (error != PatternError::none) kErrors[static_cast<std::size_t>(error)]();
 }
 }  // namespace detail
 #undef MICRODOT_PATTERN_ERRORS

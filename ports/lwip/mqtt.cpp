@@ -34,6 +34,11 @@ constexpr std::size_t packet_bytes(std::size_t rest) noexcept { return rest + (r
 
 bool has_zero(std::string_view text) noexcept { return text.find('\0') != std::string_view::npos; }
 
+/// Of a PUBLISH, after its length.
+std::size_t publish_bytes(const MqttMessage& message) noexcept {
+  return 2 + message.topic.size() + (message.qos != 0 ? 2 : 0) + message.payload.size();
+}
+
 std::size_t connect_bytes(const MqttOptions& options) noexcept {
   std::size_t rest = 10 + 2 + options.client_id.size();
   if (!options.will.topic.empty()) rest += 4 + options.will.topic.size() + options.will.payload.size();
@@ -181,11 +186,15 @@ Result<std::uint16_t> LwipMqtt::sent(Request& request, err_t error) noexcept {
   return request.id;
 }
 
+bool LwipMqtt::can_send(const MqttMessage& message) const noexcept {
+  return message.topic.size() <= MqttReader::kTopicBytes &&
+         packet_bytes(publish_bytes(message)) <= kLargestPacket;
+}
+
 Result<std::uint16_t> LwipMqtt::publish(const MqttMessage& message) noexcept {
   if (message.topic.empty() || has_zero(message.topic) || message.qos > 2) return Error::invalid;
-  if (message.topic.size() > MqttReader::kTopicBytes) return Error::too_large;
-  const auto request =
-      reserve(2 + message.topic.size() + (message.qos != 0 ? 2 : 0) + message.payload.size());
+  if (!can_send(message)) return Error::too_large;
+  const auto request = reserve(publish_bytes(message));
   if (!request) return request.error();
   (*request)->is_message = true;
   (*request)->qos = message.qos;

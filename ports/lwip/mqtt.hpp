@@ -33,6 +33,7 @@ class LwipMqtt final : public MqttProtocol {
   /// buffer.
   Result<void> open(const MqttOptions& options, MqttEvents& events) noexcept override;
   Result<std::uint16_t> publish(const MqttMessage& message) noexcept override;
+  bool can_send(const MqttMessage& message) const noexcept override;
   bool keeps_in_flight() const noexcept override { return false; }
   Result<std::uint16_t> subscribe(std::string_view filter, std::uint8_t qos) noexcept override;
   Result<std::uint16_t> unsubscribe(std::string_view filter) noexcept override;

@@ -108,8 +108,7 @@ Error MqttClient::start() noexcept {
   if (phase_ != Phase::none) return stopping_ ? Error::canceled : Error::none;
   if (!are_valid(options_)) return Error::invalid;
   if (block_.empty()) return Error::no_memory;
-  if (protocol_ == nullptr) protocol_ = source_();
-  if (protocol_ == nullptr) return Error::unsupported;
+  if (!has_protocol()) return Error::unsupported;
   if (options_.client_id.empty()) make_client_id();
   ended_ = false;
   backoff_ = Duration{0};
@@ -148,6 +147,12 @@ void MqttClient::end() noexcept {
     filter.inboxes.for_each([](MqttReceiver& inbox) { inbox.on_disconnected(); });
   });
   task_ = {};
+}
+
+/// The system's is taken when it is needed first: its limits count before there is a connection.
+bool MqttClient::has_protocol() noexcept {
+  if (protocol_ == nullptr) protocol_ = source_();
+  return protocol_ != nullptr;
 }
 
 void MqttClient::release_protocol() noexcept {
@@ -193,6 +198,17 @@ void MqttClient::wake() noexcept {
   if (strand_ != nullptr) strand_->wake();
 }
 
+/// There is no lock: what another thread does, as a handler in another worker, would break the client and
+/// that thread's loop, some time later. Also without assertions, and only while the task runs.
+void MqttClient::check_thread() const noexcept {
+#if MICRODOT_HOSTED
+  if (strand_ == nullptr || strand_->is_in_its_thread()) return;
+  strand_->loop().port().log().write(LogLevel::error,
+                                     "mqtt: used by another thread: see \"Workers\" in docs/guide/server.md");
+  std::abort();
+#endif
+}
+
 /// What is due now; false at the end.
 bool MqttClient::step() noexcept {
   woken_ = false;
@@ -236,8 +252,7 @@ void MqttClient::stop(Duration time, bool exiting) noexcept {
 
 void MqttClient::open() noexcept {
   set_phase(Phase::opening, options_.connect_timeout);
-  if (protocol_ == nullptr) protocol_ = source_();
-  const Result<void> opened = protocol_ != nullptr ? protocol_->open(options_, events_) : Error::unsupported;
+  const Result<void> opened = has_protocol() ? protocol_->open(options_, events_) : Error::unsupported;
   if (!opened) on_closed(opened.error(), to_string(opened.error()));
 }
 
@@ -435,10 +450,12 @@ void MqttClient::log_trouble(std::string_view what, std::string_view reason, Dur
 // ---- The outbox ----
 
 Error MqttClient::offer(const MqttMessage& message, bool may_wait) noexcept {
+  check_thread();
   if (ended_ || (stopping_ && !exiting_)) return Error::closed;
   if (!is_mqtt_topic(message.topic) || message.qos > 2) return Error::invalid;
   if (block_.empty()) return Error::no_memory;
   if (!outbox_.can_hold(message)) return Error::too_large;
+  if (has_protocol() && !protocol_->can_send(message)) return Error::too_large;
   const Error error = publishers_.empty() ? put(message) : Error::would_block;
   if (error != Error::none && !(may_wait && limits_.when_full == MqttWhenFull::wait)) ++stats_.refused;
   return error;

@@ -43,6 +43,9 @@ class MosquittoProtocol final : public MqttProtocol, private DescriptorEvents, p
  public:
   Result<void> open(const MqttOptions& options, MqttEvents& events) noexcept override;
   Result<std::uint16_t> publish(const MqttMessage& message) noexcept override;
+  bool can_send(const MqttMessage& message) const noexcept override {
+    return message.topic.size() <= 65'535 && message.payload.size() <= kMaxPayload;
+  }
   bool keeps_in_flight() const noexcept override { return keeps_in_flight_; }
   Result<std::uint16_t> subscribe(std::string_view filter, std::uint8_t qos) noexcept override;
   Result<std::uint16_t> unsubscribe(std::string_view filter) noexcept override;
@@ -481,7 +484,7 @@ void MosquittoProtocol::stay_alive(TimePoint now) noexcept {
 Result<std::uint16_t> MosquittoProtocol::publish(const MqttMessage& message) noexcept {
   if (!online()) return Error::closed;
   if (message.qos > 2) return Error::invalid;
-  if (message.topic.size() > 65'535 || message.payload.size() > kMaxPayload) return Error::too_large;
+  if (!can_send(message)) return Error::too_large;
   if (message.qos == 0 ? unsent_ + published_count_ >= kMaxInFlight : in_flight_count_ == kMaxInFlight)
     return Error::would_block;
   const CText topic(message.topic);

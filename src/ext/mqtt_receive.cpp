@@ -248,6 +248,7 @@ bool MqttInboxBase::has_ended() const noexcept {
 }
 
 bool MqttInboxBase::Next::await_ready() noexcept {
+  if (inbox_->client_ != nullptr) inbox_->client_->check_thread();
   if (inbox_->strand_ != nullptr) return true;
   inbox_->release_taken();
   return !inbox_->store_.empty() || inbox_->has_ended();

@@ -186,7 +186,7 @@ Result<void> TestMqttBroker::open(const MqttOptions& options, MqttEvents& events
 Result<std::uint16_t> TestMqttBroker::publish(const MqttMessage& message) noexcept {
   if (!connected()) return Error::closed;
   if (!has_memory) return Error::no_memory;
-  if (message.topic.size() + message.payload.size() > max_message) return Error::too_large;
+  if (!can_send(message)) return Error::too_large;
   if (in_flight_.size() >= max_in_flight) return Error::would_block;
   const std::uint16_t id = next_id();
   in_flight_.push_back({.id = id, .message = copy(message)});

@@ -217,6 +217,7 @@ test("Ctrl-C in a terminal, with a viewer, is one signal: the hub says goodbye, 
     terminal.stdin.write("\x03");
     const [code] = await exited;
     assert.equal(code, 0, said);
+    assert.match(said, /said goodbye to the broker/);
     await until(() => `no goodbye: ${JSON.stringify(seen.lines)}`, () => seen.of("hub/1/online").at(-1)?.payload === "false");
     await new Promise((resolve) => { setTimeout(resolve, 200); }); // a will would come now
     assert.deepEqual(seen.of("hub/1/online").map((line) => line.payload), ["true", "false"]);

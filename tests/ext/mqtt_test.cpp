@@ -272,13 +272,29 @@ TEST_F(MqttClientTest, NoMoreInFlightThanTheProtocolTakes) {
   EXPECT_EQ(payloads(), "1 2 3 4 5");
 }
 
-TEST_F(MqttClientTest, WhatTheProtocolCannotSendIsDroppedAndSaid) {
+TEST_F(MqttClientTest, WhatTheProtocolCanNeverSendIsRefusedAtOnce) {
   broker_.max_message = 10;
   run([&]() -> Task<> {
     MqttClient mqtt(broker_, kMqttOptions);
+    EXPECT_EQ(mqtt.try_publish("t", "0123456789").error(), Error::too_large) << "before it connects, too";
     co_await mqtt.connect();
+    const Result<void> refused = co_await mqtt.publish("t", "0123456789", {.qos = 1});
+    EXPECT_EQ(refused.error(), Error::too_large);
+    co_await mqtt.publish("t", "012345678", {.qos = 1});
+    co_await mqtt.flush();
+    EXPECT_EQ(mqtt.stats().published, 1U);
+    EXPECT_EQ(mqtt.stats().refused, 0U) << "that is for a full outbox";
+  });
+  EXPECT_EQ(payloads(), "012345678");
+}
+
+TEST_F(MqttClientTest, WhatTheProtocolRefusesWhenItsTurnComesIsDroppedAndSaid) {
+  run([&]() -> Task<> {
+    MqttClient mqtt(broker_, kMqttOptions);
     co_await mqtt.publish("t", "0123456789", {.qos = 1});
     co_await mqtt.publish("t", "next", {.qos = 1});
+    broker_.max_message = 10;
+    co_await mqtt.connect();
     co_await mqtt.flush();
     EXPECT_EQ(mqtt.stats().dropped, 1U);
   });

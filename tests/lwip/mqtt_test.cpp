@@ -6,7 +6,7 @@
 
 #include <gmock/gmock.h>
 
-#include <microdot/ext/mqtt_protocol.hpp>
+#include <microdot/ext/mqtt.hpp>
 
 #include "lwip_world.hpp"
 
@@ -344,6 +344,22 @@ TEST_F(LwipMqttTest, ATopicThatIsTooLongIsSkippedAndAcknowledged) {
   ASSERT_TRUE(until([&] { return !events_.messages.empty(); }));
   EXPECT_EQ(events_.messages, std::vector{"t=y"s});
   EXPECT_EQ(events_.closed, 0);
+}
+
+TEST_F(LwipMqttTest, TheLargestMessageIsKnownBeforeThereIsAConnection) {
+  std::exchange(mqtt_, nullptr)->release();
+  StaticMqttClient<MqttLimits{.outbox_bytes = 4096}> client(options_);
+  const std::string payload(992 - 1, 'p');  // docs/guide/mqtt.md
+  EXPECT_TRUE(client.try_publish("t", payload, {.qos = 1}));
+  EXPECT_EQ(client.try_publish("t", payload + 'p', {.qos = 1}).error(), Error::too_large);
+  EXPECT_EQ(client.try_publish(std::string(129, 't'), "").error(), Error::too_large);
+}
+
+TEST_F(LwipMqttTest, TheLargestMessageIsSent) {
+  connect();
+  const std::string payload(992 - 1, 'p');
+  publish({.topic = "t", .payload = payload, .qos = 1});
+  expect("\x32\xE4\x07\x00\x01t\x00\x01"s + payload);
 }
 
 TEST_F(LwipMqttTest, WhoIsRefusedForWantOfRoomIsToldWhenThereIs) {

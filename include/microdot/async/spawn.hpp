@@ -257,6 +257,26 @@ template <typename F, typename... Args>
 concept TaskFunction = std::invocable < std::decay_t<F>
 &, std::decay_t<Args>... > &&kIsTask<TaskOf<F, Args...>>;
 
+/// Ends the compilation with the reason why `F` makes no task of arguments that it gets as `Stored`.
+template <typename F, typename... Stored>
+void refuse_task_function() {
+  using Function = std::decay_t<F>&;
+  if constexpr (kIsTask<std::decay_t<F>>) {
+    static_assert(
+        !kIsTask<std::decay_t<F>>,
+        "this takes a coroutine function and its arguments, (f, a, b), not the Task of a call, f(a, b)");
+  } else if constexpr (std::invocable<Function, Stored...>) {
+    static_assert(!std::invocable<Function, Stored...>,
+                  "the function of a task must be a coroutine: it must return a Task");
+  } else {
+    static_assert(
+        !std::invocable<Function, std::decay_t<Stored>&...>,
+        "the function of a task takes a reference, but arguments are copied: pass std::ref(argument)");
+    static_assert(std::invocable<Function, std::decay_t<Stored>&...>,
+                  "the function of a task can't be called with copies of these arguments");
+  }
+}
+
 template <typename F, typename... Args>
 using NodeFor =
     CallableTaskNode<typename TaskOf<F, Args...>::value_type, std::decay_t<F>, std::decay_t<Args>...>;
@@ -282,17 +302,20 @@ TaskHandle create_task(std::string_view name, Task<T> task) {
   return detail::create_named_task(name, std::move(task));
 }
 template <typename F, typename... Args>
-requires detail::TaskFunction<F, Args...> TaskHandle create_task(F&& f, Args&&... args) {
-  return detail::start_task(
-      detail::make_task_node<detail::NodeFor<F, Args...>>(std::forward<F>(f), std::forward<Args>(args)...),
-      "task");
+TaskHandle create_task(std::string_view name, F&& f, Args&&... args) {
+  if constexpr (detail::TaskFunction<F, Args...>) {
+    return detail::start_task(
+        detail::make_task_node<detail::NodeFor<F, Args...>>(std::forward<F>(f), std::forward<Args>(args)...),
+        name);
+  } else {
+    detail::refuse_task_function<F, std::decay_t<Args>...>();
+    return {};
+  }
 }
 template <typename F, typename... Args>
-requires detail::TaskFunction<F, Args...> TaskHandle create_task(std::string_view name, F&& f,
-                                                                 Args&&... args) {
-  return detail::start_task(
-      detail::make_task_node<detail::NodeFor<F, Args...>>(std::forward<F>(f), std::forward<Args>(args)...),
-      name);
+requires(!std::convertible_to<F, std::string_view> && !detail::kIsTask<std::decay_t<F>>)  // not a name
+    TaskHandle create_task(F&& f, Args&&... args) {
+  return create_task("task", std::forward<F>(f), std::forward<Args>(args)...);
 }
 
 /// Sets what is called, in this thread, for every background task that fails; null sets the default again: a

@@ -116,17 +116,19 @@ class SupervisedTaskNode final : public TypedTaskNode<T, SupervisedNode> {
 /// run, or the wait for the next one; awaiting it gives how the last run ended. Needs memory once for what is
 /// kept, else it fails at once; and for the frame of each run, which counts as a failure of that run.
 template <typename F, typename... Args>
-requires detail::SupervisedFunction<F, Args...> TaskHandle supervise(std::string_view name,
-                                                                     const RestartPolicy& policy, F&& f,
-                                                                     Args&&... args) {
-  using Value = typename detail::SupervisedTaskOf<F, Args...>::value_type;
-  using Node = detail::SupervisedTaskNode<Value, std::decay_t<F>, std::decay_t<Args>...>;
-  return detail::start_task(
-      detail::make_task_node<Node>(policy, std::forward<F>(f), std::forward<Args>(args)...), name);
+TaskHandle supervise(std::string_view name, const RestartPolicy& policy, F&& f, Args&&... args) {
+  if constexpr (detail::SupervisedFunction<F, Args...>) {
+    using Value = typename detail::SupervisedTaskOf<F, Args...>::value_type;
+    using Node = detail::SupervisedTaskNode<Value, std::decay_t<F>, std::decay_t<Args>...>;
+    return detail::start_task(
+        detail::make_task_node<Node>(policy, std::forward<F>(f), std::forward<Args>(args)...), name);
+  } else {
+    detail::refuse_task_function<F, const std::decay_t<Args>&...>();
+    return {};
+  }
 }
 template <typename F, typename... Args>
-requires detail::SupervisedFunction<F, Args...> TaskHandle supervise(const RestartPolicy& policy, F&& f,
-                                                                     Args&&... args) {
+TaskHandle supervise(const RestartPolicy& policy, F&& f, Args&&... args) {
   return supervise("task", policy, std::forward<F>(f), std::forward<Args>(args)...);
 }
 

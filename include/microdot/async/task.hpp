@@ -8,6 +8,7 @@
 
 #include <microdot/async/strand.hpp>
 #include <microdot/base/arena.hpp>
+#include <microdot/base/result.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
 
@@ -217,5 +218,13 @@ template <typename T>
 inline constexpr bool kIsTask<Task<T>> = true;
 
 }  // namespace detail
+
+/// Only says that there is nothing to wait for.
+template <typename T>
+std::suspend_never operator co_await(const Result<T>&) {
+  static_assert(!std::is_same_v<T, T>,
+                "a Result is there already, as of try_publish: leave out the co_await");
+  return {};
+}
 
 }  // namespace microdot::inline MICRODOT_ABI

@@ -63,7 +63,8 @@ class MqttClient {
   /// The texts must stay valid until then.
   /// Messages go in order. Those of QoS 1 and 2 stay until the broker has acknowledged them and are sent
   /// again after a loss. Errors: `invalid`, a topic that can't be (see `is_mqtt_topic`) or a QoS above 2;
-  /// `too_large` for the outbox; `would_block`, refused; `closed`, the client was disconnected.
+  /// `too_large` for the outbox, or for the protocol to send it ever; `would_block`, refused; `closed`, the
+  /// client was disconnected.
   [[nodiscard]] Publish publish(std::string_view topic, std::string_view payload,
                                 const MqttPublishOptions& options = {}) noexcept;
   /// The same without waiting: `would_block` where `publish` would wait. For plain functions and handlers.
@@ -176,9 +177,11 @@ class MqttClient {
   void stop(Duration time, bool exiting) noexcept;
   void end() noexcept;
   void wake() noexcept;
+  void check_thread() const noexcept;
   void set_phase(Phase phase, Duration until) noexcept;
   TimePoint next_deadline() const noexcept;
   Duration next_backoff() noexcept;
+  bool has_protocol() noexcept;
   void release_protocol() noexcept;
 
   // Subscriptions.

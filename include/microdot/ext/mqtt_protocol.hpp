@@ -79,6 +79,9 @@ class MqttProtocol {
   /// `would_block`: as many as may be are in flight, or a buffer is full: again when one was published;
   /// `no_memory`: again after a while; `too_large`; `invalid`; `closed`.
   virtual Result<std::uint16_t> publish(const MqttMessage& message) noexcept = 0;
+  /// Whether a message of this size can ever be sent; `publish` is `too_large` if not. Also without a
+  /// connection.
+  virtual bool can_send(const MqttMessage& message) const noexcept = 0;
   /// Whether messages of QoS 1 and 2 that were in flight when the connection was lost are sent again by the
   /// protocol itself, as the same ones (QoS 2 stays exactly once). If not, the client publishes them anew.
   virtual bool keeps_in_flight() const noexcept = 0;

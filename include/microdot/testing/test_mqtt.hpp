@@ -90,6 +90,9 @@ class TestMqttBroker final : public MqttProtocol, private Timer {
   // ---- MqttProtocol ----
   Result<void> open(const MqttOptions& options, MqttEvents& events) noexcept override;
   Result<std::uint16_t> publish(const MqttMessage& message) noexcept override;
+  bool can_send(const MqttMessage& message) const noexcept override {
+    return message.topic.size() + message.payload.size() <= max_message;
+  }
   bool keeps_in_flight() const noexcept override { return keeps; }
   Result<std::uint16_t> subscribe(std::string_view filter, std::uint8_t qos) noexcept override;
   Result<std::uint16_t> unsubscribe(std::string_view filter) noexcept override;
