@@ -34,8 +34,7 @@ inline bool Exchange::write_usual(const Response& response) noexcept {
   }
   const std::string_view body = response.body();
   const std::span<char> room = out_room();
-  if (body.empty() ||
-      room.size() < Server::kUsualHeadBytes + kMaxDecimal + kEnd.size() + body.size())
+  if (body.empty() || room.size() < Server::kUsualHeadBytes + kMaxDecimal + kEnd.size() + body.size())
     return false;
   char* at = room.data();
   const std::size_t head_size = server_->write_usual_head(at);
