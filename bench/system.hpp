@@ -75,6 +75,18 @@ inline int connect_to(std::uint16_t port) {
   return fd;
 }
 
+/// User time so far: counted in the kernel's ticks, so only long times are exact.
+inline double user_seconds(pid_t pid) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/stat";
+  std::FILE* file = std::fopen(path.c_str(), "r");
+  if (file == nullptr) fail(path);
+  unsigned long ticks = 0;
+  const int found = std::fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu", &ticks);
+  std::fclose(file);
+  if (found != 1) fail(path);
+  return static_cast<double>(ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
 /// A server in a process of its own, on the first core; ended with this object.
 class Child {
  public:
@@ -108,18 +120,8 @@ class Child {
   pid_t pid() const { return pid_; }
   /// User and system time so far.
   double cpu_seconds() const { return seconds(clock_); }
-  /// Of that, the user's: counted in the kernel's ticks, so only long times are exact.
-  double user_seconds() const {
-    const std::string path = "/proc/" + std::to_string(pid_) + "/stat";
-    std::FILE* file = std::fopen(path.c_str(), "r");
-    if (file == nullptr) fail(path);
-    unsigned long ticks = 0;
-    const int found =
-        std::fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu", &ticks);
-    std::fclose(file);
-    if (found != 1) fail(path);
-    return static_cast<double>(ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
-  }
+  /// Of that, the user's.
+  double user_seconds() const { return bench::user_seconds(pid_); }
 
  private:
   pid_t pid_ = 0;

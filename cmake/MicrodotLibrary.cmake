@@ -56,7 +56,8 @@ function(microdot_add_library target name)
     target_link_libraries(${target} PUBLIC Threads::Threads)
     # Position-independent, so that it can go into users' shared libraries; calls inside it stay direct.
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
-    target_compile_options(${target} PRIVATE -fno-semantic-interposition)
+    # Each function in a section of its own, for programs that are linked with --gc-sections.
+    target_compile_options(${target} PRIVATE -fno-semantic-interposition -ffunction-sections -fdata-sections)
   endif()
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${name}

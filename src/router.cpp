@@ -83,6 +83,15 @@ MethodSet Router::parse_methods(std::string_view pattern,
   return set;
 }
 
+void Router::append(RouteEntry& entry) noexcept {
+  entry.place = route_count_++;
+  *last_route_ = &entry;
+  last_route_ = &entry.next;
+  RouteEntry** alike = entry.literal ? &literals_[detail::literal_bucket(entry.pattern)] : &others_;
+  while (*alike != nullptr) alike = &(*alike)->next_alike;
+  *alike = &entry;
+}
+
 void Router::add_route(std::string_view pattern, bool copy_pattern, const char* error, MethodSet methods,
                        detail::Callable& handler, Accepts accepts, const RouteOptions& options) noexcept {
   if (copy_pattern) pattern = keep(pattern);
@@ -95,8 +104,7 @@ void Router::add_route(std::string_view pattern, bool copy_pattern, const char* 
   entry->accepts = accepts;
   entry->max_active = options.max_active;
   entry->literal = pattern.find_first_of("<%") == std::string_view::npos;
-  *last_route_ = entry;
-  last_route_ = &entry->next;
+  append(*entry);
 }
 
 void Router::static_files(RoutePrefix prefix, FileRoot root, const StaticFilesOptions& options) {
@@ -109,8 +117,7 @@ void Router::static_files(RoutePrefix prefix, FileRoot root, const StaticFilesOp
   auto* entry = ::new (entry_memory) RouteEntry(*directory);
   entry->pattern = prefix.is_runtime() ? keep(prefix.text()) : prefix.text();
   entry->methods = Method::get;
-  *last_route_ = entry;
-  last_route_ = &entry->next;
+  append(*entry);
 }
 
 void Router::mount(Router& router, RoutePrefix prefix, const MountOptions& options) {
@@ -123,8 +130,7 @@ void Router::mount(Router& router, RoutePrefix prefix, const MountOptions& optio
   if (memory == nullptr) return;
   auto* entry = ::new (memory) RouteEntry(router);
   entry->pattern = prefix.is_runtime() ? keep(prefix.text()) : prefix.text();
-  *last_route_ = entry;
-  last_route_ = &entry->next;
+  append(*entry);
   if (options.local) return;
   before_.splice(router.before_);
   after_.splice(router.after_);
@@ -271,14 +277,25 @@ bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch
                          std::uint8_t depth) noexcept {
   match.routers[depth] = &router;
   match.depth = static_cast<std::uint8_t>(depth + 1);
-  for (RouteEntry* entry = router.routes_; entry != nullptr; entry = entry->next) {
-    // Two literals that are the same, byte by byte, need not be taken apart.
-    if (entry->literal && path.size() == entry->pattern.size() &&
-        same_bytes(path.data(), entry->pattern.data(), path.size())) {
+  // A literal is its path, byte by byte; unless the path is percent-encoded, then all are taken apart in
+  // turn.
+  const auto same = [path](RouteEntry* entry) noexcept {
+    while (entry != nullptr && !(path.size() == entry->pattern.size() &&
+                                 same_bytes(path.data(), entry->pattern.data(), path.size())))
+      entry = entry->next_alike;
+    return entry;
+  };
+  RouteEntry* literal = same(router.literals_[literal_bucket(path)]);
+  const bool encoded = literal == nullptr && path.find('%') != std::string_view::npos;
+  RouteEntry* other = encoded ? router.routes_ : router.others_;
+  while (literal != nullptr || other != nullptr) {
+    if (literal != nullptr && (other == nullptr || literal->place < other->place)) {
       match.args.count = 0;
-      if (take(*entry, path, match)) return true;
+      if (take(*literal, path, match)) return true;
+      literal = same(literal->next_alike);
       continue;
     }
+    RouteEntry* const entry = std::exchange(other, encoded ? other->next : other->next_alike);
     std::string_view rest;
     if (entry->kind == RouteEntry::Kind::mounted) {
       if (depth + 1U < kMaxMountDepth && match_prefix(entry->pattern, path, rest) &&

@@ -29,12 +29,14 @@ struct RouteEntry {
       : kind(Kind::directory), directory(&its_directory) {}
 
   RouteEntry* next = nullptr;
-  std::string_view pattern;  // a mount's or directory's prefix
+  RouteEntry* next_alike = nullptr;  // of the same bucket of literals, or among the others
+  std::string_view pattern;          // a mount's or directory's prefix
   MethodSet methods;
   std::uint16_t max_active = 0;  // see RouteOptions
   std::uint16_t active = 0;
   bool literal = false;  // the pattern has neither components nor percent-encoding
   Kind kind;
+  std::uint16_t place = 0;     // in the order in which they were added
   std::uint32_t requests = 0;  // see RouteStats
   union {                      // as `kind` says
     Callable* handler;
@@ -51,6 +53,16 @@ struct RouteEntry {
 };
 
 static_assert(sizeof(RouteEntry) <= kRouteBytes);
+
+/// Where a router has its literal routes with this text, among others: the end tells most of them apart.
+inline std::size_t literal_bucket(std::string_view path) noexcept {
+  std::size_t hash = path.size();
+  if (hash > 1) {
+    hash += static_cast<unsigned char>(path[path.size() - 1]) +
+            10U * static_cast<unsigned char>(path[path.size() - 2]);
+  }
+  return hash % kLiteralBuckets;
+}
 
 struct ErrorEntry {
   ErrorEntry* next;

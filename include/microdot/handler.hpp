@@ -44,6 +44,8 @@ class CallResult {
     if (task_) task_.destroy();
   }
 
+  /// Nothing was given, and nothing has to run for it.
+  bool empty() const noexcept { return !response_ && !task_ && !out_of_memory_; }
   bool has_response() const noexcept { return response_.has_value(); }
   Response& response() noexcept { return *response_; }
   void set(Response&& response) noexcept { response_.emplace(std::move(response)); }

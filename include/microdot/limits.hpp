@@ -105,9 +105,10 @@ struct Limits {
                                     ///< more does not. Memory of each: see `compression_memory`.
 
   // ---- Memory of one exchange: bytes ----
-  std::uint32_t head_bytes = 8192;      ///< Request line and header fields; larger: 431. At most 65535.
-  std::uint32_t header_count = 64;      ///< Header fields of a request; more: 431. 8 bytes each.
-  std::uint32_t response_bytes = 4096;  ///< Response head, and small bodies sent with it in one write.
+  std::uint32_t head_bytes = 8192;           ///< Request line and header fields; larger: 431. At most 65535.
+  std::uint32_t header_count = 64;           ///< Header fields of a request; more: 431. 8 bytes each.
+  std::uint32_t response_bytes = 64 * 1024;  ///< What leaves in one write: heads with small bodies, answers
+                                             ///< to pipelined requests, pieces of a `Generator`.
   std::uint32_t arena_bytes =
       16 * 1024;  ///< Coroutine frames, response fields and formatted text of one request.
 
@@ -253,12 +254,12 @@ constexpr Size align_up(Size size) noexcept {
 constexpr std::size_t object_bytes(std::size_t on_64_bits, std::size_t on_32_bits) noexcept {
   return align_up(sizeof(void*) == 8 ? on_64_bits : on_32_bits);
 }
-inline constexpr std::size_t kAppBytes = object_bytes(432, 304);
+inline constexpr std::size_t kAppBytes = object_bytes(960, MICRODOT_HOSTED ? 568 : 344);
 inline constexpr std::size_t kServerBytes = object_bytes(1456, 1056);
 inline constexpr std::size_t kConnectionBytes = object_bytes(240, MICRODOT_HOSTED ? 156 : 144);
 inline constexpr std::size_t kExchangeBytes = object_bytes(1664, 1040);
 inline constexpr std::size_t kStreamBytes = object_bytes(112, 72);
-inline constexpr std::size_t kRouteBytes = object_bytes(64, 36);
+inline constexpr std::size_t kRouteBytes = object_bytes(72, 44);
 inline constexpr std::size_t kHeaderFieldBytes = 8;
 /// One more than there are, to tell newcomers that there are no more.
 constexpr std::size_t connection_slots(const Limits& limits) noexcept {

@@ -208,6 +208,7 @@ class Request {
   /// False if something finds no room there, or can't be moved.
   bool move_objects(Request& to) noexcept;
   /// That status, 0 if there is none; it is dealt with once.
+  bool has_failed() const noexcept { return failure_ != 0; }
   int take_failure() noexcept { return std::exchange(failure_, 0); }
 
  private:

@@ -102,6 +102,8 @@ class CallableList {
 
 struct RouteEntry;
 struct ErrorEntry;
+
+inline constexpr std::size_t kLiteralBuckets = MICRODOT_HOSTED ? 64 : 8;
 class Dispatch;
 class RouteFinder;
 
@@ -296,6 +298,7 @@ class Router {
   };
   void visit_routes(const RouteVisitor& visitor, std::span<std::string_view> prefixes = {},
                     std::size_t depth = 0) const;
+  void append(detail::RouteEntry& entry) noexcept;
   void add_error(int status, detail::Callable& handler) noexcept;
   std::string_view keep(std::string_view text) noexcept;
 #if MICRODOT_EXCEPTIONS
@@ -306,6 +309,11 @@ class Router {
   detail::Stored* owned_ = nullptr;
   detail::RouteEntry* routes_ = nullptr;
   detail::RouteEntry** last_route_ = &routes_;
+  // The same routes again, so that a request need not look at them all: literal ones by their text, and the
+  // others.
+  std::array<detail::RouteEntry*, detail::kLiteralBuckets> literals_{};
+  detail::RouteEntry* others_ = nullptr;
+  std::uint16_t route_count_ = 0;
   detail::ErrorEntry* errors_ = nullptr;
   detail::CallableList before_;
   detail::CallableList after_;

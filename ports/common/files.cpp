@@ -1,14 +1,12 @@
 #define _FILE_OFFSET_BITS 64  // files beyond 2 GiB on 32-bit systems
 #include "files.hpp"
 
-#include <sys/stat.h>
 #include <unistd.h>
 #include <cerrno>
 
 namespace microdot::inline MICRODOT_ABI {
 
-Result<File> adopt_file(Files& files, int fd) noexcept {
-  struct stat status;
+Result<File> adopt_file(Files& files, int fd, struct stat& status) noexcept {
   Error error = Error::none;
   if (fstat(fd, &status) != 0) {
     error = Error::io;

@@ -1,4 +1,6 @@
 #pragma once
+#include <sys/stat.h>
+
 #include <climits>
 #include <string_view>
 
@@ -28,8 +30,13 @@ class PathText {
   char text_[kPathBytes];
 };
 
-/// A `File` of `files` for the descriptor, if that is a regular file; else it is closed.
-Result<File> adopt_file(Files& files, int fd) noexcept;
+/// A `File` of `files` for the descriptor, if that is a regular file; else it is closed. `status`: what the
+/// system says of it.
+Result<File> adopt_file(Files& files, int fd, struct stat& status) noexcept;
+inline Result<File> adopt_file(Files& files, int fd) noexcept {
+  struct stat status;
+  return adopt_file(files, fd, status);
+}
 
 /// See `Files::read`.
 Result<std::size_t> read_at(int fd, std::uint64_t offset, std::span<char> buffer) noexcept;

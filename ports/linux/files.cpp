@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <cerrno>
+#include <cstring>
 #include <ctime>
 
 #if __has_include(<linux/openat2.h>)
@@ -25,6 +26,10 @@ std::int64_t coarse_seconds() noexcept {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
   return time.tv_sec;
+}
+
+std::int64_t change_time(const struct stat& status) noexcept {
+  return std::int64_t{status.st_ctim.tv_sec} * 1'000'000'000 + status.st_ctim.tv_nsec;
 }
 
 }  // namespace
@@ -83,14 +88,25 @@ int LinuxFiles::open_beneath(int root, const char* path) noexcept {
 Result<File> LinuxFiles::open(std::string_view root, std::string_view path) noexcept {
   if (const Error error = PathText::check(path); error != Error::none) return error;
   const PathText text(path);
+  int directory = AT_FDCWD;
+  const int kept = root_.fd;
+  if (!root.empty()) {
+    if (const Error error = PathText::check(root); error != Error::none) return error;
+    directory = open_root(root, false);
+    if (directory < 0) return open_error(errno);
+  }
+  if (Shared* shared = find_shared(root, path)) {
+    struct stat status;
+    if (fstatat(directory, text.get(), &status, 0) == 0 && shared->is(status)) {
+      ++shared->users;
+      return File(*this, shared->fd, shared->info);
+    }
+    shared->this_turn = false;
+  }
   int fd;
   if (root.empty()) {
-    fd = open_plain(AT_FDCWD, text.get(), kFileFlags);
+    fd = open_plain(directory, text.get(), kFileFlags);
   } else {
-    if (const Error error = PathText::check(root); error != Error::none) return error;
-    const int kept = root_.fd;
-    int directory = open_root(root, false);
-    if (directory < 0) return open_error(errno);
     fd = open_beneath(directory, text.get());
     if (fd < 0 && errno == ENOENT && directory == kept && root_was_replaced(root)) {
       directory = open_root(root, true);
@@ -99,7 +115,75 @@ Result<File> LinuxFiles::open(std::string_view root, std::string_view path) noex
     }
   }
   if (fd < 0) return open_error(errno);
-  return adopt_file(*this, fd);
+  struct stat status;
+  Result<File> file = adopt_file(*this, fd, status);
+  if (file) share(*file, root, path, status);
+  return file;
+}
+
+// ---- Files of one turn ----
+
+bool LinuxFiles::Shared::is(const struct stat& status) const noexcept {
+  return status.st_ino == inode && status.st_dev == device && change_time(status) == changed &&
+         static_cast<std::uint64_t>(status.st_size) == info.size;  // times are counted in ticks
+}
+
+LinuxFiles::Shared* LinuxFiles::find_shared(std::string_view root, std::string_view path) noexcept {
+  for (std::size_t i = 0; i < shared_count_; ++i) {
+    Shared& shared = shared_[i];
+    if (shared.this_turn && shared.path_size == path.size() && shared.root_size == root.size() &&
+        std::memcmp(shared.name + root.size(), path.data(), path.size()) == 0 &&
+        std::memcmp(shared.name, root.data(), root.size()) == 0)
+      return &shared;
+  }
+  return nullptr;
+}
+
+void LinuxFiles::share(const File& file, std::string_view root, std::string_view path,
+                       const struct stat& status) noexcept {
+  if (shared_count_ == kShared || root.size() + path.size() > sizeof Shared::name) return;
+  Shared& shared = shared_[shared_count_++];
+  shared.fd = static_cast<int>(file.handle());
+  shared.users = 1;
+  shared.this_turn = true;
+  shared.root_size = root.copy(shared.name, root.size());
+  shared.path_size = path.copy(shared.name + root.size(), path.size());
+  shared.info = file.info();
+  shared.device = status.st_dev;
+  shared.inode = status.st_ino;
+  shared.changed = change_time(status);
+}
+
+void LinuxFiles::forget_shared() noexcept {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < shared_count_; ++i) {
+    if (shared_[i].users == 0) {
+      ::close(shared_[i].fd);
+      continue;
+    }
+    if (count != i) shared_[count] = shared_[i];
+    shared_[count++].this_turn = false;
+  }
+  shared_count_ = count;
+}
+
+void LinuxFiles::close(Handle handle) noexcept {
+  const auto fd = static_cast<int>(handle);
+  for (std::size_t i = 0; i < shared_count_; ++i) {
+    Shared& shared = shared_[i];
+    if (shared.fd != fd) continue;
+    if (--shared.users == 0 && !shared.this_turn) {
+      ::close(fd);
+      shared = shared_[--shared_count_];
+    }
+    return;
+  }
+  ::close(fd);
+}
+
+void LinuxFiles::close_kept() noexcept {
+  close_root();
+  forget_shared();
 }
 
 Result<void> LinuxFiles::check_root(std::string_view root) noexcept { return check_directory(root); }
@@ -107,7 +191,5 @@ Result<void> LinuxFiles::check_root(std::string_view root) noexcept { return che
 Result<std::size_t> LinuxFiles::read(Handle handle, std::uint64_t offset, std::span<char> buffer) noexcept {
   return read_at(static_cast<int>(handle), offset, buffer);
 }
-
-void LinuxFiles::close(Handle handle) noexcept { ::close(static_cast<int>(handle)); }
 
 }  // namespace microdot::inline MICRODOT_ABI

@@ -1,4 +1,7 @@
 #pragma once
+#include <sys/stat.h>
+
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -18,10 +21,33 @@ class LinuxFiles final : public Files {
 
   /// Whether the file's handle is a descriptor that a `LinuxFiles` of any thread opened.
   static bool owns(const FileReader& file) noexcept;
-  /// Closes the root's descriptor that is kept, at the end of the thread.
-  void close_root() noexcept;
+  /// The loop's turn is over: what was opened in it, and is not in use, is closed.
+  void end_turn() noexcept {
+    if (shared_count_ != 0) forget_shared();
+  }
+  /// Closes every descriptor that is kept, at the end of the thread.
+  void close_kept() noexcept;
 
  private:
+  /// A file that was opened in this turn of the loop. Who asks for it later in the turn has its descriptor
+  /// too, if the system says that it is the same file, unchanged: one system call instead of three, where
+  /// many ask for the same at once. Nothing is kept longer, or there would be descriptors of deleted files.
+  struct Shared {
+    int fd = -1;
+    std::uint32_t users = 0;
+    bool this_turn = false;
+    std::size_t root_size = 0;
+    std::size_t path_size = 0;
+    char name[160] = {};  ///< Root and path.
+    FileInfo info;
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::int64_t changed = 0;  ///< The inode's time of change, nanoseconds: that of permissions, too.
+
+    bool is(const struct stat& status) const noexcept;
+  };
+  static constexpr std::size_t kShared = 16;
+
   /// Keeps the last root's descriptor for a second, which saves two system calls of five for each static
   /// file.
   struct Root {
@@ -36,8 +62,16 @@ class LinuxFiles final : public Files {
   /// The kept descriptor is of another directory than `root` names now.
   bool root_was_replaced(std::string_view root) const noexcept;
   int open_beneath(int root, const char* path) noexcept;
+  void close_root() noexcept;
+  Shared* find_shared(std::string_view root, std::string_view path) noexcept;
+  /// The file is there for others in this turn, if there is room.
+  void share(const File& file, std::string_view root, std::string_view path,
+             const struct stat& status) noexcept;
+  void forget_shared() noexcept;
 
   Root root_;
+  std::array<Shared, kShared> shared_;
+  std::size_t shared_count_ = 0;
   bool openat2_missing_ = false;
 };
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <ctime>
 
+#include "files.hpp"
 #include "ports/common/signals.hpp"
 #include "sockets.hpp"
 
@@ -78,6 +79,7 @@ void LinuxPoller::close() noexcept {
 
 void LinuxPoller::poll(Duration timeout) noexcept {
   assert(batch_size_ == 0);  // never from inside a callback
+  if (files_ != nullptr) files_->end_turn();
   if (!open()) {
     // No descriptor is left in the process. Timers must go on, and so must those that will give some back.
     constexpr Duration kRetry = std::chrono::milliseconds(10);

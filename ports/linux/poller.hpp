@@ -9,6 +9,7 @@
 
 namespace microdot::inline MICRODOT_ABI {
 
+class LinuxFiles;
 class LinuxTransport;
 class LinuxListener;
 class LinuxNetwork;
@@ -30,6 +31,8 @@ class LinuxPoller final : public Poller {
   void unwatch_signal(int number) noexcept override;
   unsigned signals(int number) const noexcept override;
 
+  /// `files` are told when a turn ends.
+  void bind(LinuxFiles& files) noexcept { files_ = &files; }
   /// Makes the epoll and the event descriptor if they are not there yet. Errors: `no_descriptors`,
   /// `no_memory`.
   Result<void> open() noexcept;
@@ -67,6 +70,7 @@ class LinuxPoller final : public Poller {
   int event_ = -1;
   std::atomic<unsigned> wake_state_{kRunning};
   bool pwait2_missing_ = false;
+  LinuxFiles* files_ = nullptr;
   unsigned watches_ = 0;
   unsigned signals_before_ = 0;  ///< Signals of earlier watches.
   unsigned signals_base_ = 0;    ///< The process's count when this watch began.

@@ -91,11 +91,12 @@ class LinuxPort final : public Port {
       sigaction(SIGPIPE, &action, nullptr);
     }
     network_.bind(poller_);
+    poller_.bind(files_);
     (void)poller_.open();  // tried again when it is needed
   }
   void close() noexcept {
     poller_.close();
-    files_.close_root();
+    files_.close_kept();
   }
 
  private:

@@ -30,14 +30,41 @@ Strand& Strand::running() noexcept {
   return *current_strand;
 }
 
-void Strand::start(Loop& loop, std::coroutine_handle<> root) noexcept {
+inline void Strand::begin(Loop& loop, std::coroutine_handle<> root) noexcept {
   assert(state_ == State::idle);
   loop_ = &loop;
   next_ = root;
   stop_ = {};
   timed_out_ = granted_ = false;
   state_ = State::ready;
+}
+
+void Strand::start(Loop& loop, std::coroutine_handle<> root) noexcept {
+  begin(loop, root);
   loop.ready().push_back(*this);
+}
+
+bool Strand::run_inside(Loop& loop, std::coroutine_handle<> root) noexcept {
+  assert(current_strand != nullptr && current_strand->arena_ == arena_);
+  begin(loop, root);
+  resume();
+  if (stop_.cause != Stop::Cause::none) {
+    reset();
+  } else if (state_ == State::running) {
+    state_ = State::idle;
+  }
+  return state_ == State::idle;
+}
+
+inline void Strand::resume() noexcept {
+  state_ = State::running;
+  Strand* const before = std::exchange(current_strand, this);
+  do {
+    const std::coroutine_handle<> handle = next_;
+    next_ = nullptr;
+    handle.resume();
+  } while (next_ && state_ == State::running && stop_.cause == Stop::Cause::none);
+  current_strand = before;
 }
 
 void Strand::reset() noexcept {
@@ -85,18 +112,11 @@ void Strand::run_now() noexcept {
 
 void Strand::run() noexcept {
   if (stop_.cause == Stop::Cause::none) {
-    state_ = State::running;
     loop_->begin_run();
-    Strand* const before = std::exchange(current_strand, this);
     {
       const ArenaScope scope(*arena_);
-      do {
-        const std::coroutine_handle<> handle = next_;
-        next_ = nullptr;
-        handle.resume();
-      } while (next_ && state_ == State::running && stop_.cause == Stop::Cause::none);
+      resume();
     }
-    current_strand = before;
     loop_->end_run(&outermost().owner());
     if (stop_.cause == Stop::Cause::none) {
       if (state_ == State::running) {

@@ -75,25 +75,8 @@ void Arena::assign(std::span<std::byte> block, Arena* fallback) noexcept {
   MICRODOT_POISON(begin_, capacity());
 }
 
-void* Arena::allocate(std::size_t size) noexcept {
-  if (size == 0) size = 1;
-  bool may_fit = size <= largest_;
-  if (!may_fit && faulty()) {
-    if (next_fails()) return nullptr;
-    may_fit = size <= capacity();
-  }
-  if (may_fit) {
-    if (void* pointer = allocate_here(size)) return pointer;
-  }
-  if (fallback_ != nullptr) {
-    if (void* pointer = fallback_->allocate(size)) return pointer;
-  }
-  ++failures_;
-  return nullptr;
-}
-
 // `size`: from 1 to `largest_`, as it is without `fail_after`.
-void* Arena::allocate_here(std::size_t size) noexcept {
+inline void* Arena::allocate_here(std::size_t size) noexcept {
   size = round_up(size);
   FreeBlock* before = nullptr;
   for (FreeBlock* at = free_; at != nullptr; before = at, at = at->next()) {
@@ -118,6 +101,23 @@ void* Arena::allocate_here(std::size_t size) noexcept {
   top_ = block->end();
   note_top();
   return block->payload();
+}
+
+void* Arena::allocate(std::size_t size) noexcept {
+  if (size == 0) size = 1;
+  bool may_fit = size <= largest_;
+  if (!may_fit && faulty()) {
+    if (next_fails()) return nullptr;
+    may_fit = size <= capacity();
+  }
+  if (may_fit) {
+    if (void* pointer = allocate_here(size)) return pointer;
+  }
+  if (fallback_ != nullptr) {
+    if (void* pointer = fallback_->allocate(size)) return pointer;
+  }
+  ++failures_;
+  return nullptr;
 }
 
 void Arena::fail_after(std::uint16_t served, std::uint16_t failing) noexcept {

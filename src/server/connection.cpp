@@ -57,6 +57,7 @@ Task<> Exchange::serve() {
         if (wants_piece()) {
           if (!std::exchange(piece_ready_, false)) co_await NextPiece(*this);
           dispatch_->response().append_piece(*this);
+          if (wants_piece()) continue;  // more may leave with it
         }
         co_await Flush(*this);
         if (tail_pending()) {

@@ -52,7 +52,7 @@ void Dispatch::automatic_options() noexcept {
 }
 
 void Dispatch::fail(int status, std::string_view reason, bool thrown) noexcept {
-  walking_ = false;
+  begin_walk();
   request_->take_failure();
   response_ = Response(reason.empty() ? error_text(status) : reason, status);
   if (status == 405) add_allow();
@@ -87,20 +87,13 @@ inline bool Dispatch::is_empty(CallableList Router::*list) const noexcept {
 }
 
 // Goes through one list of each router: from the app inwards, or from the route's router outwards.
-Callable* Dispatch::advance_list(CallableList Router::*list, bool from_app) noexcept {
-  if (!walking_) {
-    walking_ = true;
-    at_ = nullptr;
-    router_ = 0;
-  } else if (at_ != nullptr) {
-    at_ = at_->next;
-  }
+inline Callable* Dispatch::advance_list(CallableList Router::*list, bool from_app) noexcept {
+  if (at_ != nullptr) at_ = at_->next;
   while (at_ == nullptr && router_ < match_.depth) {
     const std::size_t index = from_app ? router_ : match_.depth - 1U - router_;
     ++router_;
     at_ = (match_.routers[index]->*list).first();
   }
-  if (at_ == nullptr) walking_ = false;
   return at_;
 }
 
@@ -124,15 +117,26 @@ Callable* Dispatch::exception_handler() const noexcept {
   return nullptr;
 }
 
-// The next one, whatever the stage.
+// What most applications have, apart from the rest: it stays small. Null, and another stage, after the last
+// one.
+Callable* Dispatch::next_hook() noexcept {
+  if (stage_ == Stage::before) {
+    if (Callable* hook = advance_list(&Router::before_, true)) return hook;
+    stage_ = Stage::handler;
+    return nullptr;
+  }
+  context_.response = &response_;
+  if (Callable* hook = advance_list(&Router::after_, false)) return hook;
+  at_ = request_->after_request_hooks();
+  stage_ = at_ != nullptr ? Stage::after_request : Stage::done;
+  return at_;
+}
+
+// The next one, in the other stages.
 Callable* Dispatch::advance() noexcept {
   if (match_.depth == 0) match_.routers[match_.depth++] = app_;
   for (;;) {
     switch (stage_) {
-      case Stage::before:
-        if (Callable* hook = advance_list(&Router::before_, true)) return hook;
-        stage_ = Stage::handler;
-        break;
       case Stage::handler:
         if (match_.entry->kind == RouteEntry::Kind::handler) return match_.entry->handler;
         {
@@ -140,12 +144,9 @@ Callable* Dispatch::advance() noexcept {
           settle(directory.serve(directory, match_.rest, *request_));
         }
         break;
+      case Stage::before:
       case Stage::after:
-        context_.response = &response_;
-        if (Callable* hook = advance_list(&Router::after_, false)) return hook;
-        at_ = request_->after_request_hooks();
-        stage_ = Stage::after_request;
-        if (at_ != nullptr) return at_;
+        if (Callable* hook = next_hook()) return hook;
         break;
       case Stage::after_request:
         at_ = at_ != nullptr ? at_->next : nullptr;
@@ -172,17 +173,28 @@ Callable* Dispatch::advance() noexcept {
   }
 }
 
+// A hook that gives nothing is followed by the next one, or the handler, at once.
+inline void Dispatch::call_in_turn(Callable& callable, CallResult& result) {
+  callable.call(context_, result);
+  while (is_hook() && result.empty() && !request_->has_failed()) {
+    if (stage_ != Stage::before) check_response();
+    Callable* const following = next();
+    if (following == nullptr) return;
+    following->call(context_, result);
+  }
+}
+
 void Dispatch::call(Callable& callable, CallResult& result) noexcept {
 #if MICRODOT_EXCEPTIONS
   try {
-    callable.call(context_, result);
+    call_in_turn(callable, result);
   } catch (const Abort& abort) {
     result.set(abort);
   } catch (...) {
     thrown();
   }
 #else
-  callable.call(context_, result);
+  call_in_turn(callable, result);
 #endif
 }
 
@@ -252,7 +264,7 @@ void Dispatch::settle(Response&& response) noexcept {
   switch (stage_) {
     case Stage::before:
     case Stage::handler:
-      walking_ = false;
+      begin_walk();
       stage_ = is_empty(&Router::after_) && request_->after_request_hooks() == nullptr ? Stage::done
                                                                                        : Stage::after;
       break;

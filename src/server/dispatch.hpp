@@ -28,13 +28,17 @@ class Dispatch {
 
   /// What is to be called now; null when the response is complete.
   Callable* next() noexcept {
+    if (stage_ <= Stage::after) {
+      if (Callable* hook = next_hook()) return hook;
+    }
     if (stage_ == Stage::done) return nullptr;
     if (stage_ == Stage::handler && match_.entry->kind == RouteEntry::Kind::handler) {
       return match_.entry->handler;
     }
     return advance();
   }
-  /// Calls it; `result` is what it gave, or what it will give after a coroutine (`result.pending()`).
+  /// Calls it, and after a hook that gives nothing what is next; `result` is what the last one gave, or what
+  /// it will give after a coroutine (`result.pending()`).
   void call(Callable& callable, CallResult& result) noexcept;
   /// The coroutine of `result` has run to its end.
   void finish(CallResult& result) noexcept;
@@ -65,13 +69,15 @@ class Dispatch {
 
  private:
   enum class Stage : std::uint8_t {
+    // those of hooks; `before` and `after` first
     before,
-    handler,
     after,
     after_request,
+    after_error,
+    // and of what answers
+    handler,
     exception,
     error,
-    after_error,
     done
   };
 
@@ -89,7 +95,14 @@ class Dispatch {
   void log(std::string_view what) noexcept;
   void no_route() noexcept;
   void automatic_options() noexcept;
+  Callable* next_hook() noexcept;
   Callable* advance() noexcept;
+  void call_in_turn(Callable& callable, CallResult& result);
+  bool is_hook() const noexcept { return stage_ < Stage::handler; }
+  void begin_walk() noexcept {
+    at_ = nullptr;
+    router_ = 0;
+  }
   bool is_empty(CallableList Router::*list) const noexcept;
   Callable* advance_list(CallableList Router::*list, bool from_app) noexcept;
   Callable* error_handler(int status) const noexcept;
@@ -106,7 +119,6 @@ class Dispatch {
   bool error_handled_ = false;      // so did one for the status
   bool thrown_ = false;             // the call at hand ended with an exception
   bool active_ = false;             // counts among its route's active requests
-  bool walking_ = false;            // a list of hooks is being gone through
   std::uint8_t router_ = 0;         // whose list, as index into match_.routers
   int error_status_ = 0;
   Callable* at_ = nullptr;

@@ -357,6 +357,18 @@ void Exchange::start_handler(std::coroutine_handle<> task) noexcept {
   handler_strand_.start(server_->loop(), task);
 }
 
+bool Exchange::run_handler(std::coroutine_handle<> task) noexcept {
+  const bool ended = handler_strand_.run_inside(server_->loop(), task);
+  stop_.cause = Stop::Cause::none;
+  if (ended) {
+    if (handler_strand_.stop_reason().cause != Stop::Cause::none) on_stopped(handler_strand_);
+    return true;
+  }
+  if (!body_.waited_for()) limit_handler();
+  if (out_size_ != out_sent_) connection_->transport().set_interest(body_.waited_for(), true);
+  return false;
+}
+
 void Exchange::limit_handler() noexcept {
   const Duration timeout = server_->limits().handler_timeout;
   if (timeout > Duration{0}) {

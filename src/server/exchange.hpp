@@ -105,6 +105,8 @@ class Exchange final : public ListHook, private Strand::Owner {
   void start_writing() noexcept;
   void begin_wait(Milliseconds Limits::*timeout, std::uint32_t Limits::*rate) noexcept;
   void start_handler(std::coroutine_handle<> task) noexcept;
+  /// True if it has ended, or was stopped.
+  bool run_handler(std::coroutine_handle<> task) noexcept;
   void limit_handler() noexcept;
   void wait(Waiting what, std::coroutine_handle<> handle) noexcept;
   void wake(Waiting what) noexcept;
@@ -144,6 +146,9 @@ class Exchange final : public ListHook, private Strand::Owner {
   void begin_file_part(std::uint64_t offset, std::uint64_t size) noexcept;
   void lose_client() noexcept { gone_ = true; }
   std::span<char> out_room() noexcept { return out_.subspan(out_size_); }
+  /// Whether a body of this size goes into the response buffer, with the head in one write. A larger one is
+  /// sent from where it lies: to copy it would cost more than to tell the system of two places.
+  bool goes_with_head(std::uint64_t size) noexcept { return size <= out_room().size() && size <= kSmallBody; }
 
   // Strand::Owner, for both strands.
   void on_finished(Strand& strand) noexcept override;
@@ -154,6 +159,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   /// Where a response's body comes from while it is sent.
   enum class Sending : std::uint8_t { nothing, generator, source };
   static constexpr std::uint32_t kNothingOfOurs = UINT32_MAX;
+  static constexpr std::uint32_t kSmallBody = 4096;
 
   // What is small and used by everything comes first: there one instruction of 16 bits reaches it.
   Server* server_;

@@ -60,7 +60,7 @@ inline void Exchange::begin_body() noexcept {
   }
   const std::string_view body = response.body();
   body_bytes_ = body.size();
-  if (body.size() <= out_room().size()) {
+  if (goes_with_head(body.size())) {
     put(body);
   } else if (response.body_kind() == Response::BodyKind::view && !holds(body) && !request_->has_objects()) {
     // Static: sent from where it lies, without the exchange if that takes long.
@@ -213,16 +213,19 @@ std::coroutine_handle<> Exchange::next_piece() noexcept {
 void append_piece(Exchange& exchange) noexcept {
   exchange.connection_->clear_deadline();
   const auto generator = exchange.dispatch_->response().generator();
-  // A piece that found no room is missing.
-  if (exchange.stop_.cause != Stop::Cause::none || exchange.request_->take_failure() != 0)
-    return exchange.lose_client();
+  // A piece that found no room is missing. Those before it leave: the client learns that there was an answer.
+  const auto cut_short = [&exchange] {
+    exchange.try_flush();
+    exchange.lose_client();
+  };
+  if (exchange.stop_.cause != Stop::Cause::none || exchange.request_->take_failure() != 0) return cut_short();
   if (generator.done()) {
     exchange.sending_ = Exchange::Sending::nothing;
 #if MICRODOT_EXCEPTIONS
     if (generator.promise().exception()) {
-      // The head is out: only an answer cut short tells the client.
+      // The head is written: only an answer cut short tells the client.
       exchange.dispatch_->log_exception(generator.promise().exception());
-      return exchange.lose_client();
+      return cut_short();
     }
 #endif
     if (exchange.chunked_) exchange.append(kLastChunk);
@@ -251,8 +254,7 @@ inline void Exchange::append_chunk(std::string_view piece) noexcept {
 void Exchange::begin_file_part(std::uint64_t offset, std::uint64_t size) noexcept {
   body_bytes_ += size;
   const FileReader& file = dispatch_->response().file();
-  if (pending_.empty() && size <= out_room().size()) {
-    // Small enough to go with the head, in one write; not past bytes that wait beside the buffer.
+  if (pending_.empty() && goes_with_head(size)) {  // not past bytes that wait beside the buffer
     const std::span<char> room = out_room().first(static_cast<std::size_t>(size));
     std::size_t have = 0;
     while (have < room.size()) {

@@ -51,13 +51,13 @@ class Exchange::ReadBody {
   Exchange* exchange_;
 };
 
-/// Runs a handler's or hook's coroutine on the handler's strand until it ends or is stopped.
+/// Runs a handler's or hook's coroutine on the handler's strand until it ends or is stopped. At once up to
+/// where it waits: one that never does costs little more than a function.
 class Exchange::RunTask {
  public:
   RunTask(Exchange& exchange, std::coroutine_handle<> task) noexcept : exchange_(&exchange), task_(task) {}
-  bool await_ready() const noexcept { return false; }
+  bool await_ready() const noexcept { return exchange_->run_handler(task_); }
   void await_suspend(std::coroutine_handle<> handle) const noexcept {
-    exchange_->start_handler(task_);
     exchange_->wait(Waiting::handler, handle);
   }
   void await_resume() const noexcept {}
@@ -67,10 +67,23 @@ class Exchange::RunTask {
   std::coroutine_handle<> task_;
 };
 
-/// Runs the response's generator on the handler's strand to its next value or its end.
-class Exchange::NextPiece : public Exchange::RunTask {
+/// Runs the response's generator on the handler's strand to its next value or its end. In a turn of its own
+/// if nothing waits to be sent: a generator that never ends and a client that takes everything at once leave
+/// the loop to others. Else at once, so that small pieces leave together; if it waits, what there is leaves.
+class Exchange::NextPiece {
  public:
-  explicit NextPiece(Exchange& exchange) noexcept : RunTask(exchange, exchange.next_piece()) {}
+  explicit NextPiece(Exchange& exchange) noexcept : exchange_(&exchange) {}
+  bool await_ready() const noexcept {
+    return exchange_->out_size_ != 0 && exchange_->run_handler(exchange_->next_piece());
+  }
+  void await_suspend(std::coroutine_handle<> handle) const noexcept {
+    if (exchange_->handler_strand_.is_idle()) exchange_->start_handler(exchange_->next_piece());
+    exchange_->wait(Waiting::handler, handle);
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  Exchange* exchange_;
 };
 
 /// Sends what has been written. Ends early when the client has gone (`gone_`).

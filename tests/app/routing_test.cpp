@@ -2,6 +2,8 @@
 
 #include "support.hpp"
 
+#include <vector>
+
 TEST(AppRouting, PlainHandlersAndCoroutinesAnswer) {
   App app;
   app.get("/", [](Request&) { return "plain"; });
@@ -43,6 +45,31 @@ TEST(AppRouting, EveryMethodHasItsFunction) {
   EXPECT_EQ(client.delete_("/two").text, "DELETE");
   EXPECT_EQ(client.patch("/set").text, "PATCH");
   EXPECT_EQ(client.get("/set").status_code, 405);
+}
+
+TEST(AppRouting, TheFirstRouteThatHasThePathAnswers) {
+  App app;
+  app.get("/early", [](Request&) { return "literal before"; });
+  app.get("/post", [](Request&) { return "get only"; });
+  app.get("/<name>", [](Request&, std::string_view name) { return "name " + std::string(name); });
+  app.get("/late", [](Request&) { return "never"; });
+  app.post("/late", [](Request&) { return "post"; });
+  app.post("/late", [](Request&) { return "never"; });
+  std::vector<std::string> patterns;
+  for (int i = 0; i < 300; ++i) patterns.push_back("/many/" + std::to_string(i));
+  for (const std::string& pattern : patterns)
+    app.get(runtime(pattern), [&pattern](Request&) { return pattern; });
+  TestClient client(app);
+  EXPECT_EQ(client.get("/early").text, "literal before");
+  EXPECT_EQ(client.get("/%65arly").text, "literal before");
+  EXPECT_EQ(client.get("/late").text, "name late");
+  EXPECT_EQ(client.get("/l%61te").text, "name late");
+  EXPECT_EQ(client.request("POST", "/late", "").text, "post");
+  EXPECT_EQ(client.request("POST", "/lat%65", "").text, "post");
+  EXPECT_EQ(client.request("POST", "/post", "").status_code, 405);
+  for (const std::string& pattern : patterns) EXPECT_EQ(client.get(pattern).text, pattern);
+  EXPECT_EQ(client.get("/many/300").status_code, 404);
+  EXPECT_EQ(client.get("/many/").status_code, 404);
 }
 
 TEST(AppRouting, HeadIsGetWithoutItsBody) {

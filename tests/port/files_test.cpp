@@ -17,6 +17,8 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -103,6 +105,12 @@ class LinuxFilesTest : public testing::TestWithParam<int> {
     }).join();
   }
 
+  static void end_turn() { system_port().poller().poll(Duration::zero()); }
+  static int next_descriptor() {
+    const int fd = dup(0);
+    close(fd);
+    return fd;
+  }
   static std::string content(Files& files, std::string_view root, std::string_view path) {
     auto file = files.open(root, path);
     if (!file) return "(" + std::string(to_string(file.error())) + ")";
@@ -179,15 +187,75 @@ TEST_P(LinuxFilesTest, AnEmptyRootTakesThePathAsItIs) {
 TEST_P(LinuxFilesTest, LeavesNoDescriptorBehind) {
   with_files([&](Files& files) {
     (void)files.open(root_, "a.txt");  // the root's own stays
-    const int next = dup(0);
-    close(next);
+    end_turn();
+    const int next = next_descriptor();
     for (std::string_view path : {"a.txt", "chain", "sub/around", "out", "outdir/secret.txt", "fifo", "sub",
                                   "nothing", "loop", "sub/deep/../deep/c.txt", "sub/deep/../../../x"})
       for (int i = 0; i < 3; ++i) (void)files.open(root_, path);
     (void)files.check_root(root_);
-    const int after = dup(0);
-    close(after);
-    EXPECT_EQ(after, next);
+    end_turn();
+    EXPECT_EQ(next_descriptor(), next);
+  });
+}
+
+TEST_P(LinuxFilesTest, WhoAsksInTheSameTurnSharesTheDescriptor) {
+  with_files([&](Files& files) {
+    auto first = files.open(root_, "a.txt");
+    const int next = next_descriptor();
+    {
+      auto second = files.open(root_, "a.txt");
+      EXPECT_EQ(next_descriptor(), next);
+      char buffer[8];
+      EXPECT_EQ(second->read(0, buffer).value_or(0), 5u);
+      EXPECT_EQ(second->info().size, 5u);
+      EXPECT_EQ(content(files, root_, "sub/b.txt"), "below") << "a name of its own";
+    }
+    end_turn();
+    char buffer[8];
+    EXPECT_EQ(first->read(0, buffer).value_or(0), 5u) << "who has it open keeps it";
+    auto later = files.open(root_, "a.txt");
+    EXPECT_NE(later->handle(), first->handle()) << "a later turn opens it anew";
+  });
+}
+
+TEST_P(LinuxFilesTest, WhatChangesWithinATurnIsSeen) {
+  with_files([&](Files& files) {
+    const std::string path = root_ + "/a.txt";
+    const auto open = [&] { return content(files, root_, "a.txt"); };
+    EXPECT_EQ(open(), "hello");
+    put(path, "rewritten");
+    EXPECT_EQ(open(), "rewritten");
+    put(root_ + "/new", "other");
+    ASSERT_EQ(rename((root_ + "/new").c_str(), path.c_str()), 0);
+    EXPECT_EQ(open(), "other");
+    unlink(path.c_str());
+    EXPECT_EQ(open(), "(not found)");
+    link("../secret.txt", "a.txt");
+    EXPECT_EQ(files.open(root_, "a.txt").error(), Error::outside_root);
+    EXPECT_EQ(content(files, root_, "link"), "(outside the root directory)");
+  });
+}
+
+TEST_P(LinuxFilesTest, MoreFilesThanATurnShares) {
+  with_files([&](Files& files) {
+    for (int i = 0; i < 40; ++i) put(root_ + "/" + std::to_string(i), "number " + std::to_string(i));
+    put(root_ + "/" + std::string(200, 'n'), "a long name");
+    std::vector<File> open;
+    for (int round = 0; round < 2; ++round) {
+      for (int i = 0; i < 40; ++i) {
+        auto file = files.open(root_, std::to_string(i));
+        ASSERT_TRUE(file);
+        if (i % 3 == 0) open.push_back(std::move(*file));
+        EXPECT_EQ(content(files, root_, std::to_string(i)), "number " + std::to_string(i));
+      }
+      EXPECT_EQ(content(files, root_, std::string(200, 'n')), "a long name");
+      end_turn();
+    }
+    for (std::size_t i = 0; i < open.size(); ++i) {
+      char buffer[16];
+      const std::string wanted = "number " + std::to_string(i % (open.size() / 2) * 3);
+      EXPECT_EQ(std::string(buffer, open[i].read(0, buffer).value_or(0)), wanted);
+    }
   });
 }
 

@@ -460,6 +460,25 @@ TEST_F(Bodies, AnAnswerThatHasBegunIsNotInterruptedByGoOn) {
   EXPECT_EQ(answers_in(client.received()), 1);
 }
 
+TEST(FastBodies, SmallPiecesThatNeedNoWaitingLeaveTogether) {
+  App app;
+  app.get("/", [](Request&) -> Generator<std::string_view> {
+    for (int i = 0; i < 1000; ++i) co_yield "piece";
+  });
+  SimServer server(app);
+  SimClient client = server.sim.connect(kPort);
+  client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  int turns = 0;  // each write of its own would take one
+  while (!client.received().ends_with("\r\n0\r\n\r\n") && turns < 200) {
+    server.loop.turn(Duration{0});
+    ++turns;
+  }
+  EXPECT_LT(turns, 10);
+  std::string all;
+  for (int i = 0; i < 1000; ++i) all += "piece";
+  EXPECT_EQ(unchunk(body_of(client.received())), all);
+}
+
 TEST(FastBodies, AnUploadLeavesTheLoopToOthersInBetween) {
   App app(Limits{
       .connections = 2, .exchanges = 1, .max_content_length = 8 * 1024 * 1024, .max_body_length = 1024});

@@ -69,6 +69,11 @@ class Strand : public ListHook, private Timer {
   void bind(Loop& loop) noexcept { loop_ = &loop; }
   /// Makes the strand ready to run `root` from its start, in `loop`.
   void start(Loop& loop, std::coroutine_handle<> root) noexcept;
+  /// Runs `root` at once, inside the strand that runs now, whose arena is this one's too, up to where it
+  /// waits. True if it has ended or was stopped (see `stop_reason`) before that; then the owner is not told.
+  bool run_inside(Loop& loop, std::coroutine_handle<> root) noexcept;
+  /// Nothing runs or is to be resumed.
+  bool is_idle() const noexcept { return state_ == State::idle; }
   /// Forgets what is to be resumed: leaves queues, disarms the timer. Afterwards the root may be destroyed.
   void reset() noexcept;
 
@@ -134,6 +139,8 @@ class Strand : public ListHook, private Timer {
   friend class Loop;
   enum class State : std::uint8_t { idle, ready, running, waiting };
 
+  void begin(Loop& loop, std::coroutine_handle<> root) noexcept;
+  void resume() noexcept;
   void run() noexcept;
   void on_timer() noexcept override;
 

@@ -1,0 +1,49 @@
+#pragma once
+/// The routes that answer what `workloads.hpp` asks, and the file.
+
+#include <unistd.h>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+#include <microdot/microdot.hpp>
+
+#include "system.hpp"
+#include "workloads.hpp"
+
+namespace bench {
+
+/// A directory with the file to be served.
+class Directory {
+ public:
+  Directory() {
+    if (mkdtemp(path_) == nullptr) fail("mkdtemp");
+    std::ofstream(file()) << some_bytes(kFileSize);
+  }
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+  ~Directory() {
+    unlink(file().c_str());
+    rmdir(path_);
+  }
+  std::string_view path() const { return path_; }
+
+ private:
+  std::string file() const { return std::string(path_) + "/file.txt"; }
+
+  char path_[32] = "/tmp/microdot-bench-XXXXXX";
+};
+
+/// The routes that all of it needs; `root` is the directory, which must outlive `app`.
+inline void add_routes(microdot::App& app, std::string_view root) {
+  using namespace microdot;
+  app.get("/", [](Request&) { return "Hello, World!"; });
+  app.get("/users/<int:id>", [](Request&, int id) { return std::to_string(id); });
+  app.post("/echo", [](Request& req) { return Response(req.body()); });
+  app.get("/static/<path:path>", [root](Request&, std::string_view path) -> Response {
+    return send_file(path, {.root = root, .max_age = 86400});
+  });
+}
+
+}  // namespace bench
