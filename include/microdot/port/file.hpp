@@ -58,7 +58,7 @@ class Files {
   ~Files() = default;
 };
 
-/// Reads an open file; closes it when destroyed.
+/// Reads an open file; closes it when destroyed, which is for the thread that opened it.
 class FileReader {
  public:
   FileReader() noexcept = default;
