@@ -57,7 +57,8 @@ Task<> Exchange::serve() {
         if (wants_piece()) {
           if (!std::exchange(piece_ready_, false)) co_await NextPiece(*this);
           dispatch_->response().append_piece(*this);
-          if (wants_piece()) continue;  // more may leave with it
+          if (wants_piece() && ++pieces_ < kPiecesAtOnce) continue;  // more may leave with it
+          pieces_ = 0;
         }
         co_await Flush(*this);
         if (tail_pending()) {

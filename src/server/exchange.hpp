@@ -160,6 +160,8 @@ class Exchange final : public ListHook, private Strand::Owner {
   enum class Sending : std::uint8_t { nothing, generator, source };
   static constexpr std::uint32_t kNothingOfOurs = UINT32_MAX;
   static constexpr std::uint32_t kSmallBody = 4096;
+  /// Pieces that may leave together. A bound of its own: empty ones fill no buffer.
+  static constexpr std::uint8_t kPiecesAtOnce = 16;
 
   // What is small and used by everything comes first: there one instruction of 16 bits reaches it.
   Server* server_;
@@ -176,6 +178,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   bool piece_ready_ = false;  // the stream's next piece, or its end, has come already
   bool sendfile_ = true;      // the transport takes files
   Method served_method_ = Method::other;      // of the request in hand, or the last one
+  std::uint8_t pieces_ = 0;                   // of a generator, since the last ones were sent
   std::uint16_t turn_ = 0;                    // requests of this connection since it was assigned
   const RouteEntry* served_route_ = nullptr;  // likewise; null: none
   int refusal_ = 0;                           // the status that a request is refused with before it is routed

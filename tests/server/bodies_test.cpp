@@ -479,6 +479,32 @@ TEST(FastBodies, SmallPiecesThatNeedNoWaitingLeaveTogether) {
   EXPECT_EQ(unchunk(body_of(client.received())), all);
 }
 
+TEST(FastBodies, EmptyPiecesWithoutEndLeaveTheLoopToOthers) {
+  App app;
+  bool enough = false;
+  std::size_t pieces = 0;
+  app.get("/", [&](Request&) -> Generator<std::string_view> {
+    while (!enough && pieces < 1'000'000) {
+      ++pieces;
+      co_yield "";
+    }
+  });
+  app.get("/enough", [&enough](Request&) {
+    enough = true;
+    return "it ends";
+  });
+  SimServer server(app);
+  SimClient client = server.sim.connect(kPort);
+  client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  for (int i = 0; i < 5; ++i) server.loop.turn(Duration{0});
+  EXPECT_LT(pieces, 5000u);
+  SimClient other = server.sim.connect(kPort);
+  other.send("GET /enough HTTP/1.1\r\nHost: a\r\n\r\n");
+  for (int i = 0; i < 20; ++i) server.loop.turn(Duration{0});
+  EXPECT_EQ(body_of(other.received()), "it ends");
+  EXPECT_TRUE(client.received().ends_with("\r\n0\r\n\r\n"));
+}
+
 TEST(FastBodies, AnUploadLeavesTheLoopToOthersInBetween) {
   App app(Limits{
       .connections = 2, .exchanges = 1, .max_content_length = 8 * 1024 * 1024, .max_body_length = 1024});
