@@ -86,6 +86,12 @@ int LinuxFiles::open_beneath(int root, const char* path) noexcept {
 }
 
 Result<File> LinuxFiles::open(std::string_view root, std::string_view path) noexcept {
+  Result<File> file = open_once(root, path);
+  if (file.error() == Error::no_descriptors && close_unused()) file = open_once(root, path);
+  return file;
+}
+
+Result<File> LinuxFiles::open_once(std::string_view root, std::string_view path) noexcept {
   if (const Error error = PathText::check(path); error != Error::none) return error;
   const PathText text(path);
   int directory = AT_FDCWD;
@@ -101,7 +107,7 @@ Result<File> LinuxFiles::open(std::string_view root, std::string_view path) noex
       ++shared->users;
       return File(*this, shared->fd, shared->info);
     }
-    shared->this_turn = false;
+    shared->this_batch = false;
   }
   int fd;
   if (root.empty()) {
@@ -117,11 +123,11 @@ Result<File> LinuxFiles::open(std::string_view root, std::string_view path) noex
   if (fd < 0) return open_error(errno);
   struct stat status;
   Result<File> file = adopt_file(*this, fd, status);
-  if (file) share(*file, root, path, status);
+  if (in_batch_ && file) share(*file, root, path, status);
   return file;
 }
 
-// ---- Files of one turn ----
+// ---- Files of one batch ----
 
 bool LinuxFiles::Shared::is(const struct stat& status) const noexcept {
   return status.st_ino == inode && status.st_dev == device && change_time(status) == changed &&
@@ -131,7 +137,7 @@ bool LinuxFiles::Shared::is(const struct stat& status) const noexcept {
 LinuxFiles::Shared* LinuxFiles::find_shared(std::string_view root, std::string_view path) noexcept {
   for (std::size_t i = 0; i < shared_count_; ++i) {
     Shared& shared = shared_[i];
-    if (shared.this_turn && shared.path_size == path.size() && shared.root_size == root.size() &&
+    if (shared.this_batch && shared.path_size == path.size() && shared.root_size == root.size() &&
         std::memcmp(shared.name + root.size(), path.data(), path.size()) == 0 &&
         std::memcmp(shared.name, root.data(), root.size()) == 0)
       return &shared;
@@ -145,7 +151,7 @@ void LinuxFiles::share(const File& file, std::string_view root, std::string_view
   Shared& shared = shared_[shared_count_++];
   shared.fd = static_cast<int>(file.handle());
   shared.users = 1;
-  shared.this_turn = true;
+  shared.this_batch = true;
   shared.root_size = root.copy(shared.name, root.size());
   shared.path_size = path.copy(shared.name + root.size(), path.size());
   shared.info = file.info();
@@ -162,9 +168,15 @@ void LinuxFiles::forget_shared() noexcept {
       continue;
     }
     if (count != i) shared_[count] = shared_[i];
-    shared_[count++].this_turn = false;
+    shared_[count++].this_batch = false;
   }
   shared_count_ = count;
+}
+
+bool LinuxFiles::close_unused() noexcept {
+  const std::size_t before = shared_count_;
+  forget_shared();
+  return shared_count_ != before;
 }
 
 void LinuxFiles::close(Handle handle) noexcept {
@@ -172,7 +184,7 @@ void LinuxFiles::close(Handle handle) noexcept {
   for (std::size_t i = 0; i < shared_count_; ++i) {
     Shared& shared = shared_[i];
     if (shared.fd != fd) continue;
-    if (--shared.users == 0 && !shared.this_turn) {
+    if (--shared.users == 0 && !shared.this_batch) {
       ::close(fd);
       shared = shared_[--shared_count_];
     }

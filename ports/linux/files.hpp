@@ -21,21 +21,27 @@ class LinuxFiles final : public Files {
 
   /// Whether the file's handle is a descriptor that a `LinuxFiles` of any thread opened.
   static bool owns(const FileReader& file) noexcept;
-  /// The loop's turn is over: what was opened in it, and is not in use, is closed.
-  void end_turn() noexcept {
+  /// The poller hands out a batch of events: until `end_batch` who asks for a file that was opened since has
+  /// its descriptor too, if the system says that it is the same file, unchanged. That is one system call
+  /// instead of three, where many ask for the same at once. Nothing is kept longer, or there would be
+  /// descriptors of deleted files.
+  void begin_batch() noexcept { in_batch_ = true; }
+  void end_batch() noexcept {
+    in_batch_ = false;
     if (shared_count_ != 0) forget_shared();
   }
+  /// Closes what is kept for the rest of the batch and not in use, where descriptors have run out. False:
+  /// there was none.
+  bool close_unused() noexcept;
   /// Closes every descriptor that is kept, at the end of the thread.
   void close_kept() noexcept;
 
  private:
-  /// A file that was opened in this turn of the loop. Who asks for it later in the turn has its descriptor
-  /// too, if the system says that it is the same file, unchanged: one system call instead of three, where
-  /// many ask for the same at once. Nothing is kept longer, or there would be descriptors of deleted files.
+  /// A file that was opened in a batch.
   struct Shared {
     int fd = -1;
     std::uint32_t users = 0;
-    bool this_turn = false;
+    bool this_batch = false;
     std::size_t root_size = 0;
     std::size_t path_size = 0;
     char name[160] = {};  ///< Root and path.
@@ -46,7 +52,7 @@ class LinuxFiles final : public Files {
 
     bool is(const struct stat& status) const noexcept;
   };
-  static constexpr std::size_t kShared = 16;
+  static constexpr std::size_t kShared = 4;
 
   /// Keeps the last root's descriptor for a second, which saves two system calls of five for each static
   /// file.
@@ -58,13 +64,14 @@ class LinuxFiles final : public Files {
     char name[240] = {};
   };
 
+  Result<File> open_once(std::string_view root, std::string_view path) noexcept;
   int open_root(std::string_view root, bool fresh) noexcept;
   /// The kept descriptor is of another directory than `root` names now.
   bool root_was_replaced(std::string_view root) const noexcept;
   int open_beneath(int root, const char* path) noexcept;
   void close_root() noexcept;
   Shared* find_shared(std::string_view root, std::string_view path) noexcept;
-  /// The file is there for others in this turn, if there is room.
+  /// The file is there for others in this batch, if there is room.
   void share(const File& file, std::string_view root, std::string_view path,
              const struct stat& status) noexcept;
   void forget_shared() noexcept;
@@ -72,6 +79,7 @@ class LinuxFiles final : public Files {
   Root root_;
   std::array<Shared, kShared> shared_;
   std::size_t shared_count_ = 0;
+  bool in_batch_ = false;
   bool openat2_missing_ = false;
 };
 

@@ -79,7 +79,6 @@ void LinuxPoller::close() noexcept {
 
 void LinuxPoller::poll(Duration timeout) noexcept {
   assert(batch_size_ == 0);  // never from inside a callback
-  if (files_ != nullptr) files_->end_turn();
   if (!open()) {
     // No descriptor is left in the process. Timers must go on, and so must those that will give some back.
     constexpr Duration kRetry = std::chrono::milliseconds(10);
@@ -92,12 +91,15 @@ void LinuxPoller::poll(Duration timeout) noexcept {
     timeout = Duration::zero();
   const int count = wait(timeout);
   wake_state_.exchange(kRunning);
+  if (count == 0) return;
   batch_size_ = count;
+  files_->begin_batch();
   for (batch_at_ = 0; batch_at_ < batch_size_; ++batch_at_) {
     const epoll_event event = batch_[batch_at_];
     if (event.events != 0) dispatch(event.data.u64, event.events, batch_at_);
   }
   batch_size_ = 0;
+  files_->end_batch();
 }
 
 int LinuxPoller::wait(Duration timeout) noexcept {
@@ -173,6 +175,8 @@ void LinuxPoller::remove(int fd, std::uint64_t key) noexcept {
     if (batch_[i].data.u64 == key) batch_[i].events = 0;
   }
 }
+
+bool LinuxPoller::close_unused_files() noexcept { return files_->close_unused(); }
 
 Result<void> LinuxPoller::watch(int fd, DescriptorEvents& events, bool read, bool write) noexcept {
   if (const auto opened = open(); !opened) return opened.error();

@@ -31,7 +31,7 @@ class LinuxPoller final : public Poller {
   void unwatch_signal(int number) noexcept override;
   unsigned signals(int number) const noexcept override;
 
-  /// `files` are told when a turn ends.
+  /// Before anything else: `files` are told of batches.
   void bind(LinuxFiles& files) noexcept { files_ = &files; }
   /// Makes the epoll and the event descriptor if they are not there yet. Errors: `no_descriptors`,
   /// `no_memory`.
@@ -48,6 +48,8 @@ class LinuxPoller final : public Poller {
   void remove(int fd, LinuxTransport& transport) noexcept;
   void remove(int fd, LinuxListener& listener) noexcept;
   void remove(int fd, LinuxNetwork& network) noexcept;
+  /// Gives back descriptors that are only kept for a while; false if there are none.
+  bool close_unused_files() noexcept;
 
  private:
   /// What `wake` and `poll` agree on: a waker writes to the event descriptor only if the poller sleeps.

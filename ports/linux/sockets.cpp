@@ -142,7 +142,9 @@ Endpoint LinuxTransport::peer() const noexcept {
 
 Result<Transport*> LinuxListener::accept(void* storage, TransportEvents& events) noexcept {
   Endpoint peer;
-  const int fd = accept_connection(fd_, peer);
+  int fd = accept_connection(fd_, peer);
+  if (fd < 0 && accept_error(errno) == Error::no_descriptors && poller_.close_unused_files())
+    fd = accept_connection(fd_, peer);
   if (fd < 0) return accept_error(errno);
   auto* transport = ::new (storage) LinuxTransport(poller_, events, fd, peer);
   if (const auto added = poller_.add(fd, *transport, EPOLLIN); !added) {

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -24,6 +25,8 @@
 
 #include <microdot/port/port.hpp>
 #include <microdot/testing/sim_port.hpp>
+
+#include "descriptors.hpp"
 
 namespace microdot_test {
 namespace {
@@ -105,12 +108,18 @@ class LinuxFilesTest : public testing::TestWithParam<int> {
     }).join();
   }
 
-  static void end_turn() { system_port().poller().poll(Duration::zero()); }
-  static int next_descriptor() {
-    const int fd = dup(0);
-    close(fd);
-    return fd;
+  /// The same without being root, who may read everything.
+  void as_nobody(const std::function<void(Files&)>& test) {
+    chmod(base_.c_str(), 0755);
+    with_files([&](Files& files) {
+      const bool is_root = geteuid() == 0;
+      // The raw call changes this thread only.
+      ASSERT_TRUE(!is_root || syscall(SYS_setresuid, -1, 65534, -1) == 0);
+      test(files);
+      ASSERT_TRUE(!is_root || syscall(SYS_setresuid, -1, 0, -1) == 0);
+    });
   }
+
   static std::string content(Files& files, std::string_view root, std::string_view path) {
     auto file = files.open(root, path);
     if (!file) return "(" + std::string(to_string(file.error())) + ")";
@@ -187,69 +196,99 @@ TEST_P(LinuxFilesTest, AnEmptyRootTakesThePathAsItIs) {
 TEST_P(LinuxFilesTest, LeavesNoDescriptorBehind) {
   with_files([&](Files& files) {
     (void)files.open(root_, "a.txt");  // the root's own stays
-    end_turn();
     const int next = next_descriptor();
-    for (std::string_view path : {"a.txt", "chain", "sub/around", "out", "outdir/secret.txt", "fifo", "sub",
-                                  "nothing", "loop", "sub/deep/../deep/c.txt", "sub/deep/../../../x"})
-      for (int i = 0; i < 3; ++i) (void)files.open(root_, path);
-    (void)files.check_root(root_);
-    end_turn();
+    const auto open_all = [&] {
+      for (std::string_view path : {"a.txt", "chain", "sub/around", "out", "outdir/secret.txt", "fifo", "sub",
+                                    "nothing", "loop", "sub/deep/../deep/c.txt", "sub/deep/../../../x"})
+        for (int i = 0; i < 3; ++i) (void)files.open(root_, path);
+      (void)files.check_root(root_);
+    };
+    open_all();
+    EXPECT_EQ(next_descriptor(), next);
+    in_batch(system_port(), open_all);
     EXPECT_EQ(next_descriptor(), next);
   });
 }
 
-TEST_P(LinuxFilesTest, WhoAsksInTheSameTurnSharesTheDescriptor) {
+TEST_P(LinuxFilesTest, WhoAsksInTheSameBatchSharesTheDescriptor) {
   with_files([&](Files& files) {
-    auto first = files.open(root_, "a.txt");
-    const int next = next_descriptor();
-    {
+    std::optional<File> first;
+    in_batch(system_port(), [&] {
+      first = files.open(root_, "a.txt").value();
+      const int next = next_descriptor();
       auto second = files.open(root_, "a.txt");
       EXPECT_EQ(next_descriptor(), next);
       char buffer[8];
       EXPECT_EQ(second->read(0, buffer).value_or(0), 5u);
       EXPECT_EQ(second->info().size, 5u);
       EXPECT_EQ(content(files, root_, "sub/b.txt"), "below") << "a name of its own";
-    }
-    end_turn();
+    });
     char buffer[8];
     EXPECT_EQ(first->read(0, buffer).value_or(0), 5u) << "who has it open keeps it";
-    auto later = files.open(root_, "a.txt");
-    EXPECT_NE(later->handle(), first->handle()) << "a later turn opens it anew";
+    in_batch(system_port(), [&] {
+      EXPECT_NE(files.open(root_, "a.txt")->handle(), first->handle()) << "a later batch opens it anew";
+    });
   });
 }
 
-TEST_P(LinuxFilesTest, WhatChangesWithinATurnIsSeen) {
+TEST_P(LinuxFilesTest, OutsideABatchNothingIsKept) {
+  with_files([&](Files& files) {
+    (void)files.open(root_, "a.txt");  // the root's own stays
+    const int next = next_descriptor();
+    EXPECT_EQ(content(files, root_, "sub/b.txt"), "below");
+    EXPECT_EQ(next_descriptor(), next) << "a thread without a loop, and the TestClient, poll nothing";
+  });
+}
+
+TEST_P(LinuxFilesTest, WhatIsKeptMakesRoomWhereDescriptorsRunOut) {
+  for (int i = 0; i < 20; ++i) put(root_ + "/" + std::to_string(i), "number " + std::to_string(i));
+  with_files([&](Files& files) {
+    (void)files.open(root_, "a.txt");  // the root's own stays
+    in_batch(system_port(), [&] {
+      const DescriptorsLeft left(2);
+      for (int i = 0; i < 20; ++i)
+        EXPECT_EQ(content(files, root_, std::to_string(i)), "number " + std::to_string(i));
+    });
+  });
+}
+
+TEST_P(LinuxFilesTest, WhatChangesWithinABatchIsSeen) {
   with_files([&](Files& files) {
     const std::string path = root_ + "/a.txt";
     const auto open = [&] { return content(files, root_, "a.txt"); };
-    EXPECT_EQ(open(), "hello");
-    put(path, "rewritten");
-    EXPECT_EQ(open(), "rewritten");
-    put(root_ + "/new", "other");
-    ASSERT_EQ(rename((root_ + "/new").c_str(), path.c_str()), 0);
-    EXPECT_EQ(open(), "other");
-    unlink(path.c_str());
-    EXPECT_EQ(open(), "(not found)");
-    link("../secret.txt", "a.txt");
-    EXPECT_EQ(files.open(root_, "a.txt").error(), Error::outside_root);
-    EXPECT_EQ(content(files, root_, "link"), "(outside the root directory)");
+    in_batch(system_port(), [&] {
+      EXPECT_EQ(open(), "hello");
+      put(path, "rewritten");
+      EXPECT_EQ(open(), "rewritten");
+      put(path, "same size");
+      EXPECT_EQ(open(), "same size");
+      put(root_ + "/new", "other");
+      EXPECT_EQ(rename((root_ + "/new").c_str(), path.c_str()), 0);
+      EXPECT_EQ(open(), "other");
+      unlink(path.c_str());
+      EXPECT_EQ(open(), "(not found)");
+      link("../secret.txt", "a.txt");
+      EXPECT_EQ(files.open(root_, "a.txt").error(), Error::outside_root);
+      EXPECT_EQ(content(files, root_, "link"), "(outside the root directory)");
+    });
   });
 }
 
-TEST_P(LinuxFilesTest, MoreFilesThanATurnShares) {
+TEST_P(LinuxFilesTest, MoreFilesThanABatchShares) {
   with_files([&](Files& files) {
     for (int i = 0; i < 40; ++i) put(root_ + "/" + std::to_string(i), "number " + std::to_string(i));
     put(root_ + "/" + std::string(200, 'n'), "a long name");
     std::vector<File> open;
     for (int round = 0; round < 2; ++round) {
-      for (int i = 0; i < 40; ++i) {
-        auto file = files.open(root_, std::to_string(i));
-        ASSERT_TRUE(file);
-        if (i % 3 == 0) open.push_back(std::move(*file));
-        EXPECT_EQ(content(files, root_, std::to_string(i)), "number " + std::to_string(i));
-      }
-      EXPECT_EQ(content(files, root_, std::string(200, 'n')), "a long name");
-      end_turn();
+      in_batch(system_port(), [&] {
+        for (int i = 0; i < 40; ++i) {
+          auto file = files.open(root_, std::to_string(i));
+          ASSERT_TRUE(file);
+          if (i % 3 == 0) open.push_back(std::move(*file));
+          EXPECT_EQ(content(files, root_, std::to_string(i)), "number " + std::to_string(i));
+        }
+        EXPECT_EQ(content(files, root_, std::string(200, 'n')), "a long name");
+      });
     }
     for (std::size_t i = 0; i < open.size(); ++i) {
       char buffer[16];
@@ -301,16 +340,25 @@ TEST_P(LinuxFilesTest, ReadsAtOffsetsAndKnowsTheFile) {
 }
 
 TEST_P(LinuxFilesTest, AnUnreadableFileIsRefused) {
-  // Root may read everything, so the thread gives up being root.
-  with_files([&](Files& files) {
-    chmod((root_ + "/a.txt").c_str(), 0);
-    chmod(base_.c_str(), 0755);
-    // The raw call changes this thread only.
-    const bool is_root = geteuid() == 0;
-    ASSERT_TRUE(!is_root || syscall(SYS_setresuid, -1, 65534, -1) == 0);
+  const std::string path = root_ + "/a.txt";
+  chmod(path.c_str(), 0);
+  as_nobody([&](Files& files) {
     EXPECT_EQ(files.open(root_, "a.txt").error(), Error::permission);
     EXPECT_EQ(content(files, root_, "sub/b.txt"), "below");
-    ASSERT_TRUE(!is_root || syscall(SYS_setresuid, -1, 0, -1) == 0);
+  });
+}
+
+TEST_P(LinuxFilesTest, AFileThatBecomesUnreadableWithinABatchIsRefused) {
+  const std::string path = root_ + "/a.txt";
+  as_nobody([&](Files& files) {
+    in_batch(system_port(), [&] {
+      EXPECT_EQ(content(files, root_, "a.txt"), "hello");
+      std::thread([&] {
+        syscall(SYS_setresuid, -1, getuid(), -1);  // its owner does it
+        EXPECT_EQ(chmod(path.c_str(), 0), 0);
+      }).join();
+      EXPECT_EQ(files.open(root_, "a.txt").error(), Error::permission);
+    });
   });
 }
 

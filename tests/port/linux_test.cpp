@@ -12,6 +12,7 @@
 #include <new>
 #include <thread>
 
+#include "descriptors.hpp"
 #include "worlds.hpp"
 
 namespace microdot_test {
@@ -43,15 +44,13 @@ TEST_F(LinuxPortTest, EachThreadHasItsPort) {
 }
 
 TEST_F(LinuxPortTest, AThreadThatEndsClosesItsDescriptors) {
-  const int next = dup(0);
-  close(next);
+  const int next = next_descriptor();
   std::thread([] {
     system_port().poller().watch_exit_signals();
     (void)system_port().files().open("/etc", "passwd");
     system_port().poller().poll(0ms);
   }).join();
-  const int after = dup(0);
-  close(after);
+  const int after = next_descriptor();
   EXPECT_EQ(after, next);
 }
 
@@ -262,23 +261,32 @@ TEST_F(LinuxPortTest, WithoutDescriptorsAcceptSaysSoAndTheConnectionWaits) {
   EXPECT_EQ(opened, Error::none);
   EXPECT_EQ(listened, Error::none);
 
-  port_.poller().poll(0ms);  // a file that was opened in this turn needs no second descriptor
   SocketClient client(acceptor_.number());
-  rlimit before{};
-  getrlimit(RLIMIT_NOFILE, &before);
-  const int next = dup(0);
-  close(next);
-  rlimit none = before;
-  none.rlim_cur = static_cast<rlim_t>(next);
-  setrlimit(RLIMIT_NOFILE, &none);
-  try_all();
-  setrlimit(RLIMIT_NOFILE, &before);
+  {
+    const DescriptorsLeft none(0);
+    try_all();
+  }
   EXPECT_EQ(accepted, Error::no_descriptors);
   EXPECT_EQ(opened, Error::no_descriptors);
   EXPECT_EQ(listened, Error::no_descriptors);
   Peer peer;
   EXPECT_TRUE(acceptor_.accept(peer));
   peer.close();
+}
+
+TEST_F(LinuxPortTest, AFileThatIsOnlyKeptGivesItsDescriptorToANewcomer) {
+  ASSERT_TRUE(acceptor_.listen());
+  const SocketClient clients[] = {SocketClient(acceptor_.number()), SocketClient(acceptor_.number())};
+  in_batch(port_, [&] {
+    // First with enough: see above.
+    for (const unsigned count : {50U, 0U}) {
+      (void)port_.files().open("/etc", "passwd");
+      const DescriptorsLeft left(count);
+      Peer peer;
+      EXPECT_TRUE(acceptor_.accept(peer)) << count;
+      peer.close();
+    }
+  });
 }
 
 struct Watcher final : NetworkEvents {
@@ -295,8 +303,7 @@ TEST_F(LinuxPortTest, KnowsItsAddressesWhileItWatches) {
     return network.check_address(endpoint);
   };
   port_.poller().poll(0ms);
-  const int next = dup(0);
-  close(next);
+  const int next = next_descriptor();
   EXPECT_EQ(check({127, 0, 0, 1}), Error::unsupported);
   Watcher first, second;
   network.watch(first);
@@ -313,8 +320,7 @@ TEST_F(LinuxPortTest, KnowsItsAddressesWhileItWatches) {
   EXPECT_EQ(check({127, 0, 0, 1}), Error::none);
   network.unwatch(second);
   EXPECT_EQ(check({127, 0, 0, 1}), Error::unsupported);
-  const int after = dup(0);
-  close(after);
+  const int after = next_descriptor();
   EXPECT_EQ(after, next) << "a descriptor was left";
 }
 
@@ -358,22 +364,18 @@ TEST_F(LinuxPortTest, WatchingLeavesTheLastDescriptorToAClient) {
   ASSERT_TRUE(acceptor_.listen());
   const SocketClient clients[] = {SocketClient(acceptor_.number()), SocketClient(acceptor_.number()),
                                   SocketClient(acceptor_.number()), SocketClient(acceptor_.number())};
-  rlimit before{};
-  getrlimit(RLIMIT_NOFILE, &before);
-  const int next = dup(0);
-  close(next);
   Watcher watcher;
   // First with enough: UBSan needs a descriptor itself when it sees a type for the first time.
-  for (const rlim_t left : {50U, 3U, 2U, 1U, 0U}) {
-    rlimit few = before;
-    few.rlim_cur = static_cast<rlim_t>(next) + left;
-    setrlimit(RLIMIT_NOFILE, &few);
-    port_.network().watch(watcher);
+  for (const unsigned count : {50U, 3U, 2U, 1U, 0U}) {
     Peer peer;
-    const bool accepted = left != 0 && bool(acceptor_.accept(peer));
-    setrlimit(RLIMIT_NOFILE, &before);
+    bool accepted = false;
+    {
+      const DescriptorsLeft left(count);
+      port_.network().watch(watcher);
+      accepted = count != 0 && bool(acceptor_.accept(peer));
+    }
     port_.network().unwatch(watcher);
-    EXPECT_EQ(accepted, left != 0);
+    EXPECT_EQ(accepted, count != 0);
     if (accepted) peer.close();
   }
 }
