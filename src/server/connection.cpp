@@ -57,7 +57,8 @@ Task<> Exchange::serve() {
         if (wants_piece()) {
           if (!std::exchange(piece_ready_, false)) co_await NextPiece(*this);
           dispatch_->response().append_piece(*this);
-          if (wants_piece() && ++pieces_ < kPiecesAtOnce) continue;  // more may leave with it
+          // More may leave with it, but not wait for what takes its time.
+          if (wants_piece() && ++pieces_ < kPiecesAtOnce && !server_->loop().run_is_long()) continue;
           pieces_ = 0;
         }
         co_await Flush(*this);

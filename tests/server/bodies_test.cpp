@@ -479,6 +479,45 @@ TEST(FastBodies, SmallPiecesThatNeedNoWaitingLeaveTogether) {
   EXPECT_EQ(unchunk(body_of(client.received())), all);
 }
 
+TEST(FastBodies, PiecesThatTakeTimeAreSentAsTheyCome) {
+  App app;
+  SimServer* at = nullptr;
+  int pieces = 0;
+  app.get("/", [&](Request&) -> Generator<std::string_view> {
+    for (; pieces < 100; ++pieces) {
+      at->sim.advance(10ms);  // computes
+      co_yield "piece";
+    }
+  });
+  SimServer server(app);
+  at = &server;
+  SimClient client = server.sim.connect(kPort);
+  client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  for (int turns = 0; pieces < 100 && turns < 1000; ++turns) {
+    const int before = pieces;
+    server.loop.turn(Duration{0});
+    // A turn has eight rounds; in each one piece is sent, and the next one made.
+    EXPECT_LE(pieces - before, 16);
+  }
+  server.settle();
+  EXPECT_TRUE(client.received().ends_with("\r\n0\r\n\r\n"));
+}
+
+TEST(FastBodies, StaticTextForASlowClientHoldsNoExchange) {
+  const std::string text(20'000, 't');
+  App app(Limits{.connections = 4, .exchanges = 1});
+  app.get("/text", [&text](Request&) { return std::string_view(text); });
+  app.get("/", [](Request&) { return "Hello"; });
+  SimServer server(app);
+  SimClient slow = server.sim.connect(kPort);
+  slow.set_receive_window(1000);
+  slow.send(get("/text"));
+  server.settle();
+  EXPECT_LT(slow.received().size(), text.size());
+  SimClient other = server.send(get("/"));
+  EXPECT_EQ(body_of(other.received()), "Hello") << "it needs the only exchange";
+}
+
 TEST(FastBodies, EmptyPiecesWithoutEndLeaveTheLoopToOthers) {
   App app;
   bool enough = false;

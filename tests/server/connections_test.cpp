@@ -448,6 +448,32 @@ TEST_F(Connections, EarlierAnswersDoNotWaitForALongHandlerBehindThem) {
   EXPECT_EQ(answers_in(client.received()), 2);
 }
 
+// A coroutine runs at once up to where it waits, as a function does: it is not overtaken.
+TEST_F(Connections, AreServedInOrderByFunctionsAndCoroutines) {
+  std::string order;
+  app_.before_request([&order](Request& request) -> Task<> {
+    order += request.path[1];
+    co_return;
+  });
+  app_.get("/coroutine", [&order](Request&) -> Task<const char*> {
+    order += "C";
+    co_return "coroutine";
+  });
+  app_.get("/function", [&order](Request&) {
+    order += "F";
+    return "function";
+  });
+  SimServer server(app_);
+  SimClient clients[4];
+  for (SimClient& client : clients) client = server.sim.connect(kPort);
+  server.settle();
+  for (int i = 0; i < 4; ++i) clients[i].send(get(i % 2 == 0 ? "/coroutine" : "/function"));
+  server.settle();
+  EXPECT_EQ(order, "cCfFcCfF");
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(body_of(clients[i].received()), i % 2 == 0 ? "coroutine" : "function");
+}
+
 TEST_F(Connections, EarlierAnswersGoOutWhileTheRestOfARequestIsAwaited) {
   SimServer server(app_);
   SimClient client = server.sim.connect(kPort);
