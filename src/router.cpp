@@ -84,6 +84,8 @@ MethodSet Router::parse_methods(std::string_view pattern,
 }
 
 void Router::append(RouteEntry& entry) noexcept {
+  if (route_count_ == UINT16_MAX && error_.reason == nullptr)
+    error_ = {entry.pattern, "a router has at most 65,535 routes"};
   entry.place = route_count_++;
   *last_route_ = &entry;
   last_route_ = &entry.next;

@@ -102,10 +102,11 @@ class CallableList {
 
 struct RouteEntry;
 struct ErrorEntry;
-
-inline constexpr std::size_t kLiteralBuckets = MICRODOT_HOSTED ? 64 : 8;
 class Dispatch;
 class RouteFinder;
+
+/// Lists of routes without arguments, by a hash of their text. On devices, which have few, a pointer counts.
+inline constexpr std::size_t kLiteralBuckets = MICRODOT_HOSTED ? 64 : 8;
 
 }  // namespace detail
 

@@ -190,6 +190,14 @@ TEST(AppRouting, WhatCannotWorkIsSaidAtTheStart) {
   EXPECT_TRUE(logged(client, "unknown request method"));
 }
 
+TEST(AppRouting, MoreRoutesThanARouterCanHaveAreRefusedAtTheStart) {
+  App app;
+  for (int i = 0; i < 65'536; ++i) app.get(runtime("/" + std::to_string(i)), [](Request&) { return ""; });
+  TestClient client(app);
+  EXPECT_FALSE(client.started());
+  EXPECT_TRUE(logged(client, "a router has at most 65,535 routes"));
+}
+
 TEST(AppRouting, ClosuresAreDestroyedWithTheirRouter) {
   int alive = 0;
   {
