@@ -197,16 +197,21 @@ std::string_view Exchange::take_buffered(std::size_t size) noexcept {
   return bytes;
 }
 
+Error Exchange::put_continue() noexcept {
+  if (out_room().size() < kContinue.size()) {
+    const Error error = try_flush();
+    if (error == Error::would_block) connection_->transport().set_interest(true, true);
+    if (error != Error::none) return error;
+  }
+  put(kContinue);
+  body_.continue_sent();
+  return Error::none;
+}
+
 Result<std::size_t> Exchange::read_transport(std::span<char> room) noexcept {
   if (gone_) return Error::closed;
   if (body_.owes_continue()) {
-    if (out_room().size() < kContinue.size()) {
-      const Error error = try_flush();
-      if (error == Error::would_block) connection_->transport().set_interest(true, true);
-      if (error != Error::none) return error;
-    }
-    put(kContinue);
-    body_.continue_sent();
+    if (const Error error = put_continue(); error != Error::none) return error;
   }
   // What the client waits for before it sends more must not wait here.
   if (out_size_ != out_sent_) {

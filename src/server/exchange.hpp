@@ -98,6 +98,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   Error try_head() noexcept;
   Error flush_before_waiting() noexcept;
   Error try_body() noexcept;
+  Error put_continue() noexcept;
   Error try_flush() noexcept;
   Error try_tail() noexcept;
   // What they do before they wait.
