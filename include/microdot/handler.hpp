@@ -44,6 +44,11 @@ class CallResult {
     if (task_) task_.destroy();
   }
 
+  /// Before another call; there is no coroutine left.
+  void clear() noexcept {
+    response_.reset();
+    out_of_memory_ = false;
+  }
   /// Nothing was given, and nothing has to run for it.
   bool empty() const noexcept { return !response_ && !task_ && !out_of_memory_; }
   bool has_response() const noexcept { return response_.has_value(); }

@@ -41,7 +41,7 @@ const char* Exchange::check() const noexcept {
     return "an exchange's buffers are out of bounds";
   if (connection_ == nullptr) {
     if (waiting_ != Waiting::connection) return "a free exchange does not wait for a connection";
-    if (request_ || dispatch_ || result_ || arena_.used() != 0) return "a free exchange holds a request";
+    if (request_ || dispatch_ || arena_.used() != 0) return "a free exchange holds a request";
     return nullptr;
   }
   if (connection_->exchange() != this || connection_->state() != Connection::State::active)

@@ -23,6 +23,15 @@ constexpr std::size_t kTailBytesAtOnce = 256 * 1024;
 
 // bytes → parser → request → route → hooks → handler → response → writer → bytes → keep-alive or close
 
+// Calls hooks and handlers, one after the other. False: the one that was called last waits.
+inline bool Exchange::run_dispatch() noexcept {
+  while (!gone_ && !dispatch_->run()) {
+    if (!run_handler(dispatch_->task())) return false;
+    finish_call();
+  }
+  return true;
+}
+
 Task<> Exchange::serve() {
   for (;;) {
     co_await NextConnection(*this);
@@ -38,13 +47,9 @@ Task<> Exchange::serve() {
       }
       find_route();
       do {
-        while (Callable* callable = gone_ ? nullptr : dispatch_->next()) {
-          call(*callable);
-          if (result_->pending()) {
-            co_await RunTask(*this, result_->task());
-            finish_call();
-          }
-          dispatch_->take(*result_);
+        while (!run_dispatch()) {
+          co_await TaskEnd(*this);
+          finish_call();
         }
         // The head leaves with a stream's first piece, so that one which fails before it is an error like any
         // other.

@@ -173,49 +173,51 @@ Callable* Dispatch::advance() noexcept {
   }
 }
 
-// A hook that gives nothing is followed by the next one, or the handler, at once.
-inline void Dispatch::call_in_turn(Callable& callable, CallResult& result) {
-  callable.call(context_, result);
-  while (is_hook() && result.empty() && !request_->has_failed()) {
-    if (stage_ != Stage::before) check_response();
-    Callable* const following = next();
-    if (following == nullptr) return;
-    following->call(context_, result);
+bool Dispatch::run() noexcept {
+  while (Callable* const callable = next()) {
+    result_.clear();
+    call(*callable);
+    if (result_.pending()) return false;
+    // What most hooks give before a request: nothing.
+    if (stage_ != Stage::before || !result_.empty() || request_->has_failed()) take();
   }
+  return true;
 }
 
-void Dispatch::call(Callable& callable, CallResult& result) noexcept {
+inline void Dispatch::call(Callable& callable) noexcept {
 #if MICRODOT_EXCEPTIONS
   try {
-    call_in_turn(callable, result);
+    callable.call(context_, result_);
   } catch (const Abort& abort) {
-    result.set(abort);
+    result_.set(abort);
   } catch (...) {
     thrown();
   }
 #else
-  call_in_turn(callable, result);
+  callable.call(context_, result_);
 #endif
 }
 
-void Dispatch::finish(CallResult& result) noexcept {
+void Dispatch::finish() noexcept {
 #if MICRODOT_EXCEPTIONS
   try {
-    result.take();
+    result_.take();
   } catch (const Abort& abort) {
-    result.set(abort);
+    result_.set(abort);
   } catch (...) {
     thrown();
   }
 #else
-  result.take();
+  result_.take();
 #endif
+  take();
 }
 
-void Dispatch::stopped(CallResult& result, const Stop& stop) noexcept {
-  result.destroy_task();
+void Dispatch::stopped(const Stop& stop) noexcept {
+  result_.destroy_task();
   Response response = Abort(stop.status != 0 ? stop.status : 503, stop.reason);
-  result.set(std::move(response));
+  result_.set(std::move(response));
+  take();
 }
 
 #if MICRODOT_EXCEPTIONS
@@ -246,11 +248,11 @@ void Dispatch::log_exception(const std::exception_ptr& exception) noexcept {
 }
 #endif
 
-void Dispatch::take(CallResult& result) noexcept {
+void Dispatch::take() noexcept {
   if (std::exchange(thrown_, false)) return;  // dealt with
-  if (result.out_of_memory()) return no_memory();
+  if (result_.out_of_memory()) return no_memory();
   if (const int status = request_->take_failure(); status != 0) return refuse(status);
-  if (result.has_response()) return settle(std::move(result.response()));
+  if (result_.has_response()) return settle(std::move(result_.response()));
   // An error handler that gives nothing leaves the error's own answer.
   if (stage_ == Stage::exception || stage_ == Stage::error) stage_ = Stage::after_error;
   check_response();

@@ -1,7 +1,6 @@
 #pragma once
 /// From a request to its response: which hook, handler or error handler is called next, and what their
-/// results mean. Plain state, no coroutine: the connection calls what `next` gives, awaits it if it must, and
-/// hands the result to `take`.
+/// results mean. Plain state, no coroutine: the connection calls `run`, and awaits what it must.
 
 #include <microdot/app.hpp>
 #include <microdot/async/strand.hpp>
@@ -26,26 +25,15 @@ class Dispatch {
   /// stream that found no room for its first piece), through its error handler.
   void refuse(int status) noexcept { return status == 503 ? no_memory() : fail(status, {}); }
 
-  /// What is to be called now; null when the response is complete.
-  Callable* next() noexcept {
-    if (stage_ <= Stage::after) {
-      if (Callable* hook = next_hook()) return hook;
-    }
-    if (stage_ == Stage::done) return nullptr;
-    if (stage_ == Stage::handler && match_.entry->kind == RouteEntry::Kind::handler) {
-      return match_.entry->handler;
-    }
-    return advance();
-  }
-  /// Calls it, and after a hook that gives nothing what is next; `result` is what the last one gave, or what
-  /// it will give after a coroutine (`result.pending()`).
-  void call(Callable& callable, CallResult& result) noexcept;
-  /// The coroutine of `result` has run to its end.
-  void finish(CallResult& result) noexcept;
-  /// The coroutine of `result` was stopped.
-  void stopped(CallResult& result, const Stop& stop) noexcept;
-  /// Goes on with what the call gave.
-  void take(CallResult& result) noexcept;
+  /// Calls what comes next, one after the other. True: the response is complete. False: `task` has to run,
+  /// then comes `finish` or `stopped`, and `run` again.
+  bool run() noexcept;
+  /// The coroutine of what was called last.
+  std::coroutine_handle<> task() const noexcept { return result_.task(); }
+  /// It has run to its end.
+  void finish() noexcept;
+  /// It was stopped.
+  void stopped(const Stop& stop) noexcept;
 
   /// The response is a stream that was stopped before its first piece: answer with an error instead.
   void stream_stopped(const Stop& stop) noexcept { fail(stop.status != 0 ? stop.status : 503, stop.reason); }
@@ -81,6 +69,20 @@ class Dispatch {
     done
   };
 
+  /// What is to be called now; null when the response is complete.
+  Callable* next() noexcept {
+    if (stage_ <= Stage::after) {
+      if (Callable* hook = next_hook()) return hook;
+    }
+    if (stage_ == Stage::done) return nullptr;
+    if (stage_ == Stage::handler && match_.entry->kind == RouteEntry::Kind::handler) {
+      return match_.entry->handler;
+    }
+    return advance();
+  }
+  void call(Callable& callable) noexcept;
+  /// Goes on with what the call gave.
+  void take() noexcept;
   void fail(int status, std::string_view reason, bool thrown = false) noexcept;
   /// The request's own is used up.
   void no_memory() noexcept;
@@ -97,8 +99,6 @@ class Dispatch {
   void automatic_options() noexcept;
   Callable* next_hook() noexcept;
   Callable* advance() noexcept;
-  void call_in_turn(Callable& callable, CallResult& result);
-  bool is_hook() const noexcept { return stage_ < Stage::handler; }
   void begin_walk() noexcept {
     at_ = nullptr;
     router_ = 0;
@@ -125,6 +125,7 @@ class Dispatch {
   RouteMatch match_;
   CallContext context_;
   Response response_;
+  CallResult result_;  // of the call at hand; its coroutine may use all of the others
 };
 
 /// The words for an error that nothing else describes.

@@ -42,7 +42,6 @@ bool Exchange::start() noexcept {
 void Exchange::stop() noexcept {
   handler_strand_.reset();
   strand_.reset();
-  result_.reset();
   dispatch_.reset();
   request_.reset();
   serving_.destroy();
@@ -349,11 +348,6 @@ void Exchange::describe(TextBuilder& text) const noexcept {
   });
 }
 
-void Exchange::call(Callable& callable) noexcept {
-  result_.emplace();
-  dispatch_->call(callable, *result_);
-}
-
 void Exchange::start_handler(std::coroutine_handle<> task) noexcept {
   stop_ = {};
   limit_handler();
@@ -386,9 +380,9 @@ void Exchange::limit_handler() noexcept {
 void Exchange::finish_call() noexcept {
   connection_->clear_deadline();
   if (stop_.cause == Stop::Cause::none) {
-    dispatch_->finish(*result_);
+    dispatch_->finish();
   } else {
-    dispatch_->stopped(*result_, stop_);
+    dispatch_->stopped(stop_);
   }
 }
 
@@ -444,7 +438,6 @@ void Exchange::end_request() noexcept {
 }
 
 void Exchange::drop_request() noexcept {
-  result_.reset();
   dispatch_.reset();
   request_.reset();
   body_.give_up();  // a later request owes nothing for this one

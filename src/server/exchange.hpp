@@ -89,7 +89,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   class NextConnection;
   class ReadHead;
   class ReadBody;
-  class RunTask;
+  class TaskEnd;
   class NextPiece;
   class Flush;
   class SendTail;
@@ -117,7 +117,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   void begin_request() noexcept;
   void refuse_body(Error error) noexcept;
   void find_route() noexcept;
-  void call(Callable& callable) noexcept;
+  bool run_dispatch() noexcept;
   void finish_call() noexcept;
   bool begin_response() noexcept;
   bool open_stream(Response& response) noexcept;
@@ -202,7 +202,6 @@ class Exchange final : public ListHook, private Strand::Owner {
   BodyReader body_;
   std::optional<Request> request_;
   std::optional<Dispatch> dispatch_;
-  std::optional<CallResult> result_;
   Task<> serving_;
   Stop stop_;  // why the handler's strand was stopped
 };

@@ -51,12 +51,12 @@ class Exchange::ReadBody {
   Exchange* exchange_;
 };
 
-/// Runs a handler's or hook's coroutine on the handler's strand until it ends or is stopped. At once up to
-/// where it waits: one that never does costs little more than a function.
-class Exchange::RunTask {
+/// A handler's or hook's coroutine, which has run on the handler's strand up to where it waits, ends or is
+/// stopped. (At once, so that one which never waits costs little more than a function.)
+class Exchange::TaskEnd {
  public:
-  RunTask(Exchange& exchange, std::coroutine_handle<> task) noexcept : exchange_(&exchange), task_(task) {}
-  bool await_ready() const noexcept { return exchange_->run_handler(task_); }
+  explicit TaskEnd(Exchange& exchange) noexcept : exchange_(&exchange) {}
+  bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> handle) const noexcept {
     exchange_->wait(Waiting::handler, handle);
   }
@@ -64,7 +64,6 @@ class Exchange::RunTask {
 
  private:
   Exchange* exchange_;
-  std::coroutine_handle<> task_;
 };
 
 /// Runs the response's generator on the handler's strand to its next value or its end. In a turn of its own
