@@ -90,6 +90,8 @@ class Load {
     close(epoll_);
   }
 
+  /// From now on appends to `times` how many seconds each answer took.
+  void keep_times(std::vector<double>& times) { times_ = &times; }
   /// Sends for so long, then waits for the last answers. Gives their number.
   long run(double duration) {
     const double end = seconds() + duration;
@@ -107,6 +109,7 @@ class Load {
       for (int i = 0; i < count; ++i) {
         Connection& connection = *static_cast<Connection*>(events[i].data.ptr);
         if (!receive(connection)) continue;
+        if (times_ != nullptr) times_->push_back(now - connection.began);
         answered += static_cast<long>(at_once_);
         if (sending) {
           begin(connection);
@@ -122,6 +125,7 @@ class Load {
   struct Connection {
     int fd = -1;
     std::size_t got = 0;
+    double began = 0;
     std::vector<char> bytes;
   };
 
@@ -135,6 +139,7 @@ class Load {
 
   void begin(Connection& connection) {
     connection.got = 0;
+    if (times_ != nullptr) connection.began = seconds();
     const ssize_t sent = send(connection.fd, requests_.data(), requests_.size(), MSG_NOSIGNAL);
     if (sent != static_cast<ssize_t>(requests_.size())) fail("send");
   }
@@ -167,6 +172,7 @@ class Load {
   std::string requests_;
   int epoll_ = -1;
   std::vector<Connection> connections_;
+  std::vector<double>* times_ = nullptr;
 };
 
 }  // namespace bench
