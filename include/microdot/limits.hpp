@@ -107,7 +107,7 @@ struct Limits {
   // ---- Memory of one exchange: bytes ----
   std::uint32_t head_bytes = 8192;           ///< Request line and header fields; larger: 431. At most 65535.
   std::uint32_t header_count = 64;           ///< Header fields of a request; more: 431. 8 bytes each.
-  std::uint32_t response_bytes = 64 * 1024;  ///< What leaves in one write: heads with small bodies, answers
+  std::uint32_t response_bytes = 96 * 1024;  ///< What leaves in one write: heads with small bodies, answers
                                              ///< to pipelined requests, pieces of a `Generator`. Devices
                                              ///< have less (`device()`: a TCP segment).
   std::uint32_t arena_bytes =

@@ -162,7 +162,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   static constexpr std::uint32_t kNothingOfOurs = UINT32_MAX;
   static constexpr std::uint32_t kSmallBody = 4096;
   /// Pieces that may leave together. A bound of its own: empty ones fill no buffer.
-  static constexpr std::uint8_t kPiecesAtOnce = 16;
+  static constexpr std::uint8_t kPiecesAtOnce = 24;
 
   // What is small and used by everything comes first: there one instruction of 16 bits reaches it.
   Server* server_;
