@@ -38,10 +38,10 @@ bool same_client(const Endpoint& one, const Endpoint& other) noexcept {
 
 Connection* Server::take_connection(bool evict) noexcept {
   if (open_ >= usable_ && evict) make_room();
-  if (open_ < usable_) return &free_.pop_front();
+  if (open_ < usable_) return &take_free_connection();
   // One more than there are, to tell a newcomer so.
   const bool refuses = evict && limits().when_full == WhenFull::refuse && open_ == usable_;
-  return refuses ? &free_.pop_front() : nullptr;
+  return refuses ? &take_free_connection() : nullptr;
 }
 
 // An idle client can come again, one that drains has its answer, and one that has said nothing for a while
@@ -95,7 +95,7 @@ bool Server::over_client_cap(const Endpoint& client) const noexcept {
   const std::uint32_t cap = limits().client_cap(usable_);
   if (open_ <= cap) return false;
   std::uint32_t count = 0;
-  for (std::size_t i = 0; i < connection_slots(limits()); ++i) {
+  for (std::size_t i = 0; i < connections_made_; ++i) {
     // Who is being seen off counts no more.
     if (connection(i).is_open() && connection(i).state() != Connection::State::draining &&
         same_client(connection(i).transport().peer(), client))
@@ -163,7 +163,7 @@ bool Server::may_have_another(const Endpoint& client) const noexcept {
   const std::uint32_t left = limits().exchanges - busy_;
   if (busy_ < left || left == 0) return left != 0;
   std::uint32_t held = 0;
-  for (std::size_t i = 0; i < limits().exchanges; ++i) {
+  for (std::size_t i = 0; i < exchanges_made_; ++i) {
     const Connection* busy = exchange(i).connection();
     if (busy != nullptr && same_client(busy->transport().peer(), client)) ++held;
   }
@@ -191,18 +191,18 @@ void Server::free_exchange(Exchange& exchange) noexcept {
 // Where connections have a cap, a client leaves a quarter of the streams to others, too.
 StreamSlot* Server::take_stream(const Endpoint& client) noexcept {
   const std::uint32_t streams = limits().streams;
-  if (free_streams_.empty() || shutting_down_) return nullptr;
+  if (live_ == streams || shutting_down_) return nullptr;
   const std::uint32_t cap = streams - streams / 4;
   if (live_ >= cap && limits().client_cap() < limits().connections && !is_proxy(client)) {
     std::uint32_t held = 0;
-    for (std::size_t i = 0; i < streams; ++i) {
+    for (std::size_t i = 0; i < streams_made_; ++i) {
       if (!stream_slot(i).linked() && same_client(stream_slot(i).client, client)) ++held;
     }
     if (held >= cap) return nullptr;
   }
   count_up(live_);
   raise(stats_.streams_high_water, live_);
-  StreamSlot& slot = free_streams_.pop_front();
+  StreamSlot& slot = take_free_stream();
   slot.client = client;
   return &slot;
 }
@@ -231,7 +231,7 @@ void Server::serve_queue() noexcept {
   // What is lent meanwhile gives them no more. With yet more of them the oldest is asked about anew.
   std::array<Endpoint, 16> refused;
   std::size_t refusals = 0;
-  while (!queue_.empty() && !free_exchanges_.empty()) {
+  while (!queue_.empty() && busy_ != limits().exchanges) {
     // First come first served, of those who may have one.
     Connection* next = queue_.find([&](Connection& waiting) {
       const Endpoint client = waiting.transport().peer();
@@ -250,7 +250,7 @@ void Server::serve_queue() noexcept {
 }
 
 Exchange& Server::lend_exchange(Connection& connection) noexcept {
-  Exchange& exchange = free_exchanges_.pop_front();
+  Exchange& exchange = *take_free_exchange();
   count_up(busy_);
   raise(stats_.exchanges_high_water, busy_);
   exchange.assign(connection);
@@ -266,7 +266,7 @@ void Server::leave_queue(Connection& connection) noexcept {
 
 void Server::refuse_queued(Connection& connection) noexcept {
   leave_queue(connection);
-  if (free_exchanges_.empty()) {
+  if (busy_ == limits().exchanges) {
     refuse(connection);
   } else {
     refuse_its_own(connection);
@@ -300,7 +300,7 @@ void Server::refuse_its_own(Connection& connection) noexcept {
 // While others wait whom a free exchange would help, those who are slow are not waited for.
 void Server::forfeit_slow() noexcept {
   std::uint32_t forfeited = 0;
-  for (std::size_t i = 0; i < limits().exchanges && forfeited < queued_; ++i) {
+  for (std::size_t i = 0; i < exchanges_made_ && forfeited < queued_; ++i) {
     Exchange& slow = exchange(i);
     if (!slow.busy() || !slow.too_slow(limits().slow_grace)) continue;
     ++forfeited;

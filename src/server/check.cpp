@@ -85,7 +85,10 @@ const char* Server::check() noexcept {
   std::size_t active = 0;
   std::size_t closing = 0;
   const std::size_t slots = connection_slots(limits());
-  for (std::size_t i = 0; i < slots; ++i) {
+  const std::size_t made = connections_made_;
+  if (made > slots || exchanges_made_ > limits().exchanges || streams_made_ > limits().streams)
+    return "more has been made than there is room for";
+  for (std::size_t i = 0; i < made; ++i) {
     const Connection& item = connection(i);
     if (const char* found = item.check()) wrong = found;
     if (item.state() == State::active) ++active;
@@ -93,8 +96,8 @@ const char* Server::check() noexcept {
     if (!item.linked()) ++unlisted;
   }
   if (wrong != nullptr) return wrong;
-  if (listed + unlisted != slots) return "a connection stands in no list of the server";
-  if (open_ + free_connections != slots) return "the open connections are miscounted";
+  if (listed + unlisted != made) return "a connection stands in no list of the server";
+  if (open_ + free_connections != made) return "the open connections are miscounted";
   if (queued_ != queued) return "the queue is miscounted";
   if (open_ > usable_ + (slots - limits().connections))
     return "more connections are open than the system allows";
@@ -105,7 +108,7 @@ const char* Server::check() noexcept {
     if (item.busy()) wrong = "a busy exchange stands among the free ones";
   });
   std::size_t busy = 0;
-  for (std::size_t i = 0; i < limits().exchanges; ++i) {
+  for (std::size_t i = 0; i < exchanges_made_; ++i) {
     if (const char* found = exchange(i).check()) wrong = found;
     if (exchange(i).busy()) ++busy;
   }
@@ -114,12 +117,12 @@ const char* Server::check() noexcept {
     ++free_streams;
     if (item.stream != nullptr || item.arena.used() != 0) wrong = "a free stream slot holds something";
   });
-  if (live_ + free_streams != limits().streams) wrong = "the live streams are miscounted";
+  if (live_ + free_streams != streams_made_) wrong = "the live streams are miscounted";
   if (wrong != nullptr) return wrong;
-  if (busy + free_exchanges != limits().exchanges) return "an exchange is lost";
+  if (busy + free_exchanges != exchanges_made_) return "an exchange is lost";
   if (busy_ != busy) return "the busy exchanges are miscounted";
   if (busy != active) return "an exchange has no connection, or a connection no exchange";
-  if (queued != 0 && free_exchanges != 0) {
+  if (queued != 0 && busy != limits().exchanges) {
     queue_.for_each([&](const Connection& item) {
       if (may_have_another(item.transport().peer()))
         wrong = "somebody waits for an exchange while one is free";
@@ -150,7 +153,7 @@ const char* Server::check() noexcept {
                           review_.deadline() <= loop_->now() + kReviewInterval;
   // What is closing wakes the listener when it is closed.
   if (listening_.blocked() && closing == 0 &&
-      ((!idle_.empty() && !looks_soon) || draining != 0 || (free_connections != 0 && open_ < usable_)))
+      ((!idle_.empty() && !looks_soon) || draining != 0 || open_ < usable_))
     return "nobody is accepted though a connection could be had";
   return nullptr;
 }

@@ -36,6 +36,7 @@ bool Exchange::start() noexcept {
   if (!serving_.valid() || &Arena::owner_of(serving_.handle().address()) != &arena_) return false;
   arena_.seal();
   strand_.start(server_->loop(), serving_.handle());
+  waiting_ = Waiting::connection;  // one may be assigned before the coroutine runs
   return true;
 }
 

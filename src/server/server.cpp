@@ -14,37 +14,10 @@ static_assert(sizeof(Server) <= kServerBytes);
 
 Server::Server(App& app, std::span<std::byte> block) noexcept : app_(&app) {
   const Limits& limits = app.limits();
-  std::byte* at = block.data() + kServerBytes;
-  connections_ = at;
-  for (std::size_t i = 0; i < connection_slots(limits); ++i) {
-    free_.push_back(*::new (static_cast<void*>(at)) Connection(*this));
-    at += kConnectionBytes;
-  }
-  exchanges_ = at;
-  for (std::size_t i = 0; i < limits.exchanges; ++i) {
-    std::byte* place = at;
-    at += kExchangeBytes;
-    const auto take = [&at](std::size_t size) {
-      std::byte* memory = at;
-      at += align_up(size);
-      return memory;
-    };
-    Exchange::Memory memory;
-    memory.fields = {reinterpret_cast<HeaderField*>(take(limits.header_count * kHeaderFieldBytes)),
-                     limits.header_count};
-    memory.head = {reinterpret_cast<char*>(take(limits.head_bytes)), limits.head_bytes};
-    const auto window = static_cast<std::size_t>(body_window_bytes(limits));
-    memory.body = {reinterpret_cast<char*>(take(window)), window};
-    memory.response = {reinterpret_cast<char*>(take(limits.response_bytes)), limits.response_bytes};
-    memory.arena = {take(limits.arena_bytes), limits.arena_bytes};
-    free_exchanges_.push_back(*::new (static_cast<void*>(place)) Exchange(*this, memory));
-  }
-  streams_ = at;
-  for (std::size_t i = 0; i < limits.streams; ++i) {
-    const std::span<std::byte> memory(at + kStreamBytes, limits.stream_memory() - kStreamBytes);
-    free_streams_.push_back(*::new (static_cast<void*>(at)) StreamSlot(memory));
-    at += limits.stream_memory();
-  }
+  connections_ = block.data() + kServerBytes;
+  exchanges_ = connections_ + connection_slots(limits) * kConnectionBytes;
+  streams_ = exchanges_ + limits.exchanges * limits.exchange_memory();
+  std::byte* at = streams_ + limits.streams * limits.stream_memory();
   for (std::size_t i = 0; MICRODOT_HOSTED && i < limits.ws_compressed; ++i) {
     free_compression(at);
     at += limits.compression_memory();
@@ -57,10 +30,48 @@ Server* Server::create(App& app, std::span<std::byte> block) noexcept {
 
 void Server::destroy() noexcept {
   stop();
-  for (std::size_t i = 0; i < limits().exchanges; ++i) exchange(i).~Exchange();
-  for (std::size_t i = 0; i < limits().streams; ++i) stream_slot(i).~StreamSlot();
-  for (std::size_t i = 0; i < connection_slots(limits()); ++i) connection(i).~Connection();
+  for (std::size_t i = 0; i < exchanges_made_; ++i) exchange(i).~Exchange();
+  for (std::size_t i = 0; i < streams_made_; ++i) stream_slot(i).~StreamSlot();
+  for (std::size_t i = 0; i < connections_made_; ++i) connection(i).~Connection();
   this->~Server();
+}
+
+Connection& Server::take_free_connection() noexcept {
+  if (!free_.empty()) return free_.pop_front();
+  auto* made = ::new (connections_ + connections_made_ * kConnectionBytes) Connection(*this);
+  publish_shared(connections_made_, connections_made_ + 1);
+  return *made;
+}
+
+Exchange* Server::take_free_exchange() noexcept {
+  if (!free_exchanges_.empty()) return &free_exchanges_.pop_front();
+  std::byte* const place = exchanges_ + exchanges_made_ * limits().exchange_memory();
+  std::byte* at = place + kExchangeBytes;
+  const auto take = [&at](std::size_t size) {
+    std::byte* memory = at;
+    at += align_up(size);
+    return memory;
+  };
+  Exchange::Memory memory;
+  memory.fields = {reinterpret_cast<HeaderField*>(take(limits().header_count * kHeaderFieldBytes)),
+                   limits().header_count};
+  memory.head = {reinterpret_cast<char*>(take(limits().head_bytes)), limits().head_bytes};
+  const auto window = static_cast<std::size_t>(body_window_bytes(limits()));
+  memory.body = {reinterpret_cast<char*>(take(window)), window};
+  memory.response = {reinterpret_cast<char*>(take(limits().response_bytes)), limits().response_bytes};
+  memory.arena = {take(limits().arena_bytes), limits().arena_bytes};
+  auto* made = ::new (static_cast<void*>(place)) Exchange(*this, memory);
+  publish_shared(exchanges_made_, exchanges_made_ + 1);
+  return made->start() ? made : nullptr;
+}
+
+StreamSlot& Server::take_free_stream() noexcept {
+  if (!free_streams_.empty()) return free_streams_.pop_front();
+  std::byte* const place = streams_ + streams_made_ * limits().stream_memory();
+  const std::span<std::byte> memory(place + kStreamBytes, limits().stream_memory() - kStreamBytes);
+  auto* made = ::new (static_cast<void*>(place)) StreamSlot(memory);
+  publish_shared(streams_made_, streams_made_ + 1);
+  return *made;
 }
 
 Connection& Server::connection(std::size_t i) const noexcept {
@@ -104,12 +115,12 @@ Result<void> Server::start(const ServerOptions& options, Place place) noexcept {
     line.append(error.reason);
     return refuse(Error::invalid);
   }
-  for (std::size_t i = 0; i < limits().exchanges; ++i) {
-    if (!exchange(i).start()) {
-      line.append("Limits::arena_bytes is too small for the server's own coroutine");
-      return refuse(Error::no_memory);
-    }
+  Exchange* const first = take_free_exchange();
+  if (first == nullptr) {
+    line.append("Limits::arena_bytes is too small for the server's own coroutine");
+    return refuse(Error::no_memory);
   }
+  free_exchanges_.push_front(*first);
   pressure_ = port.pressure();
   const std::size_t possible =
       port.network().reserve_connections(std::size_t{limits().connections} * place.workers);
@@ -164,7 +175,7 @@ void Server::close_down() noexcept {
   listening_.close();
   while (!idle_.empty()) idle_.front().close(false);
   while (!fresh_.empty()) fresh_.front().close(false);
-  for (std::size_t i = 0; i < limits().streams; ++i) {
+  for (std::size_t i = 0; i < streams_made_; ++i) {
     if (LiveStream* stream = stream_slot(i).stream) stream->shutdown();
   }
   while (!draining_.empty()) draining_.front().close_politely();
@@ -178,11 +189,11 @@ void Server::stop() noexcept {
   review_.disarm();
   ExitListener::unlink();
   listening_.stop();
-  for (std::size_t i = 0; i < limits().exchanges; ++i) exchange(i).stop();
-  for (std::size_t i = 0; i < limits().streams; ++i) {
+  for (std::size_t i = 0; i < exchanges_made_; ++i) exchange(i).stop();
+  for (std::size_t i = 0; i < streams_made_; ++i) {
     if (LiveStream* stream = stream_slot(i).stream) stream->stop();
   }
-  for (std::size_t i = 0; i < connection_slots(limits()); ++i) connection(i).close(true);
+  for (std::size_t i = 0; i < connections_made_; ++i) connection(i).close(true);
 }
 
 void Server::check_ended() noexcept {
@@ -218,15 +229,15 @@ Stats Server::stats() const noexcept {
   stats.connections = load_shared(open_);
   stats.exchanges = load_shared(busy_);
   stats.queued = load_shared(queued_);
-  for (std::size_t i = 0; i < connection_slots(limits()); ++i) {
+  for (std::size_t i = 0; i < load_published(connections_made_); ++i) {
     if (connection(i).state() == Connection::State::idle) ++stats.idle;
   }
-  for (std::size_t i = 0; i < limits().exchanges; ++i) {
+  for (std::size_t i = 0; i < load_published(exchanges_made_); ++i) {
     const auto high = static_cast<std::uint32_t>(exchange(i).arena().high_water());
     if (high > stats.arena_high_water) stats.arena_high_water = high;
   }
   stats.streams = load_shared(live_);
-  for (std::size_t i = 0; i < limits().streams; ++i) {
+  for (std::size_t i = 0; i < load_published(streams_made_); ++i) {
     const auto high = static_cast<std::uint32_t>(stream_slot(i).arena.high_water());
     if (high > stats.stream_high_water) stats.stream_high_water = high;
   }

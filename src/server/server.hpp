@@ -181,9 +181,16 @@ class Server final : private ExitListener, private Timer {
     void on_timer() noexcept override { server_->on_review(); }
     Server* server_;
   };
+  // Those that have been made so far. The others are when they are needed first: memory that nobody has used
+  // is not touched.
   Connection& connection(std::size_t i) const noexcept;
   Exchange& exchange(std::size_t i) const noexcept;
   StreamSlot& stream_slot(std::size_t i) const noexcept;
+  // A free one; there must be one, in use are fewer than there may be.
+  Connection& take_free_connection() noexcept;
+  /// Null: its coroutine finds no room in its arena, and no other's would.
+  Exchange* take_free_exchange() noexcept;
+  StreamSlot& take_free_stream() noexcept;
 
   App* app_;
   Loop* loop_ = nullptr;
@@ -198,7 +205,10 @@ class Server final : private ExitListener, private Timer {
   std::uint32_t live_ = 0;    // streams
   std::uint32_t open_ = 0;    // connections that are not free
   std::uint32_t usable_ = 0;  // connections that the system has descriptors for
-  bool to_end_ = false;       // asked to
+  std::uint32_t connections_made_ = 0;
+  std::uint32_t exchanges_made_ = 0;
+  std::uint32_t streams_made_ = 0;
+  bool to_end_ = false;  // asked to
   bool shutting_down_ = false;
   bool running_ = false;
 #if MICRODOT_HOSTED

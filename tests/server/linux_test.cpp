@@ -184,6 +184,25 @@ TEST_F(Sockets, StartAndEndAHundredTimesWithoutALeak) {
   EXPECT_EQ(open_descriptors(), descriptors);
 }
 
+// What a server may use costs nothing before it is used.
+TEST_F(Sockets, MemoryThatNobodyHasUsedIsNotTouched) {
+  const auto resident = [] {
+    std::ifstream file("/proc/self/statm");
+    std::size_t all = 0;
+    std::size_t pages = 0;
+    file >> all >> pages;
+    return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  };
+  App app(Limits{.connections = 100'000, .exchanges = 1000, .streams = 1000});  // 310 MB
+  app.get("/", [](Request&) { return "Hello"; });
+  const std::size_t before = resident();
+  Running server(app);
+  Socket client(server.port());
+  client.send_all(get("/", "Connection: close\r\n"));
+  EXPECT_EQ(body_of(client.read_all()), "Hello");
+  EXPECT_LT(resident() - before, 2'000'000U);
+}
+
 TEST_F(Sockets, ServeBothFamiliesAndReportThePortTheyGot) {
   const struct {
     const char* listen;

@@ -51,6 +51,26 @@ T load_shared(const T& from) noexcept {
     return from;
   }
 }
+/// For the thread that changes it: who loads the value by `load_published` sees all that was written before.
+template <typename T>
+void publish_shared(T& to, std::type_identity_t<T> value) noexcept {
+#if MICRODOT_HOSTED
+  __atomic_store(&to, &value, __ATOMIC_RELEASE);
+#else
+  to = value;
+#endif
+}
+/// For any thread.
+template <typename T>
+T load_published(const T& from) noexcept {
+#if MICRODOT_HOSTED
+  T value;
+  __atomic_load(const_cast<T*>(&from), &value, __ATOMIC_ACQUIRE);
+  return value;
+#else
+  return from;
+#endif
+}
 /// For any thread: a copy of a whole struct of such numbers.
 template <typename T>
 T copy_shared(const T& from) noexcept {
