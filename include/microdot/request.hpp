@@ -33,7 +33,7 @@ struct RequestJson;  // specialised by ext/json.hpp
 class RequestStream {
  public:
   /// Awaits body bytes; see `next` and `read`.
-  class Next {
+  class [[nodiscard]] Next {
    public:
     explicit Next(detail::BodyReader* reader) noexcept : reader_(reader) {}
     Next(const Next&) = delete;
@@ -53,7 +53,7 @@ class RequestStream {
 
     mutable Strand* strand_ = nullptr;  // that waits
   };
-  class Read : public Next {
+  class [[nodiscard]] Read : public Next {
    public:
     Read(detail::BodyReader* reader, std::span<char> buffer) noexcept : Next(reader), buffer_(buffer) {}
     Result<std::size_t> await_resume() const noexcept;

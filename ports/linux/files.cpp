@@ -131,7 +131,8 @@ Result<File> LinuxFiles::open_once(std::string_view root, std::string_view path)
 
 bool LinuxFiles::Shared::is(const struct stat& status) const noexcept {
   return status.st_ino == inode && status.st_dev == device && change_time(status) == changed &&
-         static_cast<std::uint64_t>(status.st_size) == info.size;  // times are counted in ticks
+         status.st_mode == mode && status.st_uid == owner && status.st_gid == group &&
+         static_cast<std::uint64_t>(status.st_size) == info.size;
 }
 
 LinuxFiles::Shared* LinuxFiles::find_shared(std::string_view root, std::string_view path) noexcept {
@@ -158,26 +159,29 @@ void LinuxFiles::share(const File& file, std::string_view root, std::string_view
   shared.device = status.st_dev;
   shared.inode = status.st_ino;
   shared.changed = change_time(status);
+  shared.mode = status.st_mode;
+  shared.owner = status.st_uid;
+  shared.group = status.st_gid;
 }
 
-void LinuxFiles::forget_shared() noexcept {
+bool LinuxFiles::forget_shared() noexcept {
+  bool closed = false;
   std::size_t count = 0;
   for (std::size_t i = 0; i < shared_count_; ++i) {
     if (shared_[i].users == 0) {
       ::close(shared_[i].fd);
+      closed = true;
       continue;
     }
+    if (shared_[i].users == 1) continue;  // its user closes it: long downloads take no place
     if (count != i) shared_[count] = shared_[i];
     shared_[count++].this_batch = false;
   }
   shared_count_ = count;
+  return closed;
 }
 
-bool LinuxFiles::close_unused() noexcept {
-  const std::size_t before = shared_count_;
-  forget_shared();
-  return shared_count_ != before;
-}
+bool LinuxFiles::close_unused() noexcept { return forget_shared(); }
 
 void LinuxFiles::close(Handle handle) noexcept {
   const auto fd = static_cast<int>(handle);

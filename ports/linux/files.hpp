@@ -48,7 +48,10 @@ class LinuxFiles final : public Files {
     FileInfo info;
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
-    std::int64_t changed = 0;  ///< The inode's time of change, nanoseconds: that of permissions, too.
+    std::int64_t changed = 0;  ///< The inode's time of change, nanoseconds; many systems count it in ticks.
+    mode_t mode = 0;           ///< So what a change of permissions changes is compared itself.
+    uid_t owner = 0;
+    gid_t group = 0;
 
     bool is(const struct stat& status) const noexcept;
   };
@@ -74,7 +77,8 @@ class LinuxFiles final : public Files {
   /// The file is there for others in this batch, if there is room.
   void share(const File& file, std::string_view root, std::string_view path,
              const struct stat& status) noexcept;
-  void forget_shared() noexcept;
+  /// Closes those that nobody uses, and shares the others no more. False: there was none to be closed.
+  bool forget_shared() noexcept;
 
   Root root_;
   std::array<Shared, kShared> shared_;

@@ -156,7 +156,8 @@ bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept 
     }
     head.raw(field.name).raw(": ").raw(field.value).raw("\r\n");  // checked when they were set
   });
-  if (!has_type && (chunked_ || content_length.value_or(0) != 0)) {
+  const bool has_body = content_length ? *content_length != 0 : !has_no_content(response.status_code);
+  if (!has_type && has_body) {
     head.text_type(server_->app().default_content_type);
   }
   if (chunked_) {

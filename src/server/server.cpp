@@ -1,5 +1,6 @@
 #include "server.hpp"
 
+#include <cassert>
 #include <new>
 
 #include <microdot/base/format.hpp>
@@ -38,6 +39,7 @@ void Server::destroy() noexcept {
 
 Connection& Server::take_free_connection() noexcept {
   if (!free_.empty()) return free_.pop_front();
+  assert(connections_made_ < connection_slots(limits()));
   auto* made = ::new (connections_ + connections_made_ * kConnectionBytes) Connection(*this);
   publish_shared(connections_made_, connections_made_ + 1);
   return *made;
@@ -45,6 +47,7 @@ Connection& Server::take_free_connection() noexcept {
 
 Exchange* Server::take_free_exchange() noexcept {
   if (!free_exchanges_.empty()) return &free_exchanges_.pop_front();
+  assert(exchanges_made_ < limits().exchanges);
   std::byte* const place = exchanges_ + exchanges_made_ * limits().exchange_memory();
   std::byte* at = place + kExchangeBytes;
   const auto take = [&at](std::size_t size) {
@@ -67,6 +70,7 @@ Exchange* Server::take_free_exchange() noexcept {
 
 StreamSlot& Server::take_free_stream() noexcept {
   if (!free_streams_.empty()) return free_streams_.pop_front();
+  assert(streams_made_ < limits().streams);
   std::byte* const place = streams_ + streams_made_ * limits().stream_memory();
   const std::span<std::byte> memory(place + kStreamBytes, limits().stream_memory() - kStreamBytes);
   auto* made = ::new (static_cast<void*>(place)) StreamSlot(memory);

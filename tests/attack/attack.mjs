@@ -178,7 +178,7 @@ async function end(name, server, milliseconds = 6000) {
 
 async function idleConnections() {
   const kCount = 10_000;
-  // All memory is taken at the start: compare with a server that has so many fewer.
+  // MALLOC_PERTURB_ touches the whole block at the start: compare with a server that has so many fewer.
   const residentWith = async (connections) => {
     const server = await startServer(program, ["--root", root, "--connections", String(connections)]);
     await server.get("/");

@@ -462,10 +462,15 @@ TEST_F(Bodies, AnAnswerThatHasBegunIsNotInterruptedByGoOn) {
 
 TEST(FastBodies, SmallPiecesThatNeedNoWaitingLeaveTogether) {
   App app;
-  app.get("/", [](Request&) -> Generator<std::string_view> {
-    for (int i = 0; i < 1000; ++i) co_yield "piece";
+  SimServer* at = nullptr;
+  app.get("/", [&](Request&) -> Generator<std::string_view> {
+    for (int i = 0; i < 1000; ++i) {
+      at->sim.advance(1us);  // to make one takes some time, too
+      co_yield "piece";
+    }
   });
   SimServer server(app);
+  at = &server;
   SimClient client = server.sim.connect(kPort);
   client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   int turns = 0;  // each write of its own would take one
@@ -477,6 +482,22 @@ TEST(FastBodies, SmallPiecesThatNeedNoWaitingLeaveTogether) {
   std::string all;
   for (int i = 0; i < 1000; ++i) all += "piece";
   EXPECT_EQ(unchunk(body_of(client.received())), all);
+}
+
+TEST(FastBodies, AGeneratorsAnswerHasTheDefaultTypeInEveryVersion) {
+  App app;
+  app.get("/", [](Request&) -> Generator<std::string_view> { co_yield "piece"; });
+  app.get("/none", [](Request&) { return 204; });
+  SimServer server(app);
+  for (const std::string version : {"1.0", "1.1"}) {
+    for (const std::string method : {"GET ", "HEAD "}) {
+      const SimClient client = server.send(method + "/ HTTP/" + version + "\r\nHost: a\r\n\r\n");
+      EXPECT_THAT(client.received(), testing::HasSubstr("\r\nContent-Type: text/plain; charset=UTF-8\r\n"))
+          << method << version;
+    }
+    const SimClient none = server.send("GET /none HTTP/" + version + "\r\nHost: a\r\n\r\n");
+    EXPECT_THAT(none.received(), testing::Not(testing::HasSubstr("Content-Type")));
+  }
 }
 
 TEST(FastBodies, PiecesThatTakeTimeAreSentAsTheyCome) {
@@ -496,7 +517,7 @@ TEST(FastBodies, PiecesThatTakeTimeAreSentAsTheyCome) {
   for (int turns = 0; pieces < 100 && turns < 1000; ++turns) {
     const int before = pieces;
     server.loop.turn(Duration{0});
-    // A turn has eight rounds; in each one piece is sent, and the next one made.
+    // A turn has sixteen rounds, and sends a piece in each.
     EXPECT_LE(pieces - before, 16);
   }
   server.settle();

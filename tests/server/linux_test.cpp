@@ -5,16 +5,20 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <thread>
+#include <vector>
 
 #include "client_socket.hpp"
 #include "sim_server.hpp"
@@ -186,21 +190,25 @@ TEST_F(Sockets, StartAndEndAHundredTimesWithoutALeak) {
 
 // What a server may use costs nothing before it is used.
 TEST_F(Sockets, MemoryThatNobodyHasUsedIsNotTouched) {
-  const auto resident = [] {
-    std::ifstream file("/proc/self/statm");
-    std::size_t all = 0;
-    std::size_t pages = 0;
-    file >> all >> pages;
-    return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  };
-  App app(Limits{.connections = 100'000, .exchanges = 1000, .streams = 1000});  // 310 MB
-  app.get("/", [](Request&) { return "Hello"; });
-  const std::size_t before = resident();
-  Running server(app);
-  Socket client(server.port());
-  client.send_all(get("/", "Connection: close\r\n"));
-  EXPECT_EQ(body_of(client.read_all()), "Hello");
-  EXPECT_LT(resident() - before, 2'000'000U);
+  using Large = StaticApp<Limits{.connections = 10'000, .exchanges = 100, .streams = 100}>;
+  constexpr std::size_t kPage = 4096;
+  static_assert(Large::memory() > 20'000'000);
+  alignas(kPage) static std::byte memory[sizeof(Large)];
+  madvise(memory, sizeof memory, MADV_NOHUGEPAGE);
+  auto* app = ::new (memory) Large;
+  app->get("/", [](Request&) { return "Hello"; });
+  {
+    Running server(*app);
+    Socket client(server.port());
+    client.send_all(get("/", "Connection: close\r\n"));
+    EXPECT_EQ(body_of(client.read_all()), "Hello");
+    std::vector<unsigned char> pages((sizeof memory + kPage - 1) / kPage);
+    ASSERT_EQ(mincore(memory, sizeof memory, pages.data()), 0);
+    const auto touched =
+        std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return (page & 1) != 0; });
+    EXPECT_LT(static_cast<std::size_t>(touched) * kPage, 100'000U);
+  }
+  app->~Large();
 }
 
 TEST_F(Sockets, ServeBothFamiliesAndReportThePortTheyGot) {

@@ -32,7 +32,7 @@ class Event : private Notification {
     loop.notify(*this);
   }
 
-  class Awaiter {
+  class [[nodiscard]] Awaiter {
    public:
     explicit Awaiter(Event& event) noexcept : event_(&event) {}
     bool await_ready() const noexcept { return event_->set_; }

@@ -145,7 +145,7 @@ struct WaitForResult<Result<T>> {
 
 /// See `gather`.
 template <typename... Ts>
-class Gather {
+class [[nodiscard]] Gather {
  public:
   explicit Gather(Task<Ts>... tasks) noexcept : tasks_(std::move(tasks)...) {}
 
@@ -208,7 +208,7 @@ auto gather(Awaitables... awaitables) {
 
 /// See `wait_for`.
 template <typename T>
-class WaitFor {
+class [[nodiscard]] WaitFor {
  public:
   using Value = typename detail::WaitForResult<T>::Type;
 

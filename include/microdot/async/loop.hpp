@@ -111,8 +111,11 @@ class Loop {
   void begin_run() noexcept {
     if (run_began_ == TimePoint::max()) run_began_ = now();
   }
-  /// Whether what runs now has been at it for longer than the coarse clock's step: a few milliseconds.
-  bool run_is_long() const noexcept { return port_->clock().coarse() > run_began_; }
+  /// Whether what runs now has been at it for more than a millisecond; noticed some milliseconds later where
+  /// the coarse clock goes in larger steps.
+  bool run_is_long() const noexcept {
+    return port_->clock().coarse() - run_began_ > std::chrono::milliseconds(1);
+  }
   /// What ran since `begin_run`, or since the last `end_run`, was `owner`'s; null: a posted call.
   void end_run(const Strand::Owner* owner) noexcept {
     const TimePoint ended = port_->clock().coarse();

@@ -7,7 +7,7 @@
 namespace microdot::inline MICRODOT_ABI {
 
 /// Waits until a point in time.
-class SleepAwaiter {
+class [[nodiscard]] SleepAwaiter {
  public:
   explicit SleepAwaiter(TimePoint deadline) noexcept : deadline_(deadline) {}
   bool await_ready() const noexcept { return false; }
@@ -32,7 +32,7 @@ SleepAwaiter sleep_for(std::chrono::duration<Rep, Period> time) noexcept {
 }
 
 /// Lets everything else that is ready run first.
-class YieldAwaiter {
+class [[nodiscard]] YieldAwaiter {
  public:
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> handle) const noexcept {
@@ -48,7 +48,7 @@ inline YieldAwaiter yield() noexcept { return {}; }
 
 /// Whether the program was asked to end (the first SIGINT or SIGTERM under `run`); `co_await
 /// exit_requested()` waits for that.
-class ExitRequested {
+class [[nodiscard]] ExitRequested {
  public:
   explicit operator bool() const noexcept;
   bool await_ready() const noexcept { return static_cast<bool>(*this); }

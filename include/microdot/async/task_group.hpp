@@ -45,7 +45,7 @@ class TaskGroup {
     set_.reset();
   }
 
-  class Join {
+  class [[nodiscard]] Join {
    public:
     explicit Join(TaskGroup& group) noexcept : group_(&group) {}
     Join(Join&& other) noexcept : group_(other.group_) {}
