@@ -231,23 +231,6 @@ TEST_P(LinuxFilesTest, WhoAsksInTheSameBatchSharesTheDescriptor) {
   });
 }
 
-TEST_P(LinuxFilesTest, FilesThatAreOpenForLongLeaveSharingToOthers) {
-  for (int i = 0; i < 20; ++i) put(root_ + "/" + std::to_string(i), "number " + std::to_string(i));
-  with_files([&](Files& files) {
-    std::vector<File> downloads;
-    for (int i = 0; i < 20; ++i)
-      in_batch(system_port(), [&] { downloads.push_back(files.open(root_, std::to_string(i)).value()); });
-    in_batch(system_port(), [&] {
-      auto first = files.open(root_, "a.txt");
-      auto second = files.open(root_, "a.txt");
-      EXPECT_EQ(first->handle(), second->handle());
-    });
-    char buffer[16];
-    for (std::size_t i = 0; i < downloads.size(); ++i)
-      EXPECT_EQ(std::string(buffer, downloads[i].read(0, buffer).value_or(0)), "number " + std::to_string(i));
-  });
-}
-
 TEST_P(LinuxFilesTest, OutsideABatchNothingIsKept) {
   with_files([&](Files& files) {
     (void)files.open(root_, "a.txt");  // the root's own stays

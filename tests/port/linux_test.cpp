@@ -9,8 +9,12 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <new>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "descriptors.hpp"
 #include "worlds.hpp"
@@ -288,6 +292,31 @@ TEST_F(LinuxPortTest, AFileThatIsOnlyKeptGivesItsDescriptorToANewcomer) {
       if (accepted) peer.close();
     }
   });
+}
+
+TEST_F(LinuxPortTest, FilesThatAreOpenForLongLeaveSharingToOthers) {
+  char root[] = "/tmp/microdot_shared_XXXXXX";
+  ASSERT_NE(mkdtemp(root), nullptr);
+  std::vector<std::string> names;
+  for (int i = 0; i < 20; ++i) {
+    names.push_back(std::to_string(i));
+    std::ofstream(std::string(root) + "/" + names.back()) << names.back();
+  }
+  {
+    std::vector<File> downloads;
+    for (const std::string& name : names)
+      in_batch(port_, [&] { downloads.push_back(port_.files().open(root, name).value()); });
+    in_batch(port_, [&] {
+      const auto first = port_.files().open(root, "0");
+      const auto second = port_.files().open(root, "0");
+      EXPECT_EQ(first->handle(), second->handle());
+    });
+    for (std::size_t i = 0; i < downloads.size(); ++i) {
+      char buffer[8];
+      EXPECT_EQ(std::string(buffer, downloads[i].read(0, buffer).value_or(0)), names[i]);
+    }
+  }
+  std::filesystem::remove_all(root);
 }
 
 struct Watcher final : NetworkEvents {
