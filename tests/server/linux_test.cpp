@@ -379,11 +379,13 @@ TEST_F(Sockets, TheFirstSignalAnswersWhatIsInFlightAndTheSecondEndsAtOnce) {
   for (const bool second : {false, true}) {
     EXPECT_EQ(in_child([second] {
                 App app(kSocketsLimits);
-                bool seen = false;
-                app.get("/slow", [&seen](Request&) -> Task<Response> {
+                std::atomic<bool> asked{false};
+                std::atomic<bool> seen{false};
+                app.get("/slow", [&](Request&) -> Task<Response> {
+                  asked = true;
                   while (!exit_requested()) co_await sleep_for(5ms);
                   seen = true;
-                  co_await sleep_for(100ms);
+                  co_await sleep_for(second ? Duration(1min) : Duration(100ms));
                   co_return Response("finished");
                 });
                 std::atomic<std::uint16_t> port{0};
@@ -392,9 +394,9 @@ TEST_F(Sockets, TheFirstSignalAnswersWhatIsInFlightAndTheSecondEndsAtOnce) {
                   while (port == 0) poll(nullptr, 0, 1);
                   Socket socket(port);
                   socket.send_all(get("/slow"));
-                  poll(nullptr, 0, 50);
+                  while (!asked) poll(nullptr, 0, 1);
                   kill(getpid(), SIGTERM);
-                  poll(nullptr, 0, 50);
+                  while (!seen) poll(nullptr, 0, 1);
                   if (second) kill(getpid(), SIGINT);
                   answered = body_of(socket.read_all()) == "finished";
                 });
