@@ -45,6 +45,14 @@ class Wire:
         return end, ["-netdev", f"socket,id={name}_wire,udp=127.0.0.1:{end.getsockname()[1]},localaddr=127.0.0.1:{there}",
                      "-netdev", f"hubport,id={name}_wire_hub,hubid={hub},netdev={name}_wire"]
 
+    @staticmethod
+    def _send(end, frame):
+        """What was sent before may have met nobody; the next send is told of that, and sends nothing."""
+        try:
+            end.send(frame)
+        except ConnectionRefusedError:
+            end.send(frame)
+
     def move(self, address):
         """From now on the board's address is this one: what it has is refused, at once if it has asked already."""
         self._address = ipaddress.ip_address(address).packed
@@ -63,11 +71,11 @@ class Wire:
                     try:
                         frame = key.fileobj.recv(2048)
                         if key.fileobj is self._to_world:
-                            self._to_board.send(frame)
+                            self._send(self._to_board, frame)
                         elif frame[12:14] == b"\x08\x00" and frame[23] == 17 and frame[36:38] == b"\x00\x43":
                             self._take_dhcp(frame[42:])
                         else:
-                            self._to_world.send(frame)
+                            self._send(self._to_world, frame)
                     except (ConnectionRefusedError, BlockingIOError):  # QEMU is not there yet, or no more
                         pass
 
@@ -98,7 +106,7 @@ class Wire:
         head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, SERVER, b"\xff\xff\xff\xff")
         total = sum(struct.unpack("!10H", head))
         head = head[:10] + struct.pack("!H", ~(total % 0xFFFF) & 0xFFFF) + head[12:]
-        self._to_board.send(b"\xff" * 6 + SERVER_MAC + b"\x08\x00" + head + udp)
+        self._send(self._to_board, b"\xff" * 6 + SERVER_MAC + b"\x08\x00" + head + udp)
 
     def __enter__(self):
         self._thread.start()
