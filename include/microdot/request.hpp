@@ -207,6 +207,7 @@ class Request {
   /// Moves what `g_emplace` and `on_end` left to `to`, which goes on when this request has been answered.
   /// False if something finds no room there, or can't be moved.
   bool move_objects(Request& to) noexcept;
+  /// `fail` was called, and that was not dealt with yet.
   bool has_failed() const noexcept { return failure_ != 0; }
   /// That status, 0 if there is none; it is dealt with once.
   int take_failure() noexcept { return std::exchange(failure_, 0); }

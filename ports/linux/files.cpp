@@ -164,7 +164,7 @@ void LinuxFiles::share(const File& file, std::string_view root, std::string_view
   shared.group = status.st_gid;
 }
 
-bool LinuxFiles::forget_shared() noexcept {
+bool LinuxFiles::close_unused() noexcept {
   bool closed = false;
   std::size_t count = 0;
   for (std::size_t i = 0; i < shared_count_; ++i) {
@@ -180,8 +180,6 @@ bool LinuxFiles::forget_shared() noexcept {
   shared_count_ = count;
   return closed;
 }
-
-bool LinuxFiles::close_unused() noexcept { return forget_shared(); }
 
 void LinuxFiles::close(Handle handle) noexcept {
   const auto fd = static_cast<int>(handle);
@@ -199,7 +197,7 @@ void LinuxFiles::close(Handle handle) noexcept {
 
 void LinuxFiles::close_kept() noexcept {
   close_root();
-  forget_shared();
+  close_unused();
 }
 
 Result<void> LinuxFiles::check_root(std::string_view root) noexcept { return check_directory(root); }

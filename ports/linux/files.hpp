@@ -28,10 +28,10 @@ class LinuxFiles final : public Files {
   void begin_batch() noexcept { in_batch_ = true; }
   void end_batch() noexcept {
     in_batch_ = false;
-    if (shared_count_ != 0) forget_shared();
+    if (shared_count_ != 0) close_unused();
   }
-  /// Closes what is kept for the rest of the batch and not in use, where descriptors have run out. False:
-  /// there was none.
+  /// Closes what is kept for the rest of the batch and not in use; what is in use is shared no more. False:
+  /// there was none to be closed.
   bool close_unused() noexcept;
   /// Closes every descriptor that is kept, at the end of the thread.
   void close_kept() noexcept;
@@ -77,8 +77,6 @@ class LinuxFiles final : public Files {
   /// The file is there for others in this batch, if there is room.
   void share(const File& file, std::string_view root, std::string_view path,
              const struct stat& status) noexcept;
-  /// Closes those that nobody uses, and shares the others no more. False: there was none to be closed.
-  bool forget_shared() noexcept;
 
   Root root_;
   std::array<Shared, kShared> shared_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 
 #include <microdot/base/text.hpp>
 #include <microdot/http/response_writer.hpp>
@@ -250,7 +251,9 @@ void Server::serve_queue() noexcept {
 }
 
 Exchange& Server::lend_exchange(Connection& connection) noexcept {
-  Exchange& exchange = *take_free_exchange();
+  Exchange* const taken = take_free_exchange();
+  assert(taken != nullptr);  // the first one fitted, and all are alike
+  Exchange& exchange = *taken;
   count_up(busy_);
   raise(stats_.exchanges_high_water, busy_);
   exchange.assign(connection);
