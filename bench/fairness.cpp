@@ -11,6 +11,7 @@
 #include <microdot/microdot.hpp>
 
 #include "load.hpp"
+#include "routes.hpp"
 #include "system.hpp"
 #include "workloads.hpp"
 
@@ -30,12 +31,7 @@ Task<int> serve(Ready ready) {
     co_await sleep_for(kHandler);
     co_return "Hello";
   });
-  // All connections come from here, and stand for clients of their own.
-  auto server =
-      create_task(app.start_server({.host = "127.0.0.1", .port = 0, .trusted_proxies = "127.0.0.1"}));
-  while (!server.done() && !app.running()) co_await yield();
-  if (app.running()) ready(app.port());
-  co_await server;
+  co_await bench::serve_here(app, ready);
   co_return 0;
 }
 

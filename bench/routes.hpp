@@ -46,4 +46,15 @@ inline void add_routes(microdot::App& app, std::string_view root) {
   });
 }
 
+/// Serves `app` on a free port of the loopback, which `ready` is told. All connections come from there, and
+/// stand for clients of their own.
+template <typename Ready>
+microdot::Task<> serve_here(microdot::App& app, Ready ready) {
+  auto server = microdot::create_task(
+      app.start_server({.host = "127.0.0.1", .port = 0, .trusted_proxies = "127.0.0.1"}));
+  while (!server.done() && !app.running()) co_await microdot::yield();
+  if (app.running()) ready(app.port());
+  co_await server;
+}
+
 }  // namespace bench

@@ -32,12 +32,7 @@ microdot::Task<int> serve(std::string_view root, Ready ready) {
   using namespace microdot;
   App app;
   bench::add_routes(app, root);
-  // All connections come from here, and stand for clients of their own.
-  auto server =
-      create_task(app.start_server({.host = "127.0.0.1", .port = 0, .trusted_proxies = "127.0.0.1"}));
-  while (!server.done() && !app.running()) co_await yield();
-  if (app.running()) ready(app.port());
-  co_await server;
+  co_await bench::serve_here(app, ready);
   co_return 0;
 }
 
