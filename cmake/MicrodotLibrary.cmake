@@ -66,6 +66,7 @@ function(microdot_add_library target name)
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
   if(CMAKE_BUILD_TYPE MATCHES "Rel")  # Release, RelWithDebInfo, MinSizeRel
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+    target_compile_definitions(${target} PRIVATE MICRODOT_REQUEST_UNIT)
   endif()
   microdot_embed(${target} "${PROJECT_SOURCE_DIR}/src/ext/status.html" NAME microdot_status_page GZIP_ONLY)
   set_property(GLOBAL APPEND PROPERTY MICRODOT_TARGETS ${target})

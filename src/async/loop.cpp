@@ -157,6 +157,11 @@ bool Loop::is_in_its_thread() const noexcept {
 #endif
 }
 
+void Loop::read_clock() noexcept {
+  now_ = port_->clock().now();
+  now_known_ = true;
+}
+
 void Loop::turn(Duration max_wait) noexcept {
   // A program may drive one loop inside another's strand (a TestClient in a task): each finds its own things.
   Loop* const loop_before = std::exchange(current_loop, this);

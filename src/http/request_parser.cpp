@@ -67,24 +67,25 @@ consteval std::uint8_t head_error(std::string_view reason) {
 
 #if defined(__SSE2__)
 
-// Which of the 16 bytes may not stand in a field value.
+// Which of the 16 bytes may not stand in a field value, and tabs. Comparisons are signed: what one more makes
+// larger than a space is 0x20 to 0x7e, and a byte above 0x7f has the bit that is looked at.
 inline unsigned find_no_field_bytes(const char* p) noexcept {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  __m128i bad = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-  bad = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')), bad);
-  bad = _mm_or_si128(bad, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
-  return static_cast<unsigned>(_mm_movemask_epi8(bad));
+  const __m128i visible = _mm_cmpgt_epi8(_mm_add_epi8(bytes, _mm_set1_epi8(1)), _mm_set1_epi8(' '));
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(visible, bytes))) ^ 0xffffU;
 }
 
 // Which of the 16 bytes are no letters, digits, '-' or '.'.
 inline unsigned find_unusual(const char* p) noexcept {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  const __m128i letter = _mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
-  const __m128i digit = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
-  __m128i good = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter);
-  good = _mm_or_si128(good, _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit));
-  const __m128i mark = _mm_sub_epi8(bytes, _mm_set1_epi8('-'));
-  good = _mm_or_si128(good, _mm_cmpeq_epi8(_mm_min_epu8(mark, _mm_set1_epi8(1)), mark));
+  // Whether a byte is one of the `count` up to `last`, which come to stand at the upper end of a signed byte.
+  const auto among = [](__m128i all, char last, int count) noexcept {
+    return _mm_cmpgt_epi8(_mm_add_epi8(all, _mm_set1_epi8(static_cast<char>(127 - last))),
+                          _mm_set1_epi8(static_cast<char>(127 - count)));
+  };
+  __m128i good = among(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'z', 26);
+  good = _mm_or_si128(good, among(bytes, '9', 10));
+  good = _mm_or_si128(good, among(bytes, '.', 2));
   return static_cast<unsigned>(_mm_movemask_epi8(good)) ^ 0xffffU;
 }
 
@@ -92,11 +93,11 @@ inline unsigned find_unusual(const char* p) noexcept {
 // before them, as far as `base`: nothing past end is read.
 template <unsigned (&Find)(const char*) noexcept>
 inline const char* skip_by_16(const char* base, const char* p, const char* end) noexcept {
-  while (end - p >= 16) {
+  if (end - base < 16) return p;
+  for (const char* const last = end - 16; p <= last; p += 16) {
     if (const unsigned found = Find(p); found != 0) return p + std::countr_zero(found);
-    p += 16;
   }
-  if (p == end || end - base < 16) return p;
+  if (p == end) return p;
   const unsigned found = Find(end - 16) >> (16 - (end - p));
   return found != 0 ? p + std::countr_zero(found) : end;
 }

@@ -20,7 +20,7 @@ std::string_view error_text(int status) noexcept {
   }
 }
 
-void Dispatch::route() noexcept {
+MICRODOT_STEP void Dispatch::route() noexcept {
   RouteFinder finder(method_, request_->path, request_->arena());
   finder.find(*app_, match_);
   if (match_.out_of_memory) return no_memory();
@@ -173,7 +173,7 @@ Callable* Dispatch::advance() noexcept {
   }
 }
 
-bool Dispatch::run() noexcept {
+MICRODOT_STEP bool Dispatch::run() noexcept {
   while (Callable* const callable = next()) {
     result_.clear();
     call(*callable);
@@ -248,7 +248,7 @@ void Dispatch::log_exception(const std::exception_ptr& exception) noexcept {
 }
 #endif
 
-void Dispatch::take() noexcept {
+inline void Dispatch::take() noexcept {
   if (std::exchange(thrown_, false)) return;  // dealt with
   if (result_.out_of_memory()) return no_memory();
   if (const int status = request_->take_failure(); status != 0) return refuse(status);
@@ -258,7 +258,7 @@ void Dispatch::take() noexcept {
   check_response();
 }
 
-void Dispatch::settle(Response&& response) noexcept {
+inline void Dispatch::settle(Response&& response) noexcept {
   if (response.body_kind() == Response::BodyKind::file_request)
     response.file_request()->open(response, *request_);
   if (response.aborted()) return fail(response.status_code, response.body());

@@ -5,6 +5,7 @@
 #include <microdot/app.hpp>
 #include <microdot/async/strand.hpp>
 
+#include "../request_unit.hpp"
 #include "../router.hpp"
 
 namespace microdot::inline MICRODOT_ABI::detail {

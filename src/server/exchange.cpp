@@ -296,7 +296,7 @@ void Exchange::refuse_head(Error error) noexcept {
 
 // Request → response
 
-void Exchange::begin_request() noexcept {
+MICRODOT_STEP void Exchange::begin_request() noexcept {
   const Limits& limits = server_->limits();
   began_ = server_->loop().now();
   connection_->pace().restart();
@@ -321,7 +321,7 @@ void Exchange::refuse_body(Error error) noexcept {
   body_.give_up();
 }
 
-void Exchange::find_route() noexcept {
+MICRODOT_STEP void Exchange::find_route() noexcept {
   connection_->clear_deadline();
   if (refusal_ != 0) {
     dispatch_->refuse(refusal_);
@@ -357,7 +357,7 @@ void Exchange::start_handler(std::coroutine_handle<> task) noexcept {
   handler_strand_.start(server_->loop(), task);
 }
 
-bool Exchange::run_handler(std::coroutine_handle<> task) noexcept {
+MICRODOT_STEP bool Exchange::run_handler(std::coroutine_handle<> task) noexcept {
   const bool ended = handler_strand_.run_inside(server_->loop(), task);
   stop_.cause = Stop::Cause::none;
   if (ended) {
@@ -387,14 +387,14 @@ void Exchange::finish_call() noexcept {
   }
 }
 
-bool Exchange::begins_stream() noexcept {
+MICRODOT_STEP bool Exchange::begins_stream() noexcept {
   const Response& response = dispatch_->response();
   piece_ready_ = response.body_kind() == Response::BodyKind::generator && !gone_ &&
                  parser_.method() != Method::head && !has_no_content(response.status_code);
   return piece_ready_;
 }
 
-bool Exchange::stream_failed() noexcept {
+MICRODOT_STEP bool Exchange::stream_failed() noexcept {
   if (!piece_ready_ || gone_) return false;
   connection_->clear_deadline();
   if (stop_.cause != Stop::Cause::none) {
@@ -417,7 +417,7 @@ bool Exchange::stream_failed() noexcept {
 
 // The end
 
-void Exchange::end_request() noexcept {
+MICRODOT_STEP void Exchange::end_request() noexcept {
   connection_->clear_deadline();
   connection_->pace().restart();
   if (turn_ != UINT16_MAX) ++turn_;
@@ -438,7 +438,7 @@ void Exchange::end_request() noexcept {
   parser_.reset();
 }
 
-void Exchange::drop_request() noexcept {
+inline void Exchange::drop_request() noexcept {
   dispatch_.reset();
   request_.reset();
   body_.give_up();  // a later request owes nothing for this one

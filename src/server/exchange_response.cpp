@@ -73,7 +73,7 @@ inline void Exchange::begin_body() noexcept {
 }
 
 // Writes the head, and the body if it is small. False if there is no room behind earlier answers.
-bool Exchange::begin_response() noexcept {
+MICRODOT_STEP bool Exchange::begin_response() noexcept {
   if (gone_) return true;
   connection_->pace().restart();
   body_.continue_sent();  // the final answer stands for it (RFC 9110 10.1.1)
@@ -178,7 +178,7 @@ bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept 
 }
 
 // Whether something of the response must be sent before the next one can be begun.
-bool Exchange::more_body() noexcept {
+MICRODOT_STEP bool Exchange::more_body() noexcept {
   if (gone_) return false;
   if (!pending_.empty() || tail_pending()) return true;
   if (sending_ == Sending::source) {

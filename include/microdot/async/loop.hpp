@@ -82,10 +82,7 @@ class Loop {
   Port& port() const noexcept { return *port_; }
   /// The time now: one reading of the clock, after the wait, serves all that happens in a turn.
   TimePoint now() noexcept {
-    if (!now_known_) {
-      now_ = port_->clock().now();
-      now_known_ = true;
-    }
+    if (!now_known_) read_clock();
     return now_;
   }
 
@@ -202,9 +199,11 @@ class Loop {
   template <typename F>
   void take_notified(F f) noexcept;
   void check_exit_signals() noexcept;
+  void read_clock() noexcept;
 
   Port* port_;
   TimePoint now_{};
+  bool now_known_ = false;
   TimePoint turn_began_ = TimePoint::max();  // after its wait
   Duration longest_turn_{0};
   RunName longest_turn_by_;
@@ -228,7 +227,6 @@ class Loop {
 #if MICRODOT_HOSTED
   const void* thread_ = nullptr;  // something that each thread has at an address of its own
 #endif
-  bool now_known_ = false;
   bool watching_signals_ = false;
   bool exit_requested_ = false;
   bool forced_exit_ = false;

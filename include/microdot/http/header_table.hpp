@@ -135,9 +135,10 @@ class HeaderTable {
 
  private:
   // One bit of 32 from length, first and last letter: most names that are absent are answered by it alone.
+  // Upper and lower case differ in bit 5 only, which does not count.
   static std::uint32_t filter_bit(std::string_view name) noexcept {
-    const auto first = static_cast<unsigned>(name.front()) | 0x20U;
-    const auto last = static_cast<unsigned>(name.back()) | 0x20U;
+    const auto first = static_cast<unsigned>(name.front());
+    const auto last = static_cast<unsigned>(name.back());
     return 1U << ((first + last * 3U + static_cast<unsigned>(name.size()) * 7U) & 31U);
   }
 
