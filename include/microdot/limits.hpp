@@ -257,7 +257,8 @@ constexpr std::size_t object_bytes(std::size_t on_64_bits, std::size_t on_32_bit
 }
 inline constexpr std::size_t kAppBytes = object_bytes(960, MICRODOT_HOSTED ? 568 : 344);
 inline constexpr std::size_t kServerBytes = object_bytes(1456, 1056);
-inline constexpr std::size_t kConnectionBytes = object_bytes(240, MICRODOT_HOSTED ? 156 : 144);
+/// Exactly, since there are many; the others' alignment is more than it needs.
+inline constexpr std::size_t kConnectionBytes = sizeof(void*) == 8 ? 200 : MICRODOT_HOSTED ? 140 : 136;
 inline constexpr std::size_t kExchangeBytes = object_bytes(1664, 1040);
 inline constexpr std::size_t kStreamBytes = object_bytes(112, 72);
 inline constexpr std::size_t kRouteBytes = object_bytes(72, 44);
@@ -274,6 +275,9 @@ constexpr std::size_t connection_slots(const Limits& limits) noexcept {
 /// be read behind the longest one that is kept.
 constexpr std::uint64_t body_window_bytes(const Limits& limits) noexcept {
   return std::uint64_t{limits.max_body_length > 1024 ? limits.max_body_length : 1024} + 16;
+}
+constexpr std::uint64_t connections_bytes(const Limits& limits) noexcept {
+  return align_up(std::uint64_t{connection_slots(limits)} * kConnectionBytes);
 }
 constexpr std::uint64_t exchange_bytes(const Limits& limits) noexcept {
   std::uint64_t sum = kExchangeBytes;
@@ -302,9 +306,8 @@ constexpr std::uint64_t registry_bytes(const Limits& limits) noexcept {
   return std::uint64_t{limits.routes} * kRouteBytes + align_up(std::uint64_t{limits.handler_bytes});
 }
 constexpr std::uint64_t server_bytes(const Limits& limits) noexcept {
-  return kServerBytes + std::uint64_t{connection_slots(limits)} * kConnectionBytes +
-         limits.exchanges * exchange_bytes(limits) + limits.streams * stream_bytes(limits) +
-         limits.ws_compressed * compression_bytes(limits);
+  return kServerBytes + connections_bytes(limits) + limits.exchanges * exchange_bytes(limits) +
+         limits.streams * stream_bytes(limits) + limits.ws_compressed * compression_bytes(limits);
 }
 constexpr std::uint64_t memory_bytes(const Limits& limits) noexcept {
   return kAppBytes + registry_bytes(limits) + server_bytes(limits);

@@ -9,7 +9,7 @@ const char* Connection::check() const noexcept {
   const bool timed = armed() && deadline_ != TimePoint::max() && Timer::deadline() <= deadline_;
   switch (state_) {
     case State::free:
-      if (transport_ != nullptr || exchange_ != nullptr || armed() || !tail_.empty() || tail_.file)
+      if (exchange_ != nullptr || armed() || !tail_.empty() || tail_.has_file())
         return "a free connection holds something";
       return nullptr;
     case State::idle:
@@ -17,7 +17,6 @@ const char* Connection::check() const noexcept {
     case State::tail:
     case State::draining:
       if (exchange_ != nullptr) return "a connection without a request in flight has an exchange";
-      if (transport_ == nullptr) return "a connection has no transport";
       if (!timed) return "a connection waits without a deadline";
       return nullptr;
     case State::streaming:
@@ -29,7 +28,7 @@ const char* Connection::check() const noexcept {
       if (deadline_ != TimePoint::max() && !timed) return "a deadline has no timer";
       return nullptr;
     case State::closing:
-      if (transport_ == nullptr || armed()) return "a closed connection still waits for something";
+      if (armed()) return "a closed connection still waits for something";
       return nullptr;
   }
   return "a connection has no state";

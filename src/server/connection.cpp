@@ -4,6 +4,7 @@
 #include "connection.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 #include <microdot/stream.hpp>
 
@@ -13,7 +14,7 @@
 
 namespace microdot::inline MICRODOT_ABI::detail {
 
-static_assert(sizeof(Connection) <= kConnectionBytes);
+static_assert(sizeof(Connection) <= kConnectionBytes && kConnectionBytes % alignof(Connection) == 0);
 
 namespace {
 
@@ -83,9 +84,9 @@ Task<> Exchange::serve() {
 // Connection
 
 void Connection::open(Transport& transport) noexcept {
-  transport_ = &transport;
+  assert(&transport == &this->transport() && "a port builds its transport at the beginning of the storage");
+  static_cast<void>(transport);
   used_ = false;
-  drained_ = 0;
   set_state(State::idle);
   set_deadline(server_->limits().first_timeout);
   server_->now_idle(*this);
@@ -99,11 +100,10 @@ void Connection::close(bool abort) noexcept {
   tail_.clear();
   exchange_ = nullptr;
   set_state(State::closing);
-  if (transport_->close(abort)) on_released();
+  if (transport().close(abort)) on_released();
 }
 
 void Connection::on_released() noexcept {
-  transport_ = nullptr;
   set_state(State::free);
   server_->free_connection(*this);
 }
@@ -112,9 +112,9 @@ void Connection::close_gracefully() noexcept {
   set_state(State::draining);
   exchange_ = nullptr;
   tail_.clear();
-  drained_ = 0;
-  transport_->shutdown_write();
-  transport_->set_interest(true, false);
+  pace_.restart();
+  transport().shutdown_write();
+  transport().set_interest(true, false);
   set_deadline(server_->limits().linger_timeout);
   server_->now_draining(*this);
 }
@@ -124,16 +124,15 @@ void Connection::go_idle() noexcept {
   if (server_->shutting_down()) return close_politely();
   used_ = true;
   set_state(State::idle);
-  transport_->set_interest(true, false);
-  transport_->set_idle();
+  transport().set_interest(true, false);
+  transport().set_idle();
   set_deadline(server_->limits().keep_alive_timeout);
   server_->now_idle(*this);
 }
 
 void Connection::go_tail(bool keep_alive, bool linger) noexcept {
   exchange_ = nullptr;
-  keep_alive_ = keep_alive;
-  linger_ = linger;
+  then_ = keep_alive ? Then::idle : linger ? Then::close_gracefully : Then::close;
   set_state(State::tail);
   pace_.restart();
   continue_tail();
@@ -143,33 +142,24 @@ Error Connection::send_tail() noexcept {
   // A client that takes everything at once leaves the loop to others in between.
   std::size_t budget = kTailBytesAtOnce;
   while (!tail_.empty() && budget != 0) {
+    const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(tail_.size(), budget));
     Result<std::size_t> sent = Error::unsupported;
-    if (!tail_.bytes.empty()) {
-      const ConstBuffer piece{tail_.bytes.data(), std::min(tail_.bytes.size(), budget)};
-      sent = transport_->write({&piece, 1}, tail_.file_size != 0);
-      if (sent) tail_.bytes.remove_prefix(*sent);
-    } else if (const std::span<const char> data = tail_.file.data(); !data.empty()) {
-      tail_.bytes = {data.data() + tail_.file_offset, static_cast<std::size_t>(tail_.file_size)};
-      tail_.file_size = 0;
-      continue;
+    if (const std::string_view bytes = tail_.bytes(); !bytes.empty()) {
+      const ConstBuffer piece{bytes.data(), most};
+      sent = transport().write({&piece, 1}, false);
     } else {
-      sent =
-          transport_->write_file(tail_.file, tail_.file_offset,
-                                 static_cast<std::size_t>(std::min<std::uint64_t>(tail_.file_size, budget)));
-      if (sent) {
-        // A file that has become shorter can't be answered as promised any more.
-        if (*sent == 0) return Error::closed;
-        tail_.file_offset += *sent;
-        tail_.file_size -= *sent;
-      }
+      sent = transport().write_file(tail_.file(), tail_.offset(), most);
+      // A file that has become shorter can't be answered as promised any more.
+      if (sent && *sent == 0) return Error::closed;
     }
     if (!sent) return sent.error();
+    tail_.remove_prefix(*sent);
     budget -= *sent;
     pace_.move(*sent);
     server_->count_out(*sent);
   }
   if (!tail_.empty()) return Error::would_block;
-  return transport_->drained() ? Error::none : Error::would_block;
+  return transport().drained() ? Error::none : Error::would_block;
 }
 
 void Connection::continue_tail() noexcept {
@@ -177,14 +167,14 @@ void Connection::continue_tail() noexcept {
     case Error::none:
       tail_.clear();
       unlink();
-      if (keep_alive_) return go_idle();
-      return linger_ ? close_gracefully() : close(false);
+      if (then_ == Then::idle) return go_idle();
+      return then_ == Then::close_gracefully ? close_gracefully() : close(false);
     case Error::would_block: {
       const Limits& limits = server_->limits();
       const TimePoint now = server_->loop().now();
       pace_.begin_wait(now);
       if (pace_.too_slow(now, limits.write_timeout, limits.write_rate)) return give_up();
-      transport_->set_interest(false, true);
+      transport().set_interest(false, true);
       server_->now_sending(*this);
       return set_deadline(limits.write_timeout);
     }
@@ -194,22 +184,22 @@ void Connection::continue_tail() noexcept {
 
 void Connection::drain() noexcept {
   char bytes[512];
-  while (drained_ < server_->limits().linger_bytes) {
-    const Result<std::size_t> size = transport_->read(bytes);
+  while (pace_.moved() < server_->limits().linger_bytes) {
+    const Result<std::size_t> size = transport().read(bytes);
     if (!size && size.error() == Error::would_block) return;
     if (!size || *size == 0) return close(false);
-    drained_ += static_cast<std::uint32_t>(*size);
+    pace_.move(*size);
   }
   // Enough taken. The rest stays with TCP, and the client has until the deadline to read the answer.
-  transport_->set_interest(false, false);
+  transport().set_interest(false, false);
 }
 
 void Connection::close_politely() noexcept {
   char bytes[512];
-  for (drained_ = 0; drained_ < server_->limits().linger_bytes;) {
-    const Result<std::size_t> size = transport_->read(bytes);
+  for (pace_.restart(); pace_.moved() < server_->limits().linger_bytes;) {
+    const Result<std::size_t> size = transport().read(bytes);
     if (!size || *size == 0) break;
-    drained_ += static_cast<std::uint32_t>(*size);
+    pace_.move(*size);
   }
   close(false);
 }
@@ -246,8 +236,8 @@ void Connection::on_readable() noexcept {
     case State::active: return exchange_->on_readable();
     case State::streaming: return stream_->on_readable();
     case State::draining: return drain();
-    case State::queued: return transport_->set_interest(false, false);
-    case State::tail: return transport_->set_interest(false, true);
+    case State::queued: return transport().set_interest(false, false);
+    case State::tail: return transport().set_interest(false, true);
     case State::free:
     case State::closing: return;
   }

@@ -4,7 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
+#include <span>
 #include <string_view>
+#include <utility>
 
 #include <microdot/async/timer.hpp>
 #include <microdot/base/list.hpp>
@@ -20,21 +23,60 @@ class LiveStream;
 class Server;
 
 /// What remains to be sent of a body when its exchange is needed no more: static bytes, or a part of a file.
-struct Tail {
-  std::string_view bytes;
-  FileReader file;
-  std::uint64_t file_offset = 0;
-  std::uint64_t file_size = 0;
-
-  bool empty() const noexcept { return bytes.empty() && file_size == 0; }
-  void clear() noexcept {
-    bytes = {};
-    file_size = 0;
-    file.close();
+class Tail {
+ public:
+  /// Nothing is left to send. A file may still be open.
+  bool empty() const noexcept { return size_ == 0; }
+  std::uint64_t size() const noexcept { return size_; }
+  void set(std::string_view bytes) noexcept {
+    file_.close();
+    data_ = bytes.data();
+    size_ = bytes.size();
   }
+  void set(FileReader&& file, std::uint64_t offset, std::uint64_t size) noexcept {
+    file_ = std::move(file);
+    offset_ = offset;
+    size_ = size;
+  }
+  /// Was sent.
+  void remove_prefix(std::uint64_t size) noexcept {
+    if (file_) {
+      offset_ += size;
+    } else {
+      data_ += size;
+    }
+    size_ -= size;
+  }
+  void clear() noexcept { set(std::string_view{}); }
+
+  /// Empty if it is a file's.
+  std::string_view static_bytes() const noexcept {
+    return file_ ? std::string_view{} : std::string_view(data_, static_cast<std::size_t>(size_));
+  }
+  /// Also what a file has in memory (see `Files::data`); empty if it has not.
+  std::string_view bytes() const noexcept {
+    if (!file_) return static_bytes();
+    const std::span<const char> data = file_.data();
+    if (data.empty()) return {};
+    return {data.data() + offset_, static_cast<std::size_t>(size_)};
+  }
+  /// Its bytes have to be read, or sent by `Transport::write_file`.
+  bool in_file() const noexcept { return size_ != 0 && bytes().empty(); }
+  FileReader& file() noexcept { return file_; }
+  bool has_file() const noexcept { return static_cast<bool>(file_); }
+  std::uint64_t offset() const noexcept { return offset_; }
+
+ private:
+  FileReader file_;
+  union {
+    const char* data_ = nullptr;  // without a file
+    std::uint64_t offset_;        // in it
+  };
+  std::uint64_t size_ = 0;
 };
 
-class Connection final : private Timer, public TransportEvents, public ListHook {
+// The timer comes last: what is small lies in the room that it leaves at its end.
+class Connection final : public TransportEvents, public ListHook, private Timer {
  public:
   enum class State : std::uint8_t {
     free,       // no socket
@@ -52,7 +94,7 @@ class Connection final : private Timer, public TransportEvents, public ListHook 
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// Where `Listener::accept` builds the transport.
+  /// Where `Listener::accept` builds the transport, at the beginning.
   void* storage() noexcept { return storage_; }
   /// Starts with an accepted socket.
   void open(Transport& transport) noexcept;
@@ -67,7 +109,8 @@ class Connection final : private Timer, public TransportEvents, public ListHook 
   State state() const noexcept { return load_shared(state_); }
   bool is_open() const noexcept { return state_ != State::free && state_ != State::closing; }
   void set_state(State state) noexcept { store_shared(state_, state); }
-  Transport& transport() const noexcept { return *transport_; }
+  /// While it is not free.
+  Transport& transport() const noexcept { return *std::launder(reinterpret_cast<Transport*>(storage_)); }
   Exchange* exchange() noexcept { return exchange_; }
   void set_exchange(Exchange* exchange) noexcept { exchange_ = exchange; }
   /// While `streaming`.
@@ -113,8 +156,13 @@ class Connection final : private Timer, public TransportEvents, public ListHook 
   void continue_tail() noexcept;
   void drain() noexcept;
 
+  /// What becomes of it when its tail is sent.
+  enum class Then : std::uint8_t { idle, close_gracefully, close };
+
+  State state_ = State::free;
+  Then then_ = Then::idle;
+  bool used_ = false;
   Server* server_;
-  Transport* transport_ = nullptr;
   union {
     Exchange* exchange_ = nullptr;  // while active; else null
     LiveStream* stream_;            // while streaming
@@ -122,12 +170,7 @@ class Connection final : private Timer, public TransportEvents, public ListHook 
   TimePoint deadline_ = TimePoint::max();
   Tail tail_;
   Pace pace_;
-  std::uint32_t drained_ = 0;
-  State state_ = State::free;
-  bool used_ = false;
-  bool keep_alive_ = false;  // after the tail
-  bool linger_ = false;      // likewise
-  alignas(void*) std::byte storage_[kTransportBytes];
+  alignas(void*) mutable std::byte storage_[kTransportBytes];  // mutable: as if it lay behind a pointer
 };
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

@@ -456,7 +456,7 @@ void Exchange::release() noexcept {
   if (stream != nullptr) stream->stop();
   if (gone_) {
     connection.close(true);
-  } else if (!connection.tail().empty() || connection.tail().file) {  // or it has not arrived yet
+  } else if (!connection.tail().empty() || connection.tail().has_file()) {  // or it has not arrived yet
     connection.go_tail(keep_alive_, linger_);
   } else if (keep_alive_) {
     connection.go_idle();

@@ -66,7 +66,7 @@ inline void Exchange::begin_body() noexcept {
     put(body);
   } else if (response.body_kind() == Response::BodyKind::view && !holds(body) && !request_->has_objects()) {
     // Static: sent from where it lies, without the exchange if that takes long.
-    connection_->tail().bytes = body;
+    connection_->tail().set(body);
   } else {
     pending_ = body;
   }
@@ -268,10 +268,7 @@ void Exchange::begin_file_part(std::uint64_t offset, std::uint64_t size) noexcep
     out_size_ += static_cast<std::uint32_t>(size);
     return;
   }
-  Tail& tail = connection_->tail();
-  tail.file_offset = offset;
-  tail.file_size = size;
-  tail.file = std::move(dispatch_->response().file());
+  connection_->tail().set(std::move(dispatch_->response().file()), offset, size);
 }
 
 Error Exchange::try_flush() noexcept {
@@ -284,10 +281,11 @@ Error Exchange::try_flush() noexcept {
     if (!suffix_.empty()) pieces[count++] = {suffix_.data(), suffix_.size()};
     if (count == 0) break;
     // Static bytes go with what is before them as far as the client takes them.
-    std::string_view& tail = connection_->tail().bytes;
-    if (!tail.empty()) pieces[count++] = {tail.data(), tail.size()};
-    const Result<std::size_t> sent =
-        connection_->transport().write({pieces, count}, connection_->tail().file_size != 0);
+    Tail& tail = connection_->tail();
+    const std::string_view bytes = tail.static_bytes();
+    if (!bytes.empty()) pieces[count++] = {bytes.data(), bytes.size()};
+    const bool more = bytes.empty() && !tail.empty();
+    const Result<std::size_t> sent = connection_->transport().write({pieces, count}, more);
     if (!sent) {
       if (sent.error() != Error::would_block) lose_client();
       return sent.error();
@@ -304,7 +302,7 @@ Error Exchange::try_flush() noexcept {
     const std::size_t of_suffix = std::min(left, suffix_.size());
     suffix_.remove_prefix(of_suffix);
     left -= of_suffix;
-    tail.remove_prefix(left);
+    if (left != 0) tail.remove_prefix(left);
     tail_sent_ = static_cast<std::uint32_t>(left);
   }
   // What was sent of the tail behind them lies elsewhere: the buffer need not wait for that.
@@ -322,24 +320,23 @@ Error Exchange::try_tail() noexcept {
       if (error != Error::none) return error;
     }
     Tail& tail = connection_->tail();
-    Error error = sendfile_ || tail.file_size == 0 ? connection_->send_tail() : Error::unsupported;
+    Error error = sendfile_ || !tail.in_file() ? connection_->send_tail() : Error::unsupported;
     if (error == Error::unsupported) {
       sendfile_ = false;
-      const std::span<char> room = out_room().first(
-          static_cast<std::size_t>(std::min<std::uint64_t>(out_room().size(), tail.file_size)));
-      const Result<std::size_t> read = tail.file.read(tail.file_offset, room);
+      const std::span<char> room =
+          out_room().first(static_cast<std::size_t>(std::min<std::uint64_t>(out_room().size(), tail.size())));
+      const Result<std::size_t> read = tail.file().read(tail.offset(), room);
       if (!read || *read == 0) {
         lose_client();
         return Error::closed;
       }
       out_size_ = static_cast<std::uint32_t>(*read);
-      tail.file_offset += *read;
-      tail.file_size -= *read;
+      tail.remove_prefix(*read);
       continue;
     }
     if (error == Error::none) {
       // The file may have further parts to be sent.
-      if (sending_ == Sending::source) dispatch_->response().file() = std::move(tail.file);
+      if (sending_ == Sending::source) dispatch_->response().file() = std::move(tail.file());
       tail.clear();
     } else if (error != Error::would_block) {
       lose_client();
@@ -353,7 +350,7 @@ Error Exchange::try_tail() noexcept {
 bool Exchange::leave_tail() noexcept {
   if (gone_ || sending_ != Sending::nothing || !peek_buffered().empty() || !body_.leftover().empty())
     return false;
-  if (!sendfile_ && connection_->tail().file_size != 0) return false;
+  if (!sendfile_ && connection_->tail().in_file()) return false;
   if (dispatch_->limited()) return false;  // it counts until all is sent
   const Error error = connection_->send_tail();
   if (error == Error::would_block) return true;

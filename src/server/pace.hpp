@@ -21,6 +21,7 @@ class Pace {
   }
   bool waiting() const noexcept { return (moved_ & 1) != 0; }
   void move(std::size_t bytes) noexcept { moved_ += std::uint64_t{bytes} << 1; }
+  std::uint64_t moved() const noexcept { return moved_ >> 1; }
 
   /// After `grace` of waiting, whether there were fewer bytes than `rate` a second (0: any pace will do).
   bool too_slow(TimePoint now, Milliseconds grace, std::uint32_t rate) const noexcept {
@@ -29,7 +30,7 @@ class Pace {
     // Without a sign, since small processors divide by hand. Products of 64 bits: that is 49 days at the
     // highest rate.
     const std::uint64_t ms = static_cast<std::uint64_t>(waited.count()) / (Duration::period::den / 1000);
-    return (moved_ >> 1) * std::uint64_t{1000} < ms * rate;
+    return moved() * std::uint64_t{1000} < ms * rate;
   }
 
  private:

@@ -16,7 +16,7 @@ static_assert(sizeof(Server) <= kServerBytes);
 Server::Server(App& app, std::span<std::byte> block) noexcept : app_(&app) {
   const Limits& limits = app.limits();
   connections_ = block.data() + kServerBytes;
-  exchanges_ = connections_ + connection_slots(limits) * kConnectionBytes;
+  exchanges_ = connections_ + connections_bytes(limits);
   streams_ = exchanges_ + limits.exchanges * limits.exchange_memory();
   std::byte* at = streams_ + limits.streams * limits.stream_memory();
   for (std::size_t i = 0; MICRODOT_HOSTED && i < limits.ws_compressed; ++i) {

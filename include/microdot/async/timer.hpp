@@ -44,14 +44,14 @@ class Timer {
   friend class TimerHeap;
 
   /// Counts what is armed, so that equal deadlines have an order. It may wrap around.
-  using Sequence = std::size_t;
+  using Sequence = std::uint32_t;
 
   class TimerHeap* heap_ = nullptr;
   Timer* child_ = nullptr;  // first child
   Timer* next_ = nullptr;   // next sibling
   Timer* prev_ = nullptr;   // previous sibling, or the parent of the first child
-  Sequence sequence_ = 0;
   TimePoint deadline_{};
+  Sequence sequence_ = 0;  // last: on 64 bits, a derived class has four bytes behind it
 };
 
 /// The armed timers of a loop: an intrusive pairing heap. Arming is O(1), the next deadline is O(1), firing

@@ -144,10 +144,10 @@ class ListenerEvents {
 /// A listening socket. Lives in storage that its owner gave to `Network::listen`.
 class Listener {
  public:
-  /// Takes one waiting connection and builds its transport in `storage` (`kTransportBytes`, aligned as a
-  /// pointer). Errors: `would_block` (none waits), `closed` (it left again: try the next); `no_descriptors`,
-  /// `no_memory`, `permission` (later); `network_down`, `address_unavailable`, `invalid`, `io` (this listener
-  /// is of no use any more).
+  /// Takes one waiting connection and builds its transport at the beginning of `storage` (`kTransportBytes`,
+  /// aligned as a pointer), where it stays. Errors: `would_block` (none waits), `closed` (it left again: try
+  /// the next); `no_descriptors`, `no_memory`, `permission` (later); `network_down`, `address_unavailable`,
+  /// `invalid`, `io` (this listener is of no use any more).
   virtual Result<Transport*> accept(void* storage, TransportEvents& events) noexcept = 0;
   /// Off: connections stay in the backlog and no event comes.
   virtual void set_accepting(bool on) noexcept = 0;
