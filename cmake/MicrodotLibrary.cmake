@@ -56,8 +56,10 @@ function(microdot_add_library target name)
     target_link_libraries(${target} PUBLIC Threads::Threads)
     # Position-independent, so that it can go into users' shared libraries; calls inside it stay direct.
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
-    # Each function in a section of its own, for programs that are linked with --gc-sections.
-    target_compile_options(${target} PRIVATE -fno-semantic-interposition -ffunction-sections -fdata-sections)
+    # Each function in a section of its own, for programs that are linked with --gc-sections. No two words in one
+    # instruction: they were often just written one by one, and wait until both are stored.
+    target_compile_options(${target} PRIVATE -fno-semantic-interposition -ffunction-sections -fdata-sections
+                           -fno-tree-slp-vectorize)
   endif()
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${name}

@@ -34,7 +34,7 @@ inline void Strand::begin(Loop& loop, std::coroutine_handle<> root) noexcept {
   assert(state_ == State::idle);
   loop_ = &loop;
   next_ = root;
-  stop_ = {};
+  stop_.cause = Stop::Cause::none;
   timed_out_ = granted_ = false;
   state_ = State::ready;
 }

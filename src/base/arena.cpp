@@ -75,6 +75,16 @@ void Arena::assign(std::span<std::byte> block, Arena* fallback) noexcept {
   MICRODOT_POISON(begin_, capacity());
 }
 
+// `size` is rounded up. Null if there is no room at the top.
+inline void* Arena::allocate_at_top(std::size_t size) noexcept {
+  if (static_cast<std::size_t>(end_ - top_) < size + kOverhead) return nullptr;
+  MICRODOT_UNPOISON(top_, size + kOverhead);
+  auto* block = ::new (static_cast<void*>(top_)) Block{this, static_cast<std::uint32_t>(size)};
+  top_ = block->end();
+  note_top();
+  return block->payload();
+}
+
 // `size`: from 1 to `largest_`, as it is without `fail_after`.
 inline void* Arena::allocate_here(std::size_t size) noexcept {
   size = round_up(size);
@@ -95,15 +105,18 @@ inline void* Arena::allocate_here(std::size_t size) noexcept {
     MICRODOT_UNPOISON(at->payload(), at->size);
     return at->payload();
   }
-  if (static_cast<std::size_t>(end_ - top_) < size + kOverhead) return nullptr;
-  MICRODOT_UNPOISON(top_, size + kOverhead);
-  auto* block = ::new (static_cast<void*>(top_)) Block{this, static_cast<std::uint32_t>(size)};
-  top_ = block->end();
-  note_top();
-  return block->payload();
+  return allocate_at_top(size);
 }
 
 void* Arena::allocate(std::size_t size) noexcept {
+  // As nearly always: nothing lies free below the top.
+  if (size != 0 && size <= largest_ && free_ == nullptr) {
+    if (void* pointer = allocate_at_top(round_up(size))) return pointer;
+  }
+  return allocate_anywhere(size);
+}
+
+void* Arena::allocate_anywhere(std::size_t size) noexcept {
   if (size == 0) size = 1;
   bool may_fit = size <= largest_;
   if (!may_fit && faulty()) {

@@ -68,7 +68,9 @@ class Arena {
   struct Block;      // the header of a block
   struct FreeBlock;  // a block on the free list, sorted by address
 
+  void* allocate_at_top(std::size_t size) noexcept;
   void* allocate_here(std::size_t size) noexcept;
+  void* allocate_anywhere(std::size_t size) noexcept;
   bool faulty() const noexcept { return (served_ | failing_) != 0; }
   bool next_fails() noexcept;
   void release(Block* block) noexcept;
