@@ -7,7 +7,6 @@
 #include <microdot/http/url.hpp>
 #include <microdot/limits.hpp>
 
-#include "request_unit.hpp"
 #include "send_file.hpp"
 
 namespace microdot::inline MICRODOT_ABI {
@@ -251,7 +250,7 @@ class DecodedArgs {
 
 }  // namespace
 
-MICRODOT_STEP void RouteFinder::find(const Router& app, RouteMatch& match) noexcept {
+void RouteFinder::find(const Router& app, RouteMatch& match) noexcept {
   if (!search(app, path_, match, 0)) {
     // The path is known, but not with this method: whoever knows it handles the error.
     std::copy_n(method_mismatch_.routers.begin(), method_mismatch_.depth, match.routers.begin());

@@ -82,7 +82,7 @@ constexpr std::uint64_t memory_bytes(const Limits& limits) noexcept;
 /// Where a cost is named it is that of a 64-bit host; `scripts/sizes` prints what each thing costs.
 struct Limits {
   // ---- What is there at once ----
-  std::uint32_t connections = 1024;  ///< Accepted sockets, idle ones included. About 240 bytes each.
+  std::uint32_t connections = 1024;  ///< Accepted sockets, idle ones included. 200 bytes each.
   std::uint32_t connections_per_client =
       0;                         ///< Of one client address; 0: three quarters of `connections`.
                                  ///< As many as `connections`: no cap. A newcomer beyond gets 503.
@@ -255,10 +255,19 @@ constexpr Size align_up(Size size) noexcept {
 constexpr std::size_t object_bytes(std::size_t on_64_bits, std::size_t on_32_bits) noexcept {
   return align_up(sizeof(void*) == 8 ? on_64_bits : on_32_bits);
 }
+inline constexpr std::size_t kAlignOfTimePoint = [] {
+  struct Holder {
+    std::int64_t time;
+  };
+  return alignof(Holder);
+}();
 inline constexpr std::size_t kAppBytes = object_bytes(960, MICRODOT_HOSTED ? 568 : 344);
 inline constexpr std::size_t kServerBytes = object_bytes(1456, 1056);
-/// Exactly, since there are many; the others' alignment is more than it needs.
-inline constexpr std::size_t kConnectionBytes = sizeof(void*) == 8 ? 200 : MICRODOT_HOSTED ? 140 : 136;
+/// To the byte, since there are many, and without the others' alignment, which is more than it needs.
+inline constexpr std::size_t kConnectionBytes = sizeof(void*) == 8       ? 200
+                                                : !MICRODOT_HOSTED       ? 136
+                                                : kAlignOfTimePoint == 8 ? 152
+                                                                         : 140;
 inline constexpr std::size_t kExchangeBytes = object_bytes(1664, 1040);
 inline constexpr std::size_t kStreamBytes = object_bytes(112, 72);
 inline constexpr std::size_t kRouteBytes = object_bytes(72, 44);

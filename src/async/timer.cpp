@@ -86,8 +86,12 @@ void TimerHeap::disarm(Timer& timer) noexcept {
 void TimerHeap::fire(TimePoint now) noexcept {
   const Timer::Sequence limit = sequence_;
   fired_ = now;
+  const auto armed_meanwhile = [&](const Timer& timer) {
+    return static_cast<Timer::Sequence>(timer.sequence_ - limit) <
+           static_cast<Timer::Sequence>(sequence_ - limit);
+  };
   const auto is_due = [&](const Timer& timer) {
-    return timer.deadline_ < now || (timer.deadline_ == now && before(timer.sequence_, limit));
+    return timer.deadline_ < now || (timer.deadline_ == now && !armed_meanwhile(timer));
   };
   while (root_ != nullptr && is_due(*root_)) {
     Timer& timer = *root_;

@@ -69,14 +69,14 @@ consteval std::uint8_t head_error(std::string_view reason) {
 
 // Which of the 16 bytes may not stand in a field value, and tabs. Comparisons are signed: what one more makes
 // larger than a space is 0x20 to 0x7e, and a byte above 0x7f has the bit that is looked at.
-inline unsigned find_no_field_bytes(const char* p) noexcept {
+inline unsigned find_unusual_in_value(const char* p) noexcept {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   const __m128i visible = _mm_cmpgt_epi8(_mm_add_epi8(bytes, _mm_set1_epi8(1)), _mm_set1_epi8(' '));
   return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(visible, bytes))) ^ 0xffffU;
 }
 
 // Which of the 16 bytes are no letters, digits, '-' or '.'.
-inline unsigned find_unusual(const char* p) noexcept {
+inline unsigned find_unusual_in_name(const char* p) noexcept {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   // Whether a byte is one of the `count` up to `last`, which come to stand at the upper end of a signed byte.
   const auto among = [](__m128i all, char last, int count) noexcept {
@@ -109,7 +109,7 @@ inline const char* skip_by_16(const char* base, const char* p, const char* end) 
 inline const char* skip_field_bytes([[maybe_unused]] const char* base, const char* p,
                                     const char* end) noexcept {
 #if defined(__SSE2__)
-  p = skip_by_16<find_no_field_bytes>(base, p, end);
+  p = skip_by_16<find_unusual_in_value>(base, p, end);
 #else
   using Word = std::size_t;
   constexpr Word kOnes = static_cast<Word>(-1) / 0xff;
@@ -136,7 +136,7 @@ inline const char* skip_field_bytes([[maybe_unused]] const char* base, const cha
 // other byte in [p, end), or one before it.
 inline const char* skip_usual([[maybe_unused]] const char* base, const char* p, const char* end) noexcept {
 #if defined(__SSE2__)
-  p = skip_by_16<find_unusual>(base, p, end);
+  p = skip_by_16<find_unusual_in_name>(base, p, end);
 #else
   while (p < end && is_char(*p, kCharUnreserved)) ++p;
 #endif

@@ -76,18 +76,18 @@ bool Server::make_room() noexcept {
   return true;
 }
 
-void Server::admit(Connection& connection, Transport& transport) noexcept {
+void Server::admit(Connection& connection) noexcept {
   count_up(open_);
   count_up(stats_.accepted);
   raise(stats_.connections_high_water, open_);
   pressure_ = loop_->port().pressure();
   if (open_ > usable_) full_lately_ = true;
   if (pressure_ != Pressure::none) review();
-  connection.open(transport);
+  connection.open();
   const bool too_much = pressure_ == Pressure::high && limits().when_full == WhenFull::refuse;
   if (open_ > usable_ || too_much) {
     refuse(connection);
-  } else if (over_client_cap(transport.peer())) {
+  } else if (over_client_cap(connection.transport().peer())) {
     refuse_its_own(connection);
   }
 }

@@ -4,7 +4,6 @@
 #include "connection.hpp"
 
 #include <algorithm>
-#include <cassert>
 
 #include <microdot/stream.hpp>
 
@@ -83,9 +82,7 @@ Task<> Exchange::serve() {
 
 // Connection
 
-void Connection::open(Transport& transport) noexcept {
-  assert(&transport == &this->transport() && "a port builds its transport at the beginning of the storage");
-  static_cast<void>(transport);
+void Connection::open() noexcept {
   used_ = false;
   set_state(State::idle);
   set_deadline(server_->limits().first_timeout);

@@ -96,8 +96,8 @@ class Connection final : public TransportEvents, public ListHook, private Timer 
 
   /// Where `Listener::accept` builds the transport, at the beginning.
   void* storage() noexcept { return storage_; }
-  /// Starts with an accepted socket.
-  void open(Transport& transport) noexcept;
+  /// Starts with an accepted socket, whose transport is in `storage`.
+  void open() noexcept;
   /// Ends it now, in order or with a reset. A reset also ends the wait for a port that still holds bytes.
   void close(bool abort) noexcept;
   /// Ends it in order: says so to the client, takes what it still sends for a while, then closes.

@@ -68,10 +68,15 @@ void Listening::on_acceptable() noexcept {
       listener_->set_accepting(false);
       return server_->review();
     }
-    const Result<Transport*> transport = listener_->accept(connection->storage(), *connection);
+    Result<Transport*> transport = listener_->accept(connection->storage(), *connection);
+    if (transport && *transport != &connection->transport()) {
+      // A port that builds it elsewhere than it says: nobody would find it there.
+      (*transport)->close(true);
+      transport = Error::invalid;
+    }
     if (transport) {
       recovered();
-      server_->admit(*connection, **transport);
+      server_->admit(*connection);
       continue;
     }
     server_->give_back(*connection);

@@ -108,7 +108,7 @@ class Server final : private ExitListener, private Timer {
   /// What was taken is not needed.
   void give_back(Connection& connection) noexcept { free_.push_front(connection); }
   /// What was taken has a socket now: serves the newcomer or refuses it.
-  void admit(Connection& connection, Transport& transport) noexcept;
+  void admit(Connection& connection) noexcept;
   /// Closes a connection that waits for nothing of ours. False if there is none.
   bool make_room() noexcept;
   /// Something has changed that the tier depends on.

@@ -203,7 +203,6 @@ class Loop {
 
   Port* port_;
   TimePoint now_{};
-  bool now_known_ = false;
   TimePoint turn_began_ = TimePoint::max();  // after its wait
   Duration longest_turn_{0};
   RunName longest_turn_by_;
@@ -213,6 +212,7 @@ class Loop {
   Duration blocked_bound_ = std::chrono::milliseconds(250);
   TimePoint warned_ = TimePoint::min();
   std::uint32_t times_blocked_ = 0;
+  bool now_known_ = false;  // of now_, near it
   List<Strand> ready_;
   TimerHeap timers_;
   List<TaskNode> tasks_;

@@ -50,8 +50,14 @@ class Timer {
   Timer* child_ = nullptr;  // first child
   Timer* next_ = nullptr;   // next sibling
   Timer* prev_ = nullptr;   // previous sibling, or the parent of the first child
+  // Without a hole: on 64 bits a derived class has the four bytes behind the last one.
+#if UINTPTR_MAX == UINT32_MAX
+  Sequence sequence_ = 0;
   TimePoint deadline_{};
-  Sequence sequence_ = 0;  // last: on 64 bits, a derived class has four bytes behind it
+#else
+  TimePoint deadline_{};
+  Sequence sequence_ = 0;
+#endif
 };
 
 /// The armed timers of a loop: an intrusive pairing heap. Arming is O(1), the next deadline is O(1), firing
