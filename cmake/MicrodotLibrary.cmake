@@ -69,7 +69,9 @@ function(microdot_add_library target name)
   if(CMAKE_BUILD_TYPE MATCHES "Rel")  # Release, RelWithDebInfo, MinSizeRel
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
   endif()
-  target_compile_definitions(${target} PRIVATE "$<$<BOOL:$<TARGET_PROPERTY:UNITY_BUILD>>:MICRODOT_REQUEST_UNIT>")
+  # Where that group is one unit, and nowhere else: a unity build in batches cuts it elsewhere.
+  set(one_unit "$<AND:$<BOOL:$<TARGET_PROPERTY:UNITY_BUILD>>,$<STREQUAL:$<TARGET_PROPERTY:UNITY_BUILD_MODE>,GROUP>>")
+  target_compile_definitions(${target} PRIVATE "$<${one_unit}:MICRODOT_REQUEST_UNIT>")
   microdot_embed(${target} "${PROJECT_SOURCE_DIR}/src/ext/status.html" NAME microdot_status_page GZIP_ONLY)
   set_property(GLOBAL APPEND PROPERTY MICRODOT_TARGETS ${target})
 endfunction()
