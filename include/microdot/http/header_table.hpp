@@ -137,8 +137,8 @@ class HeaderTable {
   // One bit of 32 from length, first and last letter: most names that are absent are answered by it alone.
   // Upper and lower case differ in bit 5 only, which does not count.
   static std::uint32_t filter_bit(std::string_view name) noexcept {
-    const auto first = static_cast<unsigned>(name.front());
-    const auto last = static_cast<unsigned>(name.back());
+    const unsigned first = static_cast<unsigned char>(name.front());
+    const unsigned last = static_cast<unsigned char>(name.back());
     return 1U << ((first + last * 3U + static_cast<unsigned>(name.size()) * 7U) & 31U);
   }
 
