@@ -255,19 +255,10 @@ constexpr Size align_up(Size size) noexcept {
 constexpr std::size_t object_bytes(std::size_t on_64_bits, std::size_t on_32_bits) noexcept {
   return align_up(sizeof(void*) == 8 ? on_64_bits : on_32_bits);
 }
-inline constexpr std::size_t kAlignOfTimePoint = [] {
-  struct Holder {
-    std::int64_t time;
-  };
-  return alignof(Holder);
-}();
 inline constexpr std::size_t kAppBytes = object_bytes(960, MICRODOT_HOSTED ? 568 : 344);
 inline constexpr std::size_t kServerBytes = object_bytes(1456, 1056);
 /// To the byte, since there are many, and without the others' alignment, which is more than it needs.
-inline constexpr std::size_t kConnectionBytes = sizeof(void*) == 8       ? 200
-                                                : !MICRODOT_HOSTED       ? 136
-                                                : kAlignOfTimePoint == 8 ? 152
-                                                                         : 140;
+inline constexpr std::size_t kConnectionBytes = sizeof(void*) == 8 ? 200 : MICRODOT_HOSTED ? 140 : 136;
 inline constexpr std::size_t kExchangeBytes = object_bytes(1664, 1040);
 inline constexpr std::size_t kStreamBytes = object_bytes(112, 72);
 inline constexpr std::size_t kRouteBytes = object_bytes(72, 44);
@@ -285,6 +276,7 @@ constexpr std::size_t connection_slots(const Limits& limits) noexcept {
 constexpr std::uint64_t body_window_bytes(const Limits& limits) noexcept {
   return std::uint64_t{limits.max_body_length > 1024 ? limits.max_body_length : 1024} + 16;
 }
+/// All connections; what lies behind them is aligned.
 constexpr std::uint64_t connections_bytes(const Limits& limits) noexcept {
   return align_up(std::uint64_t{connection_slots(limits)} * kConnectionBytes);
 }

@@ -1,6 +1,7 @@
 #include "listening.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 #include "server.hpp"
 
@@ -68,13 +69,9 @@ void Listening::on_acceptable() noexcept {
       listener_->set_accepting(false);
       return server_->review();
     }
-    Result<Transport*> transport = listener_->accept(connection->storage(), *connection);
-    if (transport && *transport != &connection->transport()) {
-      // A port that builds it elsewhere than it says: nobody would find it there.
-      (*transport)->close(true);
-      transport = Error::invalid;
-    }
+    const Result<Transport*> transport = listener_->accept(connection->storage(), *connection);
     if (transport) {
+      assert(*transport == &connection->transport() && "a port builds a transport where its storage begins");
       recovered();
       server_->admit(*connection);
       continue;

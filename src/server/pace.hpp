@@ -21,6 +21,7 @@ class Pace {
   }
   bool waiting() const noexcept { return (moved_ & 1) != 0; }
   void move(std::size_t bytes) noexcept { moved_ += std::uint64_t{bytes} << 1; }
+  /// Bytes since `restart`.
   std::uint64_t moved() const noexcept { return moved_ >> 1; }
 
   /// After `grace` of waiting, whether there were fewer bytes than `rate` a second (0: any pace will do).

@@ -319,6 +319,8 @@ struct Acceptor final : ListenerEvents {
   Result<void> accept(Peer& peer) {
     auto accepted = listener->accept(peer.storage, peer);
     if (!accepted) return accepted.error();
+    // Where its owner looks for it.
+    EXPECT_EQ(static_cast<void*>(*accepted), static_cast<void*>(peer.storage));
     peer.transport = *accepted;
     return {};
   }
