@@ -6,7 +6,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <cerrno>
-#include <cstring>
 #include <ctime>
 
 #if __has_include(<linux/openat2.h>)
@@ -22,22 +21,19 @@
 namespace microdot::inline MICRODOT_ABI {
 namespace {
 
-std::int64_t coarse_seconds() noexcept {
+std::int64_t seconds(clockid_t clock) noexcept {
   timespec time{};
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+  clock_gettime(clock, &time);
   return time.tv_sec;
-}
-
-std::int64_t change_time(const struct stat& status) noexcept {
-  return std::int64_t{status.st_ctim.tv_sec} * 1'000'000'000 + status.st_ctim.tv_nsec;
 }
 
 }  // namespace
 
-bool LinuxFiles::owns(const FileReader& file) noexcept { return file.files() == &system_port().files(); }
+bool LinuxFiles::owns(const FileReader& file) noexcept {
+  return file.files() == &system_port().files() && !FileCache::has(file.handle());
+}
 
-int LinuxFiles::open_root(std::string_view root, bool fresh) noexcept {
-  const std::int64_t now = coarse_seconds();
+int LinuxFiles::open_root(std::string_view root, std::int64_t now, bool fresh) noexcept {
   if (root_.fd >= 0 && !fresh && now == root_.opened && root == std::string_view(root_.name, root_.size))
     return root_.fd;
   close_root();
@@ -95,15 +91,23 @@ Result<File> LinuxFiles::open_once(std::string_view root, std::string_view path)
   if (const Error error = PathText::check(path); error != Error::none) return error;
   const PathText text(path);
   int directory = AT_FDCWD;
-  const int kept = root_.fd;
+  const int kept_root = root_.fd;
+  const std::int64_t now = seconds(CLOCK_MONOTONIC_COARSE);
   if (!root.empty()) {
     if (const Error error = PathText::check(root); error != Error::none) return error;
-    directory = open_root(root, false);
+    directory = open_root(root, now, false);
     if (directory < 0) return open_error(errno);
   }
+  struct stat status;
+  if (in_batch_) {
+    if (const FileIdentity* kept = cache_.find(root, path, now)) {
+      if (fstatat(directory, text.get(), &status, 0) == 0 && FileIdentity(status) == *kept)
+        return cache_.open(*this);
+      cache_.forget();
+    }
+  }
   if (Shared* shared = find_shared(root, path)) {
-    struct stat status;
-    if (fstatat(directory, text.get(), &status, 0) == 0 && shared->is(status)) {
+    if (fstatat(directory, text.get(), &status, 0) == 0 && FileIdentity(status) == shared->identity) {
       ++shared->users;
       return File(*this, shared->fd, shared->info);
     }
@@ -114,54 +118,43 @@ Result<File> LinuxFiles::open_once(std::string_view root, std::string_view path)
     fd = open_plain(directory, text.get(), kFileFlags);
   } else {
     fd = open_beneath(directory, text.get());
-    if (fd < 0 && errno == ENOENT && directory == kept && root_was_replaced(root)) {
-      directory = open_root(root, true);
+    if (fd < 0 && errno == ENOENT && directory == kept_root && root_was_replaced(root)) {
+      directory = open_root(root, now, true);
       if (directory < 0) return open_error(errno);
       fd = open_beneath(directory, text.get());
     }
   }
   if (fd < 0) return open_error(errno);
-  struct stat status;
   Result<File> file = adopt_file(*this, fd, status);
-  if (in_batch_ && file) share(*file, root, path, status);
+  if (!in_batch_ || !file) return file;
+  if (std::optional<File> kept =
+          cache_.keep(*this, fd, file->info(), status, root, path, {now, seconds(CLOCK_REALTIME_COARSE)}))
+    return std::move(*kept);  // closes the descriptor
+  share(*file, root, path, status);
   return file;
 }
 
 // ---- Files of one batch ----
 
-bool LinuxFiles::Shared::is(const struct stat& status) const noexcept {
-  return status.st_ino == inode && status.st_dev == device && change_time(status) == changed &&
-         status.st_mode == mode && status.st_uid == owner && status.st_gid == group &&
-         static_cast<std::uint64_t>(status.st_size) == info.size;
-}
-
 LinuxFiles::Shared* LinuxFiles::find_shared(std::string_view root, std::string_view path) noexcept {
   for (std::size_t i = 0; i < shared_count_; ++i) {
     Shared& shared = shared_[i];
-    if (shared.this_batch && shared.path_size == path.size() && shared.root_size == root.size() &&
-        std::memcmp(shared.name + root.size(), path.data(), path.size()) == 0 &&
-        std::memcmp(shared.name, root.data(), root.size()) == 0)
-      return &shared;
+    if (shared.this_batch && shared.name.is(root, path)) return &shared;
   }
   return nullptr;
 }
 
 void LinuxFiles::share(const File& file, std::string_view root, std::string_view path,
                        const struct stat& status) noexcept {
-  if (shared_count_ == kShared || root.size() + path.size() > sizeof Shared::name) return;
-  Shared& shared = shared_[shared_count_++];
+  if (shared_count_ == kShared) return;
+  Shared& shared = shared_[shared_count_];
+  if (!shared.name.set(root, path)) return;
+  ++shared_count_;
   shared.fd = static_cast<int>(file.handle());
   shared.users = 1;
   shared.this_batch = true;
-  shared.root_size = root.copy(shared.name, root.size());
-  shared.path_size = path.copy(shared.name + root.size(), path.size());
   shared.info = file.info();
-  shared.device = status.st_dev;
-  shared.inode = status.st_ino;
-  shared.changed = change_time(status);
-  shared.mode = status.st_mode;
-  shared.owner = status.st_uid;
-  shared.group = status.st_gid;
+  shared.identity = FileIdentity(status);
 }
 
 bool LinuxFiles::close_unused() noexcept {
@@ -181,7 +174,12 @@ bool LinuxFiles::close_unused() noexcept {
   return closed;
 }
 
+std::span<const char> LinuxFiles::data(Handle handle) noexcept {
+  return FileCache::has(handle) ? cache_.data(handle) : std::span<const char>{};
+}
+
 void LinuxFiles::close(Handle handle) noexcept {
+  if (FileCache::has(handle)) return cache_.close(handle);
   const auto fd = static_cast<int>(handle);
   for (std::size_t i = 0; i < shared_count_; ++i) {
     Shared& shared = shared_[i];
@@ -198,12 +196,16 @@ void LinuxFiles::close(Handle handle) noexcept {
 void LinuxFiles::close_kept() noexcept {
   close_root();
   close_unused();
+  cache_.end();
 }
 
 Result<void> LinuxFiles::check_root(std::string_view root) noexcept { return check_directory(root); }
 
 Result<std::size_t> LinuxFiles::read(Handle handle, std::uint64_t offset, std::span<char> buffer) noexcept {
-  return read_at(static_cast<int>(handle), offset, buffer);
+  if (!FileCache::has(handle)) return read_at(static_cast<int>(handle), offset, buffer);
+  const std::span<const char> all = cache_.data(handle);
+  if (offset >= all.size()) return std::size_t{0};
+  return std::string_view(all.data(), all.size()).copy(buffer.data(), buffer.size(), offset);
 }
 
 }  // namespace microdot::inline MICRODOT_ABI

@@ -1,11 +1,11 @@
 #pragma once
-#include <sys/stat.h>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
 
 #include <microdot/port/file.hpp>
+
+#include "file_cache.hpp"
 
 namespace microdot::inline MICRODOT_ABI {
 
@@ -17,14 +17,17 @@ class LinuxFiles final : public Files {
   Result<File> open(std::string_view root, std::string_view path) noexcept override;
   Result<void> check_root(std::string_view root) noexcept override;
   Result<std::size_t> read(Handle handle, std::uint64_t offset, std::span<char> buffer) noexcept override;
+  std::span<const char> data(Handle handle) noexcept override;
   void close(Handle handle) noexcept override;
 
-  /// Whether the file's handle is a descriptor that a `LinuxFiles` of any thread opened.
+  /// Whether the file's handle is a descriptor of this thread's `LinuxFiles`.
   static bool owns(const FileReader& file) noexcept;
+  /// At the beginning of the thread.
+  void begin() noexcept { cache_.begin(); }
   /// The poller hands out a batch of events: until `end_batch` who asks for a file that was opened since has
   /// its descriptor too, if the system says that it is the same file, unchanged. That is one system call
-  /// instead of three, where many ask for the same at once. Nothing is kept longer, or there would be
-  /// descriptors of deleted files.
+  /// instead of three, where many ask for the same at once. No descriptor is kept longer, or there would be
+  /// some of deleted files; what small files hold is (see `FileCache`).
   void begin_batch() noexcept { in_batch_ = true; }
   void end_batch() noexcept {
     in_batch_ = false;
@@ -33,7 +36,7 @@ class LinuxFiles final : public Files {
   /// Closes what is kept for the rest of the batch and not in use; what is in use is shared no more. False:
   /// there was none to be closed.
   bool close_unused() noexcept;
-  /// Closes every descriptor that is kept, at the end of the thread.
+  /// Gives back all that is kept, at the end of the thread.
   void close_kept() noexcept;
 
  private:
@@ -42,18 +45,9 @@ class LinuxFiles final : public Files {
     int fd = -1;
     std::uint32_t users = 0;
     bool this_batch = false;
-    std::size_t root_size = 0;
-    std::size_t path_size = 0;
-    char name[160] = {};  ///< Root and path.
+    FileName name;
     FileInfo info;
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-    std::int64_t changed = 0;  ///< The inode's time of change, nanoseconds; many systems count it in ticks.
-    mode_t mode = 0;           ///< So what a change of permissions changes is compared itself.
-    uid_t owner = 0;
-    gid_t group = 0;
-
-    bool is(const struct stat& status) const noexcept;
+    FileIdentity identity;
   };
   static constexpr std::size_t kShared = 4;
 
@@ -68,7 +62,8 @@ class LinuxFiles final : public Files {
   };
 
   Result<File> open_once(std::string_view root, std::string_view path) noexcept;
-  int open_root(std::string_view root, bool fresh) noexcept;
+  /// `now`: seconds of a clock that is never set.
+  int open_root(std::string_view root, std::int64_t now, bool fresh) noexcept;
   /// The kept descriptor is of another directory than `root` names now.
   bool root_was_replaced(std::string_view root) const noexcept;
   int open_beneath(int root, const char* path) noexcept;
@@ -79,6 +74,7 @@ class LinuxFiles final : public Files {
              const struct stat& status) noexcept;
 
   Root root_;
+  FileCache cache_;
   std::array<Shared, kShared> shared_;
   std::size_t shared_count_ = 0;
   bool in_batch_ = false;

@@ -90,6 +90,7 @@ class LinuxPort final : public Port {
       action.sa_handler = SIG_IGN;
       sigaction(SIGPIPE, &action, nullptr);
     }
+    files_.begin();
     network_.bind(poller_);
     poller_.bind(files_);
     (void)poller_.open();  // tried again when it is needed

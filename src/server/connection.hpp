@@ -49,13 +49,9 @@ class Tail {
   }
   void clear() noexcept { set(std::string_view{}); }
 
-  /// Empty if it is a file's.
-  std::string_view static_bytes() const noexcept {
-    return file_ ? std::string_view{} : std::string_view(data_, static_cast<std::size_t>(size_));
-  }
-  /// Also what a file has in memory (see `Files::data`); empty if it has not.
+  /// Where they lie in memory: static ones, or a file's (see `Files::data`). Empty if they don't.
   std::string_view bytes() const noexcept {
-    if (!file_) return static_bytes();
+    if (!file_) return {data_, static_cast<std::size_t>(size_)};
     const std::span<const char> data = file_.data();
     if (data.empty()) return {};
     return {data.data() + offset_, static_cast<std::size_t>(size_)};

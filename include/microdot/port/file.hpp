@@ -28,7 +28,8 @@ class Files {
   /// `root`. Nothing outside `root` can be reached: not by "..", not by absolute paths, not by symbolic
   /// links. Symbolic links and ".." that stay inside are followed. Never waits (a FIFO is refused at once).
   /// An empty `root` means: `path` is the program's own, taken as it is.
-  /// A port may take `root` to be the same directory for up to a second after a call.
+  /// A port may take `root` to be the same directory for up to a second after a call, and keep small files in
+  /// memory as long as the system says that they are unchanged (where it does not tell: two seconds).
   /// Errors: `not_found`, `permission`, `is_directory`, `outside_root` (also NUL bytes), `unsupported` (not a
   /// regular file), `no_descriptors`, `no_memory`, `io`.
   virtual Result<File> open(std::string_view root, std::string_view path) noexcept = 0;
@@ -36,7 +37,8 @@ class Files {
   virtual Result<void> check_root(std::string_view root) noexcept = 0;
   /// Reads at `offset`; returns the number of bytes, 0 at the end. Errors: `io`.
   virtual Result<std::size_t> read(Handle handle, std::uint64_t offset, std::span<char> buffer) noexcept = 0;
-  /// The whole file where it lies in memory (flash); empty otherwise.
+  /// The whole file where it lies in memory (flash, or a port's own), valid while it is open; empty
+  /// otherwise.
   virtual std::span<const char> data(Handle handle) noexcept {
     (void)handle;
     return {};
@@ -78,7 +80,7 @@ class FileReader {
   explicit operator bool() const noexcept { return files_ != nullptr; }
   /// Where the file was opened, null if it is not open: a port's handle means nothing to another port.
   const Files* files() const noexcept { return files_; }
-  /// The port's own handle (a descriptor on Linux).
+  /// The port's own handle (on Linux a descriptor, unless `data` has the file).
   Files::Handle handle() const noexcept { return handle_; }
   /// See `Files::read`.
   Result<std::size_t> read(std::uint64_t offset, std::span<char> buffer) const noexcept {
