@@ -44,13 +44,20 @@ void ResponseHeaders::set(std::string_view name, std::string_view value) noexcep
 
 void ResponseHeaders::add(std::string_view name, std::string_view value) noexcept {
   if (!is_valid_field_name(name) || !is_valid_field_value(value)) return fail(Error::invalid);
-  void* memory = current_arena().allocate(sizeof(Node) + name.size() + value.size());
+  add_valid(name, value);
+}
+
+void ResponseHeaders::add_valid(std::string_view name, std::string_view value) noexcept {
+  void* memory = current_arena().allocate(sizeof(Node) + name.size() + value.size() + 4);
   if (memory == nullptr) return fail(Error::no_memory);
   auto* node = ::new (memory)
       Node{nullptr, static_cast<std::uint32_t>(name.size()), static_cast<std::uint32_t>(value.size())};
   char* text = reinterpret_cast<char*>(node + 1);
   std::memcpy(text, name.data(), name.size());
-  if (!value.empty()) std::memcpy(text + name.size(), value.data(), value.size());
+  text += name.size();
+  std::memcpy(text, ": ", 2);
+  if (!value.empty()) std::memcpy(text + 2, value.data(), value.size());
+  std::memcpy(text + 2 + value.size(), "\r\n", 2);
   Node** last = &first_;
   while (*last != nullptr) last = &(*last)->next;
   *last = node;

@@ -98,12 +98,18 @@ void add_unless_set(Response& response, const char* name, std::string_view value
   if (!value.empty() && !response.headers().contains(name)) response.add_header(name, value);
 }
 
+// The same for a value that was made here.
+void add_valid_unless_set(Response& response, const char* name, std::string_view value) noexcept {
+  if (!value.empty() && !response.headers().contains(name)) response.headers().add_valid(name, value);
+}
+
 // ---- What the file is ----
 
 void add_content_type(Response& response, std::string_view type, bool by_extension) noexcept {
-  if (!by_extension || !type.starts_with("text/")) return add_unless_set(response, "Content-Type", type);
+  if (!by_extension) return add_unless_set(response, "Content-Type", type);
+  if (!type.starts_with("text/")) return add_valid_unless_set(response, "Content-Type", type);
   FixedText<64> text;
-  add_unless_set(response, "Content-Type", text.append(type).append("; charset=UTF-8").view());
+  add_valid_unless_set(response, "Content-Type", text.append(type).append("; charset=UTF-8").view());
 }
 
 void add_cache_control(Response& response, const SendFileOptions& options) noexcept {
@@ -111,7 +117,7 @@ void add_cache_control(Response& response, const SendFileOptions& options) noexc
   FixedText<48> text;
   text.append("max-age=").append(options.max_age >= 0 ? options.max_age : kYear);
   if (options.immutable) text.append(", immutable");
-  add_unless_set(response, "Cache-Control", text.view());
+  add_valid_unless_set(response, "Cache-Control", text.view());
 }
 
 /// The validators of a version of a file, as text and as values.
@@ -299,15 +305,15 @@ void current_version(Response& response, const FileRequest& asked, File&& file, 
     without_file(response, 412, "Precondition failed");
     return response.headers().remove("Cache-Control");
   }
-  add_unless_set(response, "ETag", version.etag());
+  add_valid_unless_set(response, "ETag", version.etag());
   if (outcome == Precondition::not_modified) {
     // The date only where it is the one validator (RFC 9110 15.4.5).
-    if (validators.etag.empty()) add_unless_set(response, "Last-Modified", version.date());
+    if (validators.etag.empty()) add_valid_unless_set(response, "Last-Modified", version.date());
     add_cache_control(response, asked.options);
     return without_file(response, 304, "");
   }
-  add_unless_set(response, "Last-Modified", version.date());
-  add_unless_set(response, "Accept-Ranges", "bytes");
+  add_valid_unless_set(response, "Last-Modified", version.date());
+  add_valid_unless_set(response, "Accept-Ranges", "bytes");
 
   std::array<ByteRange, kMaxRanges> ranges;
   RangeResult asked_for{RangeOutcome::whole, 0};

@@ -48,6 +48,8 @@ class ResponseHeaders {
   void set(std::string_view name, std::string_view value) noexcept;
   /// Adds a field beside others of the same name.
   void add(std::string_view name, std::string_view value) noexcept;
+  /// The same for a name and a value that are known to be right.
+  void add_valid(std::string_view name, std::string_view value) noexcept;
   void remove(std::string_view name) noexcept;
   void remove(const char* name) noexcept { remove(std::string_view(name)); }
   void clear() noexcept {
@@ -59,21 +61,25 @@ class ResponseHeaders {
   void fail(Error error) noexcept {
     if (error_ == Error::none) error_ = error;
   }
-  /// Calls `f(Header)` for each field.
+  /// Calls `f(Header)` for each field, which `line` can be asked for.
   template <typename F>
   void for_each(F f) const {
     for (const Node* node = first_; node != nullptr; node = node->next)
       f(Header{node->name(), node->value()});
   }
+  /// A field as it is sent, "name: value\r\n".
+  static std::string_view line(const Header& field) noexcept {
+    return {field.name.data(), field.name.size() + field.value.size() + 4};
+  }
 
  private:
-  struct Node {
+  struct Node {  // and the field's line
     Node* next;
     std::uint32_t name_size;
     std::uint32_t value_size;
     const char* text() const noexcept { return reinterpret_cast<const char*>(this + 1); }
     std::string_view name() const noexcept { return {text(), name_size}; }
-    std::string_view value() const noexcept { return {text() + name_size, value_size}; }
+    std::string_view value() const noexcept { return {text() + name_size + 2, value_size}; }
   };
   void free_all() noexcept;
 

@@ -145,16 +145,28 @@ bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept 
   head.raw(server_->date_line());
   bool has_type = false;
   response.headers().for_each([&](const Header& field) {
-    if (equals_ignore_case(field.name, "Content-Type")) has_type = true;
     // The framing is ours (RFC 9112 6), and so is the time.
-    if (equals_ignore_case(field.name, "Content-Length") ||
-        equals_ignore_case(field.name, "Transfer-Encoding") || equals_ignore_case(field.name, "Date"))
-      return;
-    if (equals_ignore_case(field.name, "Connection") && !equals_ignore_case(field.value, "Upgrade")) {
-      if (equals_ignore_case(field.value, "close")) keep_alive_ = false;
-      return;
+    switch (field.name.size()) {
+      case 4:
+        if (equals_ignore_case(field.name, "Date")) return;
+        break;
+      case 10:
+        if (!equals_ignore_case(field.name, "Connection") || equals_ignore_case(field.value, "Upgrade"))
+          break;
+        if (equals_ignore_case(field.value, "close")) keep_alive_ = false;
+        return;
+      case 12:
+        if (equals_ignore_case(field.name, "Content-Type")) has_type = true;
+        break;
+      case 14:
+        if (equals_ignore_case(field.name, "Content-Length")) return;
+        break;
+      case 17:
+        if (equals_ignore_case(field.name, "Transfer-Encoding")) return;
+        break;
+      default: break;
     }
-    head.raw(field.name).raw(": ").raw(field.value).raw("\r\n");  // checked when they were set
+    head.raw(ResponseHeaders::line(field));  // checked when it was set
   });
   const bool has_body = content_length ? *content_length != 0 : !has_no_content(response.status_code);
   if (!has_type && has_body) {
@@ -280,9 +292,9 @@ Error Exchange::try_flush() noexcept {
     if (!pending_.empty()) pieces[count++] = {pending_.data(), pending_.size()};
     if (!suffix_.empty()) pieces[count++] = {suffix_.data(), suffix_.size()};
     if (count == 0) break;
-    // Static bytes go with what is before them as far as the client takes them.
+    // Bytes that lie in memory go with what is before them as far as the client takes them.
     Tail& tail = connection_->tail();
-    const std::string_view bytes = tail.static_bytes();
+    const std::string_view bytes = sending_ == Sending::source ? std::string_view{} : tail.bytes();
     if (!bytes.empty()) pieces[count++] = {bytes.data(), bytes.size()};
     const bool more = bytes.empty() && !tail.empty();
     const Result<std::size_t> sent = connection_->transport().write({pieces, count}, more);
@@ -302,8 +314,10 @@ Error Exchange::try_flush() noexcept {
     const std::size_t of_suffix = std::min(left, suffix_.size());
     suffix_.remove_prefix(of_suffix);
     left -= of_suffix;
-    if (left != 0) tail.remove_prefix(left);
     tail_sent_ = static_cast<std::uint32_t>(left);
+    if (left == 0) continue;
+    tail.remove_prefix(left);
+    if (tail.empty() && connection_->transport().drained()) tail.clear();  // a file is closed
   }
   // What was sent of the tail behind them lies elsewhere: the buffer need not wait for that.
   if (connection_->transport().undrained() > tail_sent_) return Error::would_block;
