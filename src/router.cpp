@@ -56,6 +56,26 @@ const char* Registry::overflow() const noexcept {
 
 using detail::RouteEntry;
 
+namespace {
+
+// Sets what the search goes by.
+void set_shape(RouteEntry& entry) noexcept {
+  using Shape = RouteEntry::Shape;
+  const std::string_view pattern = entry.pattern;
+  const std::size_t text = pattern.find_first_of("<%");
+  entry.shape = text == std::string_view::npos ? Shape::literal : Shape::other;
+  // A wrong pattern may begin with anything: then the App does not start.
+  if (text == 0 || text > UINT16_MAX) return;
+  PatternSegment segment;
+  std::string_view rest = pattern.substr(text - 1);
+  if (detail::take_segment(rest, segment) != PatternError::none || !segment.component || !rest.empty())
+    return;
+  entry.shape = segment.type == "path" ? Shape::rest : Shape::segment;
+  entry.text_size = static_cast<std::uint16_t>(text);
+}
+
+}  // namespace
+
 Router::~Router() {
   for (RouteEntry* entry = routes_; entry != nullptr;) {
     RouteEntry* next = entry->next;
@@ -89,7 +109,9 @@ void Router::append(RouteEntry& entry) noexcept {
   entry.place = route_count_++;
   *last_route_ = &entry;
   last_route_ = &entry.next;
-  RouteEntry** alike = entry.literal ? &literals_[detail::literal_bucket(entry.pattern)] : &others_;
+  RouteEntry** alike = entry.shape == RouteEntry::Shape::literal
+                           ? &literals_[detail::literal_bucket(entry.pattern)]
+                           : &others_;
   while (*alike != nullptr) alike = &(*alike)->next_alike;
   *alike = &entry;
 }
@@ -105,7 +127,7 @@ void Router::add_route(std::string_view pattern, bool copy_pattern, const char* 
   entry->methods = methods;
   entry->accepts = accepts;
   entry->max_active = options.max_active;
-  entry->literal = pattern.find_first_of("<%") == std::string_view::npos;
+  set_shape(*entry);
   append(*entry);
 }
 
@@ -259,6 +281,22 @@ void RouteFinder::find(const Router& app, RouteMatch& match) noexcept {
   }
 }
 
+namespace {
+
+// The same as `match_path`, where the path has no percent-encoding.
+inline bool match_plain(const RouteEntry& entry, std::string_view path, PathArgs& args) noexcept {
+  using Shape = RouteEntry::Shape;
+  if (entry.shape == Shape::other) return match_path(entry.pattern, path, args);
+  const std::size_t size = entry.text_size;
+  if (path.size() <= size || !same_bytes(path.data(), entry.pattern.data(), size)) return false;
+  path.remove_prefix(size);
+  if (entry.shape == Shape::segment && path.find('/') != std::string_view::npos) return false;
+  args.add(path);
+  return true;
+}
+
+}  // namespace
+
 // The entry has the path: whether it has the method too.
 inline bool RouteFinder::take(RouteEntry& entry, std::string_view path, RouteMatch& match) noexcept {
   match.allowed.add(entry.methods);
@@ -311,7 +349,8 @@ bool RouteFinder::search(const Router& router, std::string_view path, RouteMatch
     args.count = 0;
     // A directory has what lies below its prefix, and the prefix itself.
     const bool below = entry->kind == RouteEntry::Kind::directory && match_prefix(entry->pattern, path, rest);
-    if (!below && !match_path(entry->pattern, path, args)) continue;
+    if (!below && !(encoded ? match_path(entry->pattern, path, args) : match_plain(*entry, path, args)))
+      continue;
     DecodedArgs decoded(args, *arena_);
     if (decoded.error() == Error::no_memory) {
       match.out_of_memory = true;

@@ -22,6 +22,13 @@ struct StaticDirectory {
 /// One of: a handler, a mounted router, a directory.
 struct RouteEntry {
   enum class Kind : std::uint8_t { handler, mounted, directory };
+  /// What the pattern consists of: most are found without looking at its text again.
+  enum class Shape : std::uint8_t {
+    literal,  // text alone
+    segment,  // text, and a component that takes the one segment behind it
+    rest,     // text, and a component that takes all behind it
+    other,    // anything else: components in the middle, percent-encoding
+  };
 
   explicit RouteEntry(Callable& its_handler) noexcept : kind(Kind::handler), handler(&its_handler) {}
   explicit RouteEntry(Router& router) noexcept : kind(Kind::mounted), mounted(&router) {}
@@ -34,11 +41,12 @@ struct RouteEntry {
   MethodSet methods;
   std::uint16_t max_active = 0;  // see RouteOptions
   std::uint16_t active = 0;
-  bool literal = false;  // the pattern has neither components nor percent-encoding
+  Shape shape = Shape::other;
   Kind kind;
-  std::uint16_t place = 0;     // in the order in which they were added
-  std::uint32_t requests = 0;  // see RouteStats
-  union {                      // as `kind` says
+  std::uint16_t text_size = 0;  // the text of `segment` and `rest`
+  std::uint16_t place = 0;      // in the order in which they were added
+  std::uint32_t requests = 0;   // see RouteStats
+  union {                       // as `kind` says
     Callable* handler;
     Router* mounted;
     StaticDirectory* directory;

@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include <microdot/http/url.hpp>
+
 TEST(AppRouting, PlainHandlersAndCoroutinesAnswer) {
   App app;
   app.get("/", [](Request&) { return "plain"; });
@@ -70,6 +72,34 @@ TEST(AppRouting, TheFirstRouteThatHasThePathAnswers) {
   for (const std::string& pattern : patterns) EXPECT_EQ(client.get(pattern).text, pattern);
   EXPECT_EQ(client.get("/many/300").status_code, 404);
   EXPECT_EQ(client.get("/many/").status_code, 404);
+}
+
+// The App looks at the text of most patterns only once, when they are added.
+TEST(AppRouting, ComponentsMatchAsThePatternSays) {
+  const std::string_view patterns[] = {"/<a>",    "/u/<a>",      "/u/<string:a>", "/u/<path:a>",
+                                       "/u/<a>/", "/<a>/u",      "/<path:a>",     "/u%2f/<a>",
+                                       "/u//<a>", "/long/u/<a>", "/u/<a>/x"};
+  const std::string_view paths[] = {"/",       "/u",       "/u/",       "/u/v",     "/u/v/",
+                                    "/u//",    "/u//v",    "/u/v/w",    "/U/v",     "/uu/v",
+                                    "/u%2f/v", "/%75/v",   "/u/%76",    "/u/v%2fw", "/v/u",
+                                    "/v/u/",   "/long/u/", "/long/u/v", "/u/v/x",   "/u/%zz"};
+  for (const std::string_view pattern : patterns) {
+    App app;
+    app.get(runtime(pattern), [](Request&, std::string_view a) { return "<" + std::string(a) + ">"; });
+    TestClient client(app);
+    for (const std::string_view path : paths) {
+      PathArgs args;
+      char decoded[32];
+      std::string wanted = "not found";
+      if (match_path(pattern, path, args)) {
+        if (const auto value = percent_decode(args.values[0], decoded))
+          wanted = "<" + std::string(*value) + ">";
+      }
+      const auto res = client.get(std::string(path));
+      EXPECT_EQ(res.status_code == 200 ? std::string(res.text) : "not found", wanted)
+          << pattern << " " << path;
+    }
+  }
 }
 
 TEST(AppRouting, HeadIsGetWithoutItsBody) {

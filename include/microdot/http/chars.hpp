@@ -69,7 +69,7 @@ constexpr char to_lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_
 constexpr bool equals_ignore_case(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {
-    if (to_lower(a[i]) != to_lower(b[i])) return false;
+    if (a[i] != b[i] && to_lower(a[i]) != to_lower(b[i])) return false;
   }
   return true;
 }
@@ -90,11 +90,13 @@ enum class DecimalStatus : std::uint8_t { ok, invalid, overflow };
 
 /// Reads `1*DIGIT` and nothing else (no sign, no spaces). `value` is written only with `ok`.
 constexpr DecimalStatus parse_decimal(std::string_view text, std::uint64_t& value) noexcept {
-  if (text.empty() || !all_chars(text, kCharDigit)) return DecimalStatus::invalid;
+  constexpr std::size_t kSure = 19;  // digits that are never too many
+  if (text.empty() || (text.size() > kSure && !all_chars(text, kCharDigit))) return DecimalStatus::invalid;
   std::uint64_t sum = 0;
   for (const char c : text) {
-    const auto digit = static_cast<std::uint64_t>(c - '0');
-    if (sum > (UINT64_MAX - digit) / 10) return DecimalStatus::overflow;
+    const auto digit = static_cast<std::uint64_t>(static_cast<unsigned char>(c)) - '0';
+    if (digit > 9) return DecimalStatus::invalid;
+    if (text.size() > kSure && sum > (UINT64_MAX - digit) / 10) return DecimalStatus::overflow;
     sum = sum * 10 + digit;
   }
   value = sum;
