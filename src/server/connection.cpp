@@ -84,7 +84,7 @@ Task<> Exchange::serve() {
 
 void Connection::open() noexcept {
   used_ = false;
-  set_state(State::idle);
+  set_idle();
   set_deadline(server_->limits().first_timeout);
   server_->now_idle(*this);
 }
@@ -120,7 +120,7 @@ void Connection::go_idle() noexcept {
   exchange_ = nullptr;
   if (server_->shutting_down()) return close_politely();
   used_ = true;
-  set_state(State::idle);
+  set_idle();
   transport().set_interest(true, false);
   transport().set_idle();
   set_deadline(server_->limits().keep_alive_timeout);
