@@ -80,7 +80,7 @@ void Server::admit(Connection& connection) noexcept {
   count_up(open_);
   count_up(stats_.accepted);
   raise(stats_.connections_high_water, open_);
-  if (open_ > most_open_) most_open_ = open_;
+  if (MICRODOT_HOSTED && open_ > most_open_) most_open_ = open_;
   pressure_ = loop_->port().pressure();
   if (open_ > usable_) full_lately_ = true;
   if (pressure_ != Pressure::none) review();

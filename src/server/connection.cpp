@@ -101,7 +101,7 @@ void Connection::close(bool abort) noexcept {
 }
 
 void Connection::on_released() noexcept {
-  set_state(State::free);
+  state_ = State::free;
   server_->free_connection(*this);
 }
 
@@ -130,7 +130,7 @@ void Connection::go_idle() noexcept {
 void Connection::go_tail(bool keep_alive, bool linger) noexcept {
   exchange_ = nullptr;
   then_ = keep_alive ? Then::idle : linger ? Then::close_gracefully : Then::close;
-  set_state(State::tail);
+  state_ = State::tail;
   pace_.restart();
   continue_tail();
 }

@@ -106,7 +106,7 @@ class Connection final : public TransportEvents, public ListHook, private Timer 
 
   State state() const noexcept { return state_; }
   bool is_open() const noexcept { return state_ != State::free && state_ != State::closing; }
-  /// Not to `idle` or `active`.
+  /// To one that it may have come to from `idle`: `queued`, `draining` or `closing`.
   void set_state(State state) noexcept;
   /// While it is not free.
   Transport& transport() const noexcept { return *std::launder(reinterpret_cast<Transport*>(storage_)); }
@@ -117,9 +117,9 @@ class Connection final : public TransportEvents, public ListHook, private Timer 
   void set_idle() noexcept;
   /// While `streaming`.
   LiveStream* stream() const noexcept { return stream_; }
-  /// It is a stream's from now on; null: no more, and to be closed.
+  /// It is a stream's from now on, and was active; null: no more, and to be closed.
   void set_stream(LiveStream* stream) noexcept {
-    set_state(State::streaming);
+    state_ = State::streaming;
     stream_ = stream;
   }
   Tail& tail() noexcept { return tail_; }

@@ -271,7 +271,7 @@ class Server final : private ExitListener, private Timer {
 };
 
 inline void Connection::set_state(State state) noexcept {
-  assert(state != State::idle && state != State::active);
+  assert(state == State::queued || state == State::draining || state == State::closing);
   if (state_ == State::idle) server_->uncount_idle();
   state_ = state;
 }
