@@ -62,6 +62,12 @@ class StreamSlot : public ListHook {
   Arena arena;
   LiveStream* stream = nullptr;
   Endpoint client;  ///< Whose stream it is, from the time the slot is taken.
+
+  /// See `Server::rest`.
+  std::uint8_t& rested() noexcept { return rested_; }
+
+ private:
+  std::uint8_t rested_ = 0;
 };
 
 /// What an answer of the kind `stream` begins: made by a handler in its request's arena, opened when the

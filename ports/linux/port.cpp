@@ -12,6 +12,7 @@
 
 #include "files.hpp"
 #include "poller.hpp"
+#include "ports/common/memory.hpp"
 #include "ports/common/stderr_log.hpp"
 #include "pressure.hpp"
 #include "sockets.hpp"
@@ -82,6 +83,7 @@ class LinuxPort final : public Port {
   Entropy& entropy() noexcept override { return entropy_; }
   Log& log() noexcept override { return log_; }
   Pressure pressure() noexcept override { return pressure_.at(clock_.now()); }
+  void discard(std::span<std::byte> bytes) noexcept override { discard_pages(bytes); }
 
   void open() noexcept {
     // sendfile(2) has no MSG_NOSIGNAL. A program that handles SIGPIPE in its own way keeps that.

@@ -19,6 +19,7 @@ class PosixPort final : public Port {
   Files& files() noexcept override { return files_; }
   Entropy& entropy() noexcept override { return entropy_; }
   Log& log() noexcept override { return log_; }
+  void discard(std::span<std::byte> bytes) noexcept override { discard_system_memory(bytes); }
 
   void open() noexcept {
     network_.bind(poller_);

@@ -13,6 +13,8 @@ class PosixPoller;
 void fill_system_random(std::span<unsigned char> bytes) noexcept;
 /// See `Log::write`.
 void write_system_log(LogLevel level, std::string_view line) noexcept;
+/// See `Port::discard`.
+void discard_system_memory(std::span<std::byte> bytes) noexcept;
 /// Calls `poller.network_changed()` from now on when an interface or address may have changed, or no more.
 /// May do nothing.
 void watch_system_network(PosixPoller& poller, bool on) noexcept;

@@ -53,6 +53,8 @@ void write_system_log(LogLevel level, std::string_view line) noexcept {
   ESP_LOG_LEVEL(to_esp(level), "microdot", "%.*s", static_cast<int>(line.size()), line.data());
 }
 
+void discard_system_memory(std::span<std::byte>) noexcept {}  // nobody would have it
+
 // Takes from the heap, when a server starts. Without the default event loop there is no news.
 void watch_system_network(PosixPoller& poller, bool on) noexcept {
   if (on) {

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #endif
 
+#include "ports/common/memory.hpp"
 #include "ports/common/stderr_log.hpp"
 #include "system.hpp"
 
@@ -24,6 +25,8 @@ void fill_system_random(std::span<unsigned char> bytes) noexcept {
 }
 
 void write_system_log(LogLevel level, std::string_view line) noexcept { StderrLog().write(level, line); }
+
+void discard_system_memory(std::span<std::byte> bytes) noexcept { discard_pages(bytes); }
 
 // There is no way that all of them have. A listener whose address goes is found by what accept says.
 void watch_system_network(PosixPoller&, bool) noexcept {}

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <cassert>
 #include <csignal>
@@ -181,6 +182,7 @@ struct SimPort::State {
   SimEntropy entropy;
   SimLog log;
   Pressure pressure = Pressure::none;
+  std::size_t discarded = 0;
 };
 
 SimPort::SimPort(const SimOptions& options) noexcept
@@ -198,6 +200,13 @@ Files& SimPort::files() noexcept { return state_->files; }
 Entropy& SimPort::entropy() noexcept { return state_->entropy; }
 Log& SimPort::log() noexcept { return state_->log; }
 Pressure SimPort::pressure() noexcept { return state_->pressure; }
+
+void SimPort::discard(std::span<std::byte> bytes) noexcept {
+  constexpr std::byte kForgotten{0xdb};  // whoever still reads it fails
+  std::fill(bytes.begin(), bytes.end(), kForgotten);
+  state_->discarded += bytes.size();
+}
+std::size_t SimPort::discarded() const noexcept { return state_->discarded; }
 
 SimClient SimPort::connect(std::uint16_t port, const Endpoint& from) noexcept {
   return {state_, &state_->network.connect(port, from)};

@@ -80,6 +80,7 @@ void Server::admit(Connection& connection) noexcept {
   count_up(open_);
   count_up(stats_.accepted);
   raise(stats_.connections_high_water, open_);
+  if (MICRODOT_HOSTED && open_ > most_open_) most_open_ = open_;
   pressure_ = loop_->port().pressure();
   if (open_ > usable_) full_lately_ = true;
   if (pressure_ != Pressure::none) review();
@@ -108,6 +109,7 @@ bool Server::over_client_cap(const Endpoint& client) const noexcept {
 void Server::free_connection(Connection& connection) noexcept {
   count_down(open_);
   free_.push_back(connection);
+  if (MICRODOT_HOSTED && many_unused()) tidy_soon();
   listening_.resume();
   check_ended();
 }
@@ -185,7 +187,7 @@ bool Server::may_wait(const Endpoint& client) noexcept {
 void Server::free_exchange(Exchange& exchange) noexcept {
   count_down(busy_);
   if (!running_) return;
-  free_exchanges_.push_front(exchange);
+  make_free(free_exchanges_, exchange);
   if (!queue_.empty()) serve_queue();
 }
 
@@ -205,6 +207,7 @@ StreamSlot* Server::take_stream(const Endpoint& client) noexcept {
   raise(stats_.streams_high_water, live_);
   StreamSlot& slot = take_free_stream();
   slot.client = client;
+  slot.rested() = 0;
   return &slot;
 }
 
@@ -212,7 +215,7 @@ void Server::free_stream(StreamSlot& slot) noexcept {
   count_down(live_);
   slot.stream = nullptr;
   slot.arena.reset();
-  free_streams_.push_front(slot);
+  make_free(free_streams_, slot);
 }
 
 std::span<std::byte> Server::take_compression() noexcept {
@@ -263,7 +266,7 @@ Exchange& Server::lend_exchange(Connection& connection) noexcept {
 
 void Server::leave_queue(Connection& connection) noexcept {
   connection.unlink();
-  connection.set_state(Connection::State::idle);  // it may be closed next: not left twice
+  connection.set_idle();  // it may be closed next: not left twice
   count_down(queued_);
 }
 

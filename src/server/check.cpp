@@ -98,6 +98,7 @@ const char* Server::check() noexcept {
   if (listed + unlisted != made) return "a connection stands in no list of the server";
   if (open_ + free_connections != made) return "the open connections are miscounted";
   if (queued_ != queued) return "the queue is miscounted";
+  if (idling_ != idle) return "the idle connections are miscounted";
   if (open_ > usable_ + (slots - limits().connections))
     return "more connections are open than the system allows";
 

@@ -84,7 +84,7 @@ Task<> Exchange::serve() {
 
 void Connection::open() noexcept {
   used_ = false;
-  set_state(State::idle);
+  set_idle();
   set_deadline(server_->limits().first_timeout);
   server_->now_idle(*this);
 }
@@ -101,7 +101,7 @@ void Connection::close(bool abort) noexcept {
 }
 
 void Connection::on_released() noexcept {
-  set_state(State::free);
+  state_ = State::free;
   server_->free_connection(*this);
 }
 
@@ -120,7 +120,7 @@ void Connection::go_idle() noexcept {
   exchange_ = nullptr;
   if (server_->shutting_down()) return close_politely();
   used_ = true;
-  set_state(State::idle);
+  set_idle();
   transport().set_interest(true, false);
   transport().set_idle();
   set_deadline(server_->limits().keep_alive_timeout);
@@ -130,7 +130,7 @@ void Connection::go_idle() noexcept {
 void Connection::go_tail(bool keep_alive, bool linger) noexcept {
   exchange_ = nullptr;
   then_ = keep_alive ? Then::idle : linger ? Then::close_gracefully : Then::close;
-  set_state(State::tail);
+  state_ = State::tail;
   pace_.restart();
   continue_tail();
 }

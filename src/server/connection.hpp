@@ -11,7 +11,6 @@
 
 #include <microdot/async/timer.hpp>
 #include <microdot/base/list.hpp>
-#include <microdot/base/shared.hpp>
 #include <microdot/port/network.hpp>
 
 #include "pace.hpp"
@@ -101,19 +100,22 @@ class Connection final : public TransportEvents, public ListHook, private Timer 
   /// Ends it in order now. What the client has sent by now is taken, so that no reset eats the last answer.
   void close_politely() noexcept;
 
-  /// May be asked for by other workers.
-  State state() const noexcept { return load_shared(state_); }
+  State state() const noexcept { return state_; }
   bool is_open() const noexcept { return state_ != State::free && state_ != State::closing; }
-  void set_state(State state) noexcept { store_shared(state_, state); }
+  /// To one that it may have come to from `idle`: `queued`, `draining` or `closing`.
+  void set_state(State state) noexcept;
   /// While it is not free.
   Transport& transport() const noexcept { return *std::launder(reinterpret_cast<Transport*>(storage_)); }
   Exchange* exchange() noexcept { return exchange_; }
-  void set_exchange(Exchange* exchange) noexcept { exchange_ = exchange; }
+  /// It was idle, and is active from now on.
+  void set_exchange(Exchange& exchange) noexcept;
+  /// It was not, and is idle from now on.
+  void set_idle() noexcept;
   /// While `streaming`.
   LiveStream* stream() const noexcept { return stream_; }
-  /// It is a stream's from now on; null: no more, and to be closed.
+  /// It is a stream's from now on, and was active; null: no more, and to be closed.
   void set_stream(LiveStream* stream) noexcept {
-    set_state(State::streaming);
+    state_ = State::streaming;
     stream_ = stream;
   }
   Tail& tail() noexcept { return tail_; }

@@ -52,8 +52,7 @@ void Exchange::stop() noexcept {
 
 void Exchange::assign(Connection& connection) noexcept {
   connection_ = &connection;
-  connection.set_exchange(this);
-  connection.set_state(Connection::State::active);
+  connection.set_exchange(*this);
   connection.clear_deadline();
   filled_ = start_ = consumed_ = 0;
   out_size_ = out_sent_ = 0;
@@ -64,7 +63,9 @@ void Exchange::assign(Connection& connection) noexcept {
   gone_ = false;
   linger_ = true;
   keep_alive_ = true;
-  turn_ = 0;
+  turn_ = 0;  // with what lies beside it: one store
+  pieces_ = 0;
+  rested_ = 0;
   parser_.reset();
   connection.pace().restart();
   wake(Waiting::connection);

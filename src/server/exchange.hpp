@@ -45,7 +45,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   /// Ends it, with whatever it does.
   void stop() noexcept;
   bool busy() const noexcept { return connection_ != nullptr; }
-  const Arena& arena() const noexcept { return arena_; }
+  Arena& arena() noexcept { return arena_; }
   /// See `App::check`.
   const char* check() const noexcept;
 
@@ -62,6 +62,9 @@ class Exchange final : public ListHook, private Strand::Owner {
   /// Whether it waits for a client that is slower than the rates allow after `grace`.
   bool too_slow(Milliseconds grace) const noexcept;
   const Connection* connection() const noexcept { return connection_; }
+
+  /// See `Server::rest`.
+  std::uint8_t& rested() noexcept { return rested_; }
 
   // For the body.
 
@@ -171,16 +174,17 @@ class Exchange final : public ListHook, private Strand::Owner {
   Error error_ = Error::none;
   Waiting waiting_ = Waiting::nothing;
   Sending sending_ = Sending::nothing;
-  bool may_read_ = false;     // more of a head, before the next event
-  bool gone_ = false;         // the client went, or can't be answered as promised
-  bool linger_ = true;        // the client may still be sending (RFC 9112 9.6): drain before closing
-  bool keep_alive_ = false;   // after this response
-  bool chunked_ = false;      // the response is
-  bool piece_ready_ = false;  // the stream's next piece, or its end, has come already
-  bool sendfile_ = true;      // the transport takes files
+  bool may_read_ = false;    // more of a head, before the next event
+  bool gone_ = false;        // the client went, or can't be answered as promised
+  bool linger_ = true;       // the client may still be sending (RFC 9112 9.6): drain before closing
+  bool keep_alive_ = false;  // after this response
+  bool chunked_ = false;     // the response is
+  std::uint16_t turn_ = 0;   // requests of this connection since it was assigned
+  std::uint8_t pieces_ = 0;  // of a generator, since the last ones were sent
+  std::uint8_t rested_ = 0;
+  bool piece_ready_ = false;                  // the stream's next piece, or its end, has come already
+  bool sendfile_ = true;                      // the transport takes files
   Method served_method_ = Method::other;      // of the request in hand, or the last one
-  std::uint8_t pieces_ = 0;                   // of a generator, since the last ones were sent
-  std::uint16_t turn_ = 0;                    // requests of this connection since it was assigned
   const RouteEntry* served_route_ = nullptr;  // likewise; null: none
   int refusal_ = 0;                           // the status that a request is refused with before it is routed
   std::span<char> head_;

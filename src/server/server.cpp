@@ -41,7 +41,7 @@ Connection& Server::take_free_connection() noexcept {
   if (!free_.empty()) return free_.pop_front();
   assert(connections_made_ < connection_slots(limits()));
   auto* made = ::new (connections_ + connections_made_ * kConnectionBytes) Connection(*this);
-  publish_shared(connections_made_, connections_made_ + 1);
+  ++connections_made_;
   return *made;
 }
 
@@ -56,13 +56,14 @@ Exchange* Server::take_free_exchange() noexcept {
     return memory;
   };
   Exchange::Memory memory;
+  // The arena first: what it keeps for good is followed by what is of no use while nobody is served.
+  memory.arena = {take(limits().arena_bytes), limits().arena_bytes};
   memory.fields = {reinterpret_cast<HeaderField*>(take(limits().header_count * kHeaderFieldBytes)),
                    limits().header_count};
   memory.head = {reinterpret_cast<char*>(take(limits().head_bytes)), limits().head_bytes};
   const auto window = static_cast<std::size_t>(body_window_bytes(limits()));
   memory.body = {reinterpret_cast<char*>(take(window)), window};
   memory.response = {reinterpret_cast<char*>(take(limits().response_bytes)), limits().response_bytes};
-  memory.arena = {take(limits().arena_bytes), limits().arena_bytes};
   auto* made = ::new (static_cast<void*>(place)) Exchange(*this, memory);
   publish_shared(exchanges_made_, exchanges_made_ + 1);
   return made->start() ? made : nullptr;
@@ -204,8 +205,9 @@ void Server::check_ended() noexcept {
   if (shutting_down_ && open_ == 0) ended_.set();
 }
 
-// The end of the drain, then the shutdown's deadline.
+// The end of the drain, then the shutdown's deadline; before anybody asks for these, time to tidy up.
 void Server::on_timer() noexcept {
+  if (MICRODOT_HOSTED && !to_end_) return tidy();
   if (!shutting_down_) return close_down();
   stop();
   ended_.set();
@@ -231,11 +233,9 @@ Stats Server::stats() const noexcept {
   stats.tier = tiers_.tier();
   stats.draining = load_shared(to_end_) && !load_shared(shutting_down_);
   stats.connections = load_shared(open_);
+  stats.idle = load_shared(idling_);
   stats.exchanges = load_shared(busy_);
   stats.queued = load_shared(queued_);
-  for (std::size_t i = 0; i < load_published(connections_made_); ++i) {
-    if (connection(i).state() == Connection::State::idle) ++stats.idle;
-  }
   for (std::size_t i = 0; i < load_published(exchanges_made_); ++i) {
     const auto high = static_cast<std::uint32_t>(exchange(i).arena().high_water());
     if (high > stats.arena_high_water) stats.arena_high_water = high;

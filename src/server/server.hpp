@@ -2,6 +2,7 @@
 /// The running server of an App: its pools, and its life from start to shutdown. Lies at the front of the
 /// App's block; connections and exchanges follow.
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -122,6 +123,9 @@ class Server final : private ExitListener, private Timer {
   void leave_queue(Connection& connection) noexcept;
   /// Waited too long for one.
   void refuse_queued(Connection& connection) noexcept;
+  /// Is idle from now on, or no more: how many are is for statistics.
+  void count_idle() noexcept { count_up(idling_); }
+  void uncount_idle() noexcept { count_down(idling_); }
   /// Became idle.
   void now_idle(Connection& connection) noexcept;
   /// Waits for its client to take the rest of a body; may be said again.
@@ -181,6 +185,26 @@ class Server final : private ExitListener, private Timer {
     void on_timer() noexcept override { server_->on_review(); }
     Server* server_;
   };
+
+  // What a burst has left; see tidy.cpp.
+
+  /// `item` is free again, and the next to be taken.
+  template <typename T>
+  void make_free(List<T>& free, T& item) noexcept {
+    if (MICRODOT_HOSTED && !free.empty() && free.front().rested() != kAtRest) tidy_soon();
+    free.push_front(item);
+  }
+  void tidy_soon() noexcept;
+  void tidy() noexcept;
+  bool unmake_connections() noexcept;
+  template <typename T>
+  bool rest(List<T>& free, std::size_t size) noexcept;
+  /// What `rested` says of something free whose memory was given back.
+  static constexpr std::uint8_t kAtRest = 2;
+  /// Memory that is given back in one go; less is not worth it.
+  static constexpr std::size_t kWorthwhile = 64 * 1024;
+  bool many_unused() const noexcept { return (connections_made_ - open_) * kConnectionBytes >= kWorthwhile; }
+
   // Those that have been made so far. The others are when they are needed first: memory that nobody has used
   // is not touched.
   Connection& connection(std::size_t i) const noexcept;
@@ -204,8 +228,10 @@ class Server final : private ExitListener, private Timer {
   std::uint32_t busy_ = 0;    // exchanges that are not free
   std::uint32_t live_ = 0;    // streams
   std::uint32_t open_ = 0;    // connections that are not free
+  std::uint32_t idling_ = 0;  // connections that are idle
   std::uint32_t usable_ = 0;  // connections that the system has descriptors for
   std::uint32_t connections_made_ = 0;
+  std::uint32_t most_open_ = 0;  // connections, since `tidy` looked
   std::uint32_t exchanges_made_ = 0;
   std::uint32_t streams_made_ = 0;
   bool to_end_ = false;  // asked to
@@ -243,5 +269,22 @@ class Server final : private ExitListener, private Timer {
   std::uint8_t usual_head_type_size_ = 0;
   Listening listening_{*this};
 };
+
+inline void Connection::set_state(State state) noexcept {
+  assert(state == State::queued || state == State::draining || state == State::closing);
+  if (state_ == State::idle) server_->uncount_idle();
+  state_ = state;
+}
+inline void Connection::set_exchange(Exchange& exchange) noexcept {
+  assert(state_ == State::idle);
+  server_->uncount_idle();
+  state_ = State::active;
+  exchange_ = &exchange;
+}
+inline void Connection::set_idle() noexcept {
+  assert(state_ != State::idle);
+  server_->count_idle();
+  state_ = State::idle;
+}
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

@@ -2,6 +2,7 @@
 // What every port promises (the comments of port.hpp and network.hpp), as one suite for all of them. Included
 // by one source of each program, which defines `Worlds` before: the `testing::Types` of those it has.
 
+#include <algorithm>
 #include <memory>
 #include <ostream>
 #include <string>

@@ -6,6 +6,15 @@
 namespace microdot_test {
 namespace {
 
+TEST_P(PortConformance, WhatLiesBesideDiscardedBytesStays) {
+  std::vector<std::byte> bytes(100'000, std::byte{7});
+  port_.discard(std::span(bytes).subspan(10'000, 80'000));
+  EXPECT_EQ(std::count(bytes.begin(), bytes.begin() + 10'000, std::byte{7}), 10'000);
+  EXPECT_EQ(std::count(bytes.end() - 10'000, bytes.end(), std::byte{7}), 10'000);
+  std::fill(bytes.begin(), bytes.end(), std::byte{8});
+  EXPECT_EQ(std::count(bytes.begin(), bytes.end(), std::byte{8}), 100'000);
+}
+
 TEST_P(PortConformance, ReadsWhatCame) {
   Peer peer;
   auto client = connect(peer);

@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
@@ -45,6 +47,40 @@ TEST_F(LinuxPortTest, EachThreadHasItsPort) {
   std::thread([&] { other = &system_port(); }).join();
   EXPECT_NE(other, &port_);
   EXPECT_EQ(&system_port(), &port_);
+}
+
+// The whole pages of what is given back are the system's again, whatever kind of memory it is; what lies
+// beside it stays.
+TEST_F(LinuxPortTest, DiscardedPagesAreGivenBack) {
+  constexpr std::size_t kPage = 4096;
+  constexpr std::size_t kSize = 16 * kPage;
+  alignas(kPage) static std::byte data[kSize] = {std::byte{1}};  // not .bss
+  alignas(kPage) static std::byte bss[kSize];
+  void* const mapped = mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(mapped, MAP_FAILED);
+  for (std::byte* memory : {static_cast<std::byte*>(mapped), data, bss}) {
+    const auto is_full = [memory](std::size_t from, std::size_t to) {
+      return std::all_of(memory + from, memory + to, [](std::byte byte) { return byte == std::byte{7}; });
+    };
+    madvise(memory, kSize, MADV_NOHUGEPAGE);
+    std::fill_n(memory, kSize, std::byte{7});
+    port_.discard({memory + kPage + 100, kPage - 100});  // no whole page
+    port_.discard({memory + kPage + 1, 2 * kPage - 2});
+    port_.discard({memory, 0});
+    EXPECT_TRUE(is_full(0, kSize));
+    port_.discard({memory + 4 * kPage - 1, 8 * kPage + 2});
+    EXPECT_TRUE(is_full(0, 4 * kPage - 1));
+    EXPECT_TRUE(is_full(12 * kPage + 1, kSize));
+    if (memory != data) {  // whose file may be in memory
+      unsigned char pages[kSize / kPage];
+      ASSERT_EQ(mincore(memory, kSize, pages), 0);
+      EXPECT_TRUE(std::none_of(pages + 4, pages + 12, [](unsigned char page) { return page & 1; }));
+    }
+    EXPECT_EQ(std::count(memory + 4 * kPage, memory + 12 * kPage, std::byte{7}), 0);
+    std::fill_n(memory, kSize, std::byte{7});
+    EXPECT_TRUE(is_full(0, kSize));
+  }
+  munmap(mapped, kSize);
 }
 
 TEST_F(LinuxPortTest, AThreadThatEndsClosesItsDescriptors) {

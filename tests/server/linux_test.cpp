@@ -211,6 +211,54 @@ TEST_F(Sockets, MemoryThatNobodyHasUsedIsNotTouched) {
   app->~Large();
 }
 
+// Nor does what nobody needs any more.
+TEST_F(Sockets, MemoryThatNobodyNeedsIsGivenBack) {
+  using Large = StaticApp<Limits{.connections = 1000, .connections_per_client = 1000, .exchanges = 100}>;
+  constexpr std::size_t kPage = 4096;
+  alignas(kPage) static std::byte memory[sizeof(Large)];
+  madvise(memory, sizeof memory, MADV_NOHUGEPAGE);
+  auto* app = ::new (memory) Large;
+  const std::string body = numbered(10'000);
+  std::vector<std::unique_ptr<Socket>> clients;
+  app->get("/", [](Request&) { return "Hello"; });
+  int asked = 0;
+  app->post("/echo", [&asked](Request& req) -> Task<Response> {
+    const int all = asked++ / 20 * 20 + 20;
+    while (asked < all) co_await sleep_for(1ms);
+    co_return Response(req.body());
+  });
+  const auto touched = [] {
+    std::vector<unsigned char> pages((sizeof memory + kPage - 1) / kPage);
+    EXPECT_EQ(mincore(memory, sizeof memory, pages.data()), 0);
+    return kPage * static_cast<std::size_t>(std::count_if(pages.begin(), pages.end(),
+                                                          [](unsigned char page) { return page & 1; }));
+  };
+  {
+    Running server(*app);
+    for (int round = 0; round < 2; ++round) {
+      for (std::size_t i = 0; i < 500; ++i) {
+        clients.push_back(std::make_unique<Socket>(server.port()));
+        clients.back()->send_all(i < 20 ? post("/echo", body) : get("/"));
+      }
+      for (std::size_t i = 0; i < 500; ++i) {
+        const std::string_view wanted = i < 20 ? std::string_view(body) : "Hello";
+        EXPECT_TRUE(clients[i]->read_until(wanted).ends_with(wanted));
+      }
+      const std::size_t all = touched();
+      EXPECT_GT(all, 500 * 200U + 20 * 20'000U);  // connections; heads and bodies
+      clients.clear();
+      // What is left: an exchange, objects, coroutines.
+      std::size_t left = all;
+      for (int i = 0; i < 4000 && left > all / 2; ++i) {
+        poll(nullptr, 0, 5);
+        left = touched();
+      }
+      EXPECT_LE(left, all / 2);
+    }
+  }
+  app->~Large();
+}
+
 TEST_F(Sockets, ServeBothFamiliesAndReportThePortTheyGot) {
   const struct {
     const char* listen;

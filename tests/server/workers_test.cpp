@@ -455,6 +455,35 @@ TEST_F(WorkersThreads, AnybodyMayAskAtAnyTime) {
   EXPECT_NE(metrics.find("\nmicrodot_requests_total 400\n"), std::string::npos);
 }
 
+TEST_F(WorkersThreads, AlsoWhileMemoryIsGivenBack) {
+  App app(Limits{.connections = 2000, .connections_per_client = 2000, .streams = 0});
+  app.get("/", [](Request&) { return "Hello"; });
+  WorkersRun server(app, 2);
+  std::atomic<bool> stop{false};
+  std::thread observer([&] {
+    while (!stop) {
+      const Stats stats = app.stats();
+      EXPECT_LE(stats.idle, 900u);
+      EXPECT_LE(stats.connections, 900u);
+    }
+  });
+  {
+    std::deque<Socket> clients;
+    for (int i = 0; i < 900; ++i) {
+      clients.emplace_back(server.port());
+      clients.back().send_all(get("/"));
+    }
+    for (Socket& client : clients) EXPECT_TRUE(client.read_until("Hello").ends_with("Hello"));
+  }
+  while (app.stats().connections != 0) std::this_thread::sleep_for(1ms);
+  // What has been given back by now is used again, or is not yet: it is the same to those who ask.
+  const auto end = std::chrono::steady_clock::now() + 1200ms;
+  while (std::chrono::steady_clock::now() < end) EXPECT_EQ(status_of(ask(server.port(), "/")), 200);
+  stop = true;
+  observer.join();
+  EXPECT_EQ(app.stats().idle, 0u);
+}
+
 TEST_F(WorkersThreads, AlsoWhileItStartsAndEnds) {
   std::atomic<bool> stop{false};
   std::thread observer([&] {

@@ -110,6 +110,9 @@ class Port {
   virtual Log& log() noexcept = 0;
   /// Asked for every newcomer, so it must cost little: an answer may be some moments old.
   virtual Pressure pressure() noexcept { return Pressure::none; }
+  /// What is in these bytes is needed no more: they may read as anything afterwards, and the system may have
+  /// the memory behind them until they are used again. Others are left alone.
+  virtual void discard(std::span<std::byte> bytes) noexcept { static_cast<void>(bytes); }
 
  protected:
   ~Port() = default;

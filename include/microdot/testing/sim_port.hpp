@@ -112,6 +112,8 @@ class SimPort final : public Port {
   Entropy& entropy() noexcept override;
   Log& log() noexcept override;
   Pressure pressure() noexcept override;
+  /// Writes over the bytes.
+  void discard(std::span<std::byte> bytes) noexcept override;
 
   // ---- Network ----
   /// A client's connection to the listener at `port`; a refused one if nothing listens there. It comes from
@@ -143,6 +145,8 @@ class SimPort final : public Port {
   /// As if this signal, from 1 to 64, came; lost while nobody watches it.
   void raise_signal(int number) noexcept;
   void set_pressure(Pressure pressure) noexcept;
+  /// Bytes that were given to `discard` so far.
+  std::size_t discarded() const noexcept;
   /// From the seed; the same sequence that `entropy` uses.
   std::uint64_t random() noexcept;
 
