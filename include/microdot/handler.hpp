@@ -5,7 +5,6 @@
 #include <coroutine>
 #include <exception>
 #include <new>
-#include <optional>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -40,39 +39,39 @@ class CallResult {
   CallResult() noexcept {}  // not defaulted: it would be cleared first, room for a response and all
   CallResult(const CallResult&) = delete;
   CallResult& operator=(const CallResult&) = delete;
-  ~CallResult() {
-    if (task_) task_.destroy();
-  }
+  ~CallResult() { clear(); }
 
-  /// Before another call; there is no coroutine left.
+  /// Before another call.
   void clear() noexcept {
-    response_.reset();
-    out_of_memory_ = false;
+    if (given_ != Given::nothing) destroy();
   }
-  /// Nothing was given, and nothing has to run for it.
-  bool empty() const noexcept { return !response_ && !task_ && !out_of_memory_; }
-  bool has_response() const noexcept { return response_.has_value(); }
-  Response& response() noexcept { return *response_; }
-  void set(Response&& response) noexcept { response_.emplace(std::move(response)); }
-  /// The response that `make()` gives, made in its place.
+  bool has_response() const noexcept { return given_ == Given::response; }
+  Response& response() noexcept { return response_; }
+  /// Puts it in the place of `to`. What is left of it owns nothing, so there is nothing to destroy.
+  void move_response(Response& to) noexcept {
+    to.~Response();
+    ::new (static_cast<void*>(&to)) Response(std::move(response_));
+    given_ = Given::nothing;
+  }
+  void set(Response&& response) noexcept {
+    set_made([&response]() noexcept { return Response(std::move(response)); });
+  }
+  /// The response that `make()` gives, made in its place. There is none yet.
   template <typename Make>
   void set_made(Make&& make) {
-    struct Made {
-      Make& make;
-      operator Response() const { return make(); }
-    };
-    response_.emplace(Made{make});
+    ::new (static_cast<void*>(&response_)) Response(make());
+    given_ = Given::response;
   }
   /// A frame found no room.
-  bool out_of_memory() const noexcept { return out_of_memory_; }
+  bool out_of_memory() const noexcept { return given_ == Given::no_memory; }
 
   /// A coroutine has to run first.
-  bool pending() const noexcept { return static_cast<bool>(task_); }
+  bool pending() const noexcept { return given_ == Given::task; }
   std::coroutine_handle<> task() const noexcept { return task_; }
   template <typename T, typename Take>
   void set_task(Task<T> task, Take) noexcept {
     if (!task.valid()) {
-      out_of_memory_ = true;
+      given_ = Given::no_memory;
       return;
     }
     take_ = [](std::coroutine_handle<> handle, CallResult& result) {
@@ -86,32 +85,39 @@ class CallResult {
       }
     };
     task_ = task.release();
+    given_ = Given::task;
   }
   /// Takes the response out of the finished coroutine; throws what it threw.
   void take() {
-    const std::coroutine_handle<> task = task_;
-    struct Destroy {
-      CallResult* result;
-      ~Destroy() { std::exchange(result->task_, nullptr).destroy(); }
-    } destroy{this};
-    take_(task, *this);
-  }
-  /// Ends the coroutine.
-  void destroy_task() noexcept {
-    if (task_) std::exchange(task_, nullptr).destroy();
+    const struct Frame {
+      std::coroutine_handle<> task;
+      ~Frame() { task.destroy(); }
+    } frame{task_};
+    given_ = Given::nothing;
+    take_(frame.task, *this);
   }
 
  private:
-  std::optional<Response> response_;
+  enum class Given : std::uint8_t { nothing, response, task, no_memory };
+
+  void destroy() noexcept {
+    if (given_ == Given::response) response_.~Response();
+    if (given_ == Given::task) task_.destroy();
+    given_ = Given::nothing;
+  }
+
+  union {
+    Response response_;
+  };
   std::coroutine_handle<> task_;
   void (*take_)(std::coroutine_handle<>, CallResult&) = nullptr;
-  bool out_of_memory_ = false;
+  Given given_ = Given::nothing;
 };
 
 /// What a callable is called with; which of it there is depends on what it is for.
 struct CallContext {
   Request& request;
-  Response* response = nullptr;         // after hooks
+  Response& response;                   // after hooks
   const PathArgs* path_args = nullptr;  // route handlers
   std::string_view pattern = {};        // route handlers
 #if MICRODOT_EXCEPTIONS
@@ -229,7 +235,7 @@ class HookFor final : public Callable {
   void call(CallContext& context, CallResult& result) override {
     if constexpr (kKind == CallKind::after) {
       static_assert(std::invocable<F&, Request&, Response&>, "this hook is called as f(Request&, Response&)");
-      call_into<kKind>(result, [&]() -> decltype(auto) { return f_(context.request, *context.response); });
+      call_into<kKind>(result, [&]() -> decltype(auto) { return f_(context.request, context.response); });
     } else {
       static_assert(std::invocable<F&, Request&>, "this hook or error handler is called as f(Request&)");
       call_into<kKind>(result, [&]() -> decltype(auto) { return f_(context.request); });

@@ -80,7 +80,7 @@ inline void* Arena::allocate_at_top(std::size_t size) noexcept {
   if (static_cast<std::size_t>(end_ - top_) < size + kOverhead) return nullptr;
   MICRODOT_UNPOISON(top_, size + kOverhead);
   auto* block = ::new (static_cast<void*>(top_)) Block{this, static_cast<std::uint32_t>(size)};
-  top_ = block->end();
+  top_ += kOverhead + size;
   note_top();
   return block->payload();
 }
@@ -110,7 +110,7 @@ inline void* Arena::allocate_here(std::size_t size) noexcept {
 
 void* Arena::allocate(std::size_t size) noexcept {
   // As nearly always: nothing lies free below the top.
-  if (size != 0 && size <= largest_ && free_ == nullptr) {
+  if (size - 1 < largest_ && free_ == nullptr) {  // none of 0 bytes
     if (void* pointer = allocate_at_top(round_up(size))) return pointer;
   }
   return allocate_anywhere(size);
@@ -158,6 +158,12 @@ void Arena::free(void* pointer) noexcept {
 Arena& Arena::owner_of(void* pointer) noexcept { return *Block::of(pointer)->owner; }
 
 void Arena::release(Block* block) noexcept {
+  // As nearly always: the last one taken, and nothing lies free below it.
+  if (free_ == nullptr && block->end() == top_) {
+    top_ = reinterpret_cast<std::byte*>(block);
+    MICRODOT_POISON(top_, static_cast<std::size_t>(end_ - top_));
+    return;
+  }
   FreeBlock* before = nullptr;
   FreeBlock* after = free_;
   while (after != nullptr && static_cast<Block*>(after) < block) before = after, after = after->next();
@@ -251,6 +257,8 @@ Arena& task_pool() noexcept {
 }
 
 Arena& current_arena() noexcept { return current != nullptr ? *current : task_pool(); }
+
+void* detail::allocate_frame(std::size_t size) noexcept { return current_arena().allocate(size); }
 
 ArenaScope::ArenaScope(Arena& arena) noexcept : before_(current) { current = &arena; }
 

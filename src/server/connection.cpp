@@ -23,15 +23,6 @@ constexpr std::size_t kTailBytesAtOnce = 256 * 1024;
 
 // bytes → parser → request → route → hooks → handler → response → writer → bytes → keep-alive or close
 
-// Calls hooks and handlers, one after the other. False: the one that was called last waits.
-inline bool Exchange::run_dispatch() noexcept {
-  while (!gone_ && !dispatch_->run()) {
-    if (!run_handler(dispatch_->task())) return false;
-    finish_call();
-  }
-  return true;
-}
-
 Task<> Exchange::serve() {
   for (;;) {
     co_await NextConnection(*this);
@@ -47,9 +38,12 @@ Task<> Exchange::serve() {
       }
       find_route();
       do {
-        while (!run_dispatch()) {
-          co_await TaskEnd(*this);
-          finish_call();
+        while (!gone_ && dispatch_->call()) {
+          if (dispatch_->pending()) {
+            if (!run_handler(dispatch_->task())) co_await TaskEnd(*this);
+            if (!finish_call()) continue;
+          }
+          dispatch_->take();
         }
         // The head leaves with a stream's first piece, so that one which fails before it is an error like any
         // other.

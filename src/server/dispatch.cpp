@@ -34,7 +34,7 @@ MICRODOT_STEP void Dispatch::route() noexcept {
   }
   context_.path_args = &match_.args;
   context_.pattern = match_.entry->pattern;
-  if (is_empty(&Router::before_)) stage_ = Stage::handler;
+  begin_before(0);
 }
 
 void Dispatch::no_route() noexcept {
@@ -48,11 +48,10 @@ void Dispatch::no_route() noexcept {
 void Dispatch::automatic_options() noexcept {
   response_ = Response();
   add_allow();
-  stage_ = Stage::after;
+  begin_after(match_.depth);
 }
 
 void Dispatch::fail(int status, std::string_view reason, bool thrown) noexcept {
-  begin_walk();
   request_->take_failure();
   response_ = Response(reason.empty() ? error_text(status) : reason, status);
   if (status == 405) add_allow();
@@ -62,13 +61,11 @@ void Dispatch::fail(int status, std::string_view reason, bool thrown) noexcept {
   error_status_ = status;
   // Each kind of error handler gets one try, so that handlers which fail themselves come to an end.
   if (stage_ == Stage::after_error) {
-    stage_ = Stage::done;
+    at_ = nullptr;
   } else if (thrown && !exception_handled_) {
-    stage_ = Stage::exception;
-  } else if (!error_handled_) {
-    stage_ = Stage::error;
+    begin_error(Stage::exception);
   } else {
-    stage_ = Stage::after_error;
+    begin_error(error_handled_ ? Stage::after_error : Stage::error);
   }
 }
 
@@ -79,22 +76,53 @@ void Dispatch::no_memory() noexcept {
   response_.headers().remove("Retry-After");
 }
 
-inline bool Dispatch::is_empty(CallableList Router::*list) const noexcept {
-  for (std::size_t i = 0; i < match_.depth; ++i) {
-    if ((match_.routers[i]->*list).first() != nullptr) return false;
+// Hooks are called from the app inwards before a request …
+inline void Dispatch::begin_before(std::size_t router) noexcept {
+  for (; router < match_.depth; ++router) {
+    if ((at_ = match_.routers[router]->before_.first()) != nullptr) {
+      router_ = static_cast<std::uint8_t>(router);
+      return;
+    }
   }
-  return true;
+  stage_ = Stage::handler;
+  at_ = match_.entry->kind == RouteEntry::Kind::handler ? match_.entry->handler : nullptr;
 }
 
-// Goes through one list of each router: from the app inwards, or from the route's router outwards.
-inline Callable* Dispatch::advance_list(CallableList Router::*list, bool from_app) noexcept {
-  if (at_ != nullptr) at_ = at_->next;
-  while (at_ == nullptr && router_ < match_.depth) {
-    const std::size_t index = from_app ? router_ : match_.depth - 1U - router_;
-    ++router_;
-    at_ = (match_.routers[index]->*list).first();
+// … and from the route's router outwards behind it: the first one in the lists of the outer `routers`.
+inline Callable* Dispatch::outwards(CallableList Router::*list, std::size_t routers) noexcept {
+  while (routers-- > 0) {
+    if (Callable* hook = (match_.routers[routers]->*list).first()) {
+      router_ = static_cast<std::uint8_t>(routers);
+      return hook;
+    }
   }
-  return at_;
+  return nullptr;
+}
+
+inline void Dispatch::begin_after(std::size_t routers) noexcept {
+  stage_ = Stage::after;
+  at_ = outwards(&Router::after_, routers);
+  if (at_ != nullptr) return;
+  stage_ = Stage::after_request;
+  at_ = request_->after_request_hooks();
+}
+
+// An error's handler, or what comes behind it.
+void Dispatch::begin_error(Stage stage) noexcept {
+  if (match_.depth == 0) match_.routers[match_.depth++] = app_;
+  stage_ = stage;
+  at_ = nullptr;
+  if (stage_ == Stage::exception) {
+    exception_handled_ = true;
+    at_ = exception_handler();
+    if (at_ == nullptr) stage_ = Stage::error;
+  }
+  if (stage_ == Stage::error) {
+    error_handled_ = true;
+    at_ = error_handler(error_status_);
+    if (at_ == nullptr) stage_ = Stage::after_error;
+  }
+  if (stage_ == Stage::after_error) at_ = outwards(&Router::after_error_, match_.depth);
 }
 
 Callable* Dispatch::error_handler(int status) const noexcept {
@@ -117,74 +145,40 @@ Callable* Dispatch::exception_handler() const noexcept {
   return nullptr;
 }
 
-// What most applications have, apart from the rest: it stays small. Null, and another stage, after the last
-// one.
-Callable* Dispatch::next_hook() noexcept {
-  if (stage_ == Stage::before) {
-    if (Callable* hook = advance_list(&Router::before_, true)) return hook;
-    stage_ = Stage::handler;
-    return nullptr;
-  }
-  context_.response = &response_;
-  if (Callable* hook = advance_list(&Router::after_, false)) return hook;
-  at_ = request_->after_request_hooks();
-  stage_ = at_ != nullptr ? Stage::after_request : Stage::done;
-  return at_;
-}
-
-// The next one, in the other stages.
-Callable* Dispatch::advance() noexcept {
-  if (match_.depth == 0) match_.routers[match_.depth++] = app_;
-  for (;;) {
-    switch (stage_) {
-      case Stage::handler:
-        if (match_.entry->kind == RouteEntry::Kind::handler) return match_.entry->handler;
-        {
-          const StaticDirectory& directory = *match_.entry->directory;
-          settle(directory.serve(directory, match_.rest, *request_));
-        }
-        break;
-      case Stage::before:
-      case Stage::after:
-        if (Callable* hook = next_hook()) return hook;
-        break;
-      case Stage::after_request:
-        at_ = at_ != nullptr ? at_->next : nullptr;
-        if (at_ != nullptr) return at_;
-        stage_ = Stage::done;
-        break;
-      case Stage::exception:
-        exception_handled_ = true;
-        if (Callable* handler = exception_handler()) return handler;
-        stage_ = Stage::error;
-        break;
-      case Stage::error:
-        error_handled_ = true;
-        if (Callable* handler = error_handler(error_status_)) return handler;
-        stage_ = Stage::after_error;
-        break;
-      case Stage::after_error:
-        context_.response = &response_;
-        if (Callable* hook = advance_list(&Router::after_error_, false)) return hook;
-        stage_ = Stage::done;
-        break;
-      case Stage::done: return nullptr;
-    }
+// What is called next, if the call at hand leaves that to us.
+inline void Dispatch::advance() noexcept {
+  switch (stage_) {
+    case Stage::handler: return begin_after(match_.depth);
+    case Stage::after:
+      at_ = at_->next;
+      if (at_ == nullptr) begin_after(router_);
+      return;
+    default: return advance_other();
   }
 }
 
-MICRODOT_STEP bool Dispatch::run() noexcept {
-  while (Callable* const callable = next()) {
+// The same in the stages that few requests come to.
+void Dispatch::advance_other() noexcept {
+  at_ = at_->next;
+  if (at_ == nullptr && stage_ == Stage::after_error) at_ = outwards(&Router::after_error_, router_);
+}
+
+MICRODOT_STEP bool Dispatch::call() noexcept {
+  while (at_ != nullptr) {
     result_.clear();
-    call(*callable);
-    if (result_.pending()) return false;
-    // What most hooks give before a request: nothing.
-    if (stage_ != Stage::before || !result_.empty() || request_->has_failed()) take();
+    if (call(*at_)) return true;
   }
+  if (stage_ != Stage::handler) return false;
+  result_.clear();
+  result_.set_made([this] {
+    const StaticDirectory& directory = *match_.entry->directory;
+    return directory.serve(directory, match_.rest, *request_);
+  });
   return true;
 }
 
-inline void Dispatch::call(Callable& callable) noexcept {
+// False if it threw: `fail` has seen to what comes next.
+inline bool Dispatch::call(Callable& callable) noexcept {
 #if MICRODOT_EXCEPTIONS
   try {
     callable.call(context_, result_);
@@ -192,13 +186,15 @@ inline void Dispatch::call(Callable& callable) noexcept {
     result_.set(abort);
   } catch (...) {
     thrown();
+    return false;
   }
 #else
   callable.call(context_, result_);
 #endif
+  return true;
 }
 
-void Dispatch::finish() noexcept {
+MICRODOT_STEP bool Dispatch::finish() noexcept {
 #if MICRODOT_EXCEPTIONS
   try {
     result_.take();
@@ -206,25 +202,23 @@ void Dispatch::finish() noexcept {
     result_.set(abort);
   } catch (...) {
     thrown();
+    return false;
   }
 #else
   result_.take();
 #endif
-  take();
+  return true;
 }
 
 void Dispatch::stopped(const Stop& stop) noexcept {
-  result_.destroy_task();
-  Response response = Abort(stop.status != 0 ? stop.status : 503, stop.reason);
-  result_.set(std::move(response));
-  take();
+  result_.clear();
+  result_.set(Abort(stop.status != 0 ? stop.status : 503, stop.reason));
 }
 
 #if MICRODOT_EXCEPTIONS
 void Dispatch::thrown() noexcept {
   context_.exception = std::current_exception();
   log_exception(context_.exception);
-  thrown_ = true;
   fail(500, {}, true);
 }
 
@@ -235,7 +229,6 @@ void Dispatch::stream_threw(std::exception_ptr exception) noexcept {
     fail(abort.status_code(), abort.reason());
   } catch (...) {
     thrown();
-    thrown_ = false;  // there is no call to take a result from
   }
 }
 
@@ -248,53 +241,51 @@ void Dispatch::log_exception(const std::exception_ptr& exception) noexcept {
 }
 #endif
 
-inline void Dispatch::take() noexcept {
-  if (std::exchange(thrown_, false)) return;  // dealt with
+MICRODOT_STEP void Dispatch::take() noexcept {
   if (result_.out_of_memory()) return no_memory();
-  if (const int status = request_->take_failure(); status != 0) return refuse(status);
-  if (result_.has_response()) return settle(std::move(result_.response()));
-  // An error handler that gives nothing leaves the error's own answer.
-  if (stage_ == Stage::exception || stage_ == Stage::error) stage_ = Stage::after_error;
-  check_response();
-}
-
-inline void Dispatch::settle(Response&& response) noexcept {
-  if (response.body_kind() == Response::BodyKind::file_request)
-    response.file_request()->open(response, *request_);
-  if (response.aborted()) return fail(response.status_code, response.body());
-  response_ = std::move(response);
-  switch (stage_) {
-    case Stage::before:
-    case Stage::handler:
-      begin_walk();
-      stage_ = is_empty(&Router::after_) && request_->after_request_hooks() == nullptr ? Stage::done
-                                                                                       : Stage::after;
-      break;
-    case Stage::exception:
-    case Stage::error:
-      // An error handler's 405 names the methods too (RFC 9110 15.5.6).
-      if (response_.status_code == 405 && !response_.headers().contains("Allow")) add_allow();
-      stage_ = Stage::after_error;
-      break;
-    default: break;
+  if (request_->has_failed()) return refuse(request_->take_failure());
+  if (result_.has_response()) {
+    Response& response = result_.response();
+    if (response.body_kind() == Response::BodyKind::file_request)
+      response.file_request()->open(response, *request_);
+    if (response.aborted()) return fail(response.status_code, response.body());
+    result_.move_response(response_);
+    if (stage_ == Stage::before) stage_ = Stage::handler;  // in its place
+  } else if (stage_ == Stage::before) {
+    at_ = at_->next;
+    if (at_ == nullptr) begin_before(router_ + 1U);
+    return;
   }
-  check_response();
+  if (stage_ == Stage::exception || stage_ == Stage::error) return take_error();
+  if (check_response()) advance();
 }
 
-void Dispatch::mend_response() noexcept {
+// An error handler that gave nothing leaves the error's own answer.
+void Dispatch::take_error() noexcept {
+  // A 405 of its own names the methods too (RFC 9110 15.5.6).
+  if (response_.status_code == 405 && !response_.headers().contains("Allow")) add_allow();
+  stage_ = Stage::after_error;
+  if (check_response()) begin_error(Stage::after_error);
+}
+
+bool Dispatch::mend_response() noexcept {
   const int status = response_.status_code;
   const bool begins_stream = response_.body_kind() == Response::BodyKind::stream;
   if ((status < 200 && !(begins_stream && status == 101)) || status > 999) {
     // An interim status would be taken for one, and what follows for the answer to this request.
     FixedText<64> text;
     log(text.append("a handler may not answer with status ").append(status).view());
-    return fail(500, {});
+    fail(500, {});
+    return false;
   }
   if (status == 205) response_.set_body({});  // RFC 9110 15.3.6
   switch (response_.error()) {
-    case Error::none: return;
-    case Error::no_memory: return no_memory();
-    default: log("a header field or cookie of the response is not valid"); return fail(500, {});
+    case Error::none: return true;
+    case Error::no_memory: no_memory(); return false;
+    default:
+      log("a header field or cookie of the response is not valid");
+      fail(500, {});
+      return false;
   }
 }
 

@@ -13,7 +13,10 @@ namespace microdot::inline MICRODOT_ABI::detail {
 class Dispatch {
  public:
   Dispatch(App& app, Request& request, Method method) noexcept
-      : app_(&app), request_(&request), method_(method), context_{.request = request} {}
+      : app_(&app),
+        request_(&request),
+        method_(method),
+        context_{.request = request, .response = response_} {}
   Dispatch(const Dispatch&) = delete;
   Dispatch& operator=(const Dispatch&) = delete;
   ~Dispatch() {
@@ -26,15 +29,17 @@ class Dispatch {
   /// stream that found no room for its first piece), through its error handler.
   void refuse(int status) noexcept { return status == 503 ? no_memory() : fail(status, {}); }
 
-  /// Calls what comes next, one after the other. True: the response is complete. False: `task` has to run,
-  /// then comes `finish` or `stopped`, and `run` again.
-  bool run() noexcept;
-  /// The coroutine of what was called last.
+  /// Calls what comes next. False: there is nothing, the response is complete. True: `take` what it gave;
+  /// before that, if it is a coroutine (`pending`), `task` has to run, then comes `finish` or `stopped`.
+  bool call() noexcept;
+  bool pending() const noexcept { return result_.pending(); }
   std::coroutine_handle<> task() const noexcept { return result_.task(); }
-  /// It has run to its end.
-  void finish() noexcept;
+  /// It has run to its end. False: it threw, and there is nothing to take.
+  bool finish() noexcept;
   /// It was stopped.
   void stopped(const Stop& stop) noexcept;
+  /// Goes on with what the call gave.
+  void take() noexcept;
 
   /// The response is a stream that was stopped before its first piece: answer with an error instead.
   void stream_stopped(const Stop& stop) noexcept { fail(stop.status != 0 ? stop.status : 503, stop.reason); }
@@ -57,55 +62,32 @@ class Dispatch {
   }
 
  private:
-  enum class Stage : std::uint8_t {
-    // those of hooks; `before` and `after` first
-    before,
-    after,
-    after_request,
-    after_error,
-    // and of what answers
-    handler,
-    exception,
-    error,
-    done
-  };
+  enum class Stage : std::uint8_t { before, handler, after, after_request, exception, error, after_error };
 
-  /// What is to be called now; null when the response is complete.
-  Callable* next() noexcept {
-    if (stage_ <= Stage::after) {
-      if (Callable* hook = next_hook()) return hook;
-    }
-    if (stage_ == Stage::done) return nullptr;
-    if (stage_ == Stage::handler && match_.entry->kind == RouteEntry::Kind::handler) {
-      return match_.entry->handler;
-    }
-    return advance();
-  }
-  void call(Callable& callable) noexcept;
-  /// Goes on with what the call gave.
-  void take() noexcept;
+  bool call(Callable& callable) noexcept;
   void fail(int status, std::string_view reason, bool thrown = false) noexcept;
   /// The request's own is used up.
   void no_memory() noexcept;
-  void settle(Response&& response) noexcept;
-  /// A response that lacks a field, or has one that would break the message, is not sent.
-  void check_response() noexcept {
+  /// A response that lacks a field, or has one that would break the message, is not sent. False: an error
+  /// takes its place.
+  bool check_response() noexcept {
     const int status = response_.status_code;
-    if (status < 200 || status > 999 || status == 205 || response_.error() != Error::none) mend_response();
+    return (status >= 200 && status <= 999 && status != 205 && response_.error() == Error::none) ||
+           mend_response();
   }
-  void mend_response() noexcept;
+  bool mend_response() noexcept;
   void add_allow() noexcept;
   void log(std::string_view what) noexcept;
   void no_route() noexcept;
   void automatic_options() noexcept;
-  Callable* next_hook() noexcept;
-  Callable* advance() noexcept;
-  void begin_walk() noexcept {
-    at_ = nullptr;
-    router_ = 0;
-  }
-  bool is_empty(CallableList Router::*list) const noexcept;
-  Callable* advance_list(CallableList Router::*list, bool from_app) noexcept;
+  // What is called next, as `at_`: the next stage's first where a stage ends.
+  void begin_before(std::size_t router) noexcept;
+  void begin_after(std::size_t routers) noexcept;
+  void begin_error(Stage stage) noexcept;
+  void advance() noexcept;
+  void advance_other() noexcept;
+  void take_error() noexcept;
+  Callable* outwards(CallableList Router::*list, std::size_t routers) noexcept;
   Callable* error_handler(int status) const noexcept;
   Callable* exception_handler() const noexcept;
 #if MICRODOT_EXCEPTIONS
@@ -118,11 +100,10 @@ class Dispatch {
   Stage stage_ = Stage::before;
   bool exception_handled_ = false;  // an error handler for the exception had its turn
   bool error_handled_ = false;      // so did one for the status
-  bool thrown_ = false;             // the call at hand ended with an exception
   bool active_ = false;             // counts among its route's active requests
-  std::uint8_t router_ = 0;         // whose list, as index into match_.routers
+  std::uint8_t router_ = 0;         // whose list `at_` is in, as index into match_.routers
   int error_status_ = 0;
-  Callable* at_ = nullptr;
+  Callable* at_ = nullptr;  // what is called now; null: nothing, or a directory in the stage `handler`
   RouteMatch match_;
   CallContext context_;
   Response response_;

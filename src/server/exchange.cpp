@@ -183,7 +183,6 @@ void Exchange::on_finished(Strand& strand) noexcept {
 
 void Exchange::on_stopped(Strand& strand) noexcept {
   if (&strand != &handler_strand_) return;
-  stop_ = strand.stop_reason();
   body_.forget_waiter();
   wake(Waiting::handler);
 }
@@ -351,7 +350,6 @@ void Exchange::describe(TextBuilder& text) const noexcept {
 }
 
 void Exchange::start_handler(std::coroutine_handle<> task) noexcept {
-  stop_ = {};
   limit_handler();
   // Earlier answers go out as soon as this one takes longer than the loop's turn.
   if (out_size_ != out_sent_) connection_->transport().set_interest(false, true);
@@ -359,15 +357,12 @@ void Exchange::start_handler(std::coroutine_handle<> task) noexcept {
 }
 
 MICRODOT_STEP bool Exchange::run_handler(std::coroutine_handle<> task) noexcept {
-  const bool ended = handler_strand_.run_inside(server_->loop(), task);
-  stop_.cause = Stop::Cause::none;
-  if (ended) {
-    if (handler_strand_.stop_reason().cause != Stop::Cause::none) on_stopped(handler_strand_);
-    return true;
-  }
+  return handler_strand_.run_inside(server_->loop(), task);
+}
+
+void Exchange::wait_for_handler() noexcept {
   if (!body_.waited_for()) limit_handler();
   if (out_size_ != out_sent_) connection_->transport().set_interest(body_.waited_for(), true);
-  return false;
 }
 
 void Exchange::limit_handler() noexcept {
@@ -379,13 +374,13 @@ void Exchange::limit_handler() noexcept {
   }
 }
 
-void Exchange::finish_call() noexcept {
+MICRODOT_STEP bool Exchange::finish_call() noexcept {
+  if (!handler_stopped()) return dispatch_->finish();
+  // One that was stopped at once, by another strand of its own, may have waited for the client.
+  body_.forget_waiter();
   connection_->clear_deadline();
-  if (stop_.cause == Stop::Cause::none) {
-    dispatch_->finish();
-  } else {
-    dispatch_->stopped(stop_);
-  }
+  dispatch_->stopped(handler_strand_.stop_reason());
+  return true;
 }
 
 MICRODOT_STEP bool Exchange::begins_stream() noexcept {
@@ -398,8 +393,9 @@ MICRODOT_STEP bool Exchange::begins_stream() noexcept {
 MICRODOT_STEP bool Exchange::stream_failed() noexcept {
   if (!piece_ready_ || gone_) return false;
   connection_->clear_deadline();
-  if (stop_.cause != Stop::Cause::none) {
-    dispatch_->stream_stopped(stop_);
+  if (handler_stopped()) {
+    body_.forget_waiter();
+    dispatch_->stream_stopped(handler_strand_.stop_reason());
     return true;
   }
   if (const int status = request_->take_failure(); status != 0) {

@@ -109,19 +109,23 @@ class Exchange final : public ListHook, private Strand::Owner {
   void start_writing() noexcept;
   void begin_wait(Milliseconds Limits::*timeout, std::uint32_t Limits::*rate) noexcept;
   void start_handler(std::coroutine_handle<> task) noexcept;
-  /// True if it has ended, or was stopped.
-  bool run_handler(std::coroutine_handle<> task) noexcept;
+  void wait_for_handler() noexcept;
   void limit_handler() noexcept;
   void wait(Waiting what, std::coroutine_handle<> handle) noexcept;
   void wake(Waiting what) noexcept;
+
+  /// Runs a coroutine of the handler's up to where it waits. True if it has ended, or was stopped.
+  bool run_handler(std::coroutine_handle<> task) noexcept;
+  /// It was stopped, it has not ended.
+  bool handler_stopped() const noexcept { return handler_strand_.stop_reason().cause != Stop::Cause::none; }
 
   // The steps of `serve` between them.
   void refuse_head(Error error) noexcept;
   void begin_request() noexcept;
   void refuse_body(Error error) noexcept;
   void find_route() noexcept;
-  bool run_dispatch() noexcept;
-  void finish_call() noexcept;
+  /// False: it threw, and there is nothing to take.
+  bool finish_call() noexcept;
   bool begin_response() noexcept;
   bool open_stream(Response& response) noexcept;
   void begin_body() noexcept;
@@ -207,7 +211,6 @@ class Exchange final : public ListHook, private Strand::Owner {
   std::optional<Request> request_;
   std::optional<Dispatch> dispatch_;
   Task<> serving_;
-  Stop stop_;  // why the handler's strand was stopped
 };
 
 }  // namespace microdot::inline MICRODOT_ABI::detail

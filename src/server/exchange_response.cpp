@@ -233,7 +233,7 @@ void append_piece(Exchange& exchange) noexcept {
     exchange.try_flush();
     exchange.lose_client();
   };
-  if (exchange.stop_.cause != Stop::Cause::none || exchange.request_->take_failure() != 0) return cut_short();
+  if (exchange.handler_stopped() || exchange.request_->take_failure() != 0) return cut_short();
   if (generator.done()) {
     exchange.sending_ = Exchange::Sending::nothing;
 #if MICRODOT_EXCEPTIONS

@@ -58,9 +58,10 @@ class Exchange::TaskEnd {
   explicit TaskEnd(Exchange& exchange) noexcept : exchange_(&exchange) {}
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> handle) const noexcept {
+    exchange_->wait_for_handler();
     exchange_->wait(Waiting::handler, handle);
   }
-  void await_resume() const noexcept {}
+  void await_resume() const noexcept { exchange_->connection_->clear_deadline(); }
 
  private:
   Exchange* exchange_;
@@ -76,7 +77,11 @@ class Exchange::NextPiece {
     return exchange_->out_size_ != 0 && exchange_->run_handler(exchange_->next_piece());
   }
   void await_suspend(std::coroutine_handle<> handle) const noexcept {
-    if (exchange_->handler_strand_.is_idle()) exchange_->start_handler(exchange_->next_piece());
+    if (exchange_->handler_strand_.is_idle()) {
+      exchange_->start_handler(exchange_->next_piece());
+    } else {
+      exchange_->wait_for_handler();
+    }
     exchange_->wait(Waiting::handler, handle);
   }
   void await_resume() const noexcept {}

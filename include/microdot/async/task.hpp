@@ -21,7 +21,7 @@ namespace detail {
 /// exceptions, and who is resumed at the end.
 class PromiseBase {
  public:
-  static void* operator new(std::size_t size) noexcept { return current_arena().allocate(size); }
+  static void* operator new(std::size_t size) noexcept { return allocate_frame(size); }
   static void operator delete(void* frame) noexcept { Arena::free(frame); }
   static void operator delete(void* frame, std::size_t) noexcept { Arena::free(frame); }
 
@@ -32,7 +32,8 @@ class PromiseBase {
     bool await_ready() const noexcept { return false; }
     template <typename Promise>
     void await_suspend(std::coroutine_handle<Promise> handle) const noexcept {
-      Strand::running().switch_to(handle.promise().continuation_);
+      // A root names nothing: it is the last thing that its strand has run.
+      if (const auto continuation = handle.promise().continuation_) Strand::running().switch_to(continuation);
     }
     void await_resume() const noexcept {}
   };
