@@ -129,7 +129,7 @@ void Exchange::begin_wait(Milliseconds Limits::*timeout, std::uint32_t Limits::*
   const TimePoint now = server_->loop().now();
   connection_->pace().begin_wait(now);
   const bool slow = connection_->pace().too_slow(now, limits.*timeout, limits.*rate);
-  connection_->set_deadline(slow ? Duration{0} : Duration(limits.*timeout));
+  connection_->set_deadline(slow ? Milliseconds{} : limits.*timeout);
 }
 
 bool Exchange::too_slow(Milliseconds grace) const noexcept {
