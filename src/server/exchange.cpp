@@ -370,8 +370,8 @@ MICRODOT_STEP bool Exchange::run_handler(std::coroutine_handle<> task) noexcept 
 }
 
 void Exchange::limit_handler() noexcept {
-  const Duration timeout = server_->limits().handler_timeout;
-  if (timeout > Duration{0}) {
+  const Milliseconds timeout = server_->limits().handler_timeout;
+  if (timeout.count > 0) {
     connection_->set_deadline(timeout);
   } else {
     connection_->clear_deadline();

@@ -11,8 +11,8 @@ class List;
 
 namespace detail {
 
-/// A place in a ring: an item's, or a list's own end. What does not depend on the items' type is in here, once
-/// for all lists.
+/// A place in a ring: an item's, or a list's own end. What does not depend on the items' type is in here,
+/// once for all lists.
 class ListNode {
  public:
   ListNode() noexcept = default;
