@@ -11,6 +11,11 @@
 
 namespace microdot::inline MICRODOT_ABI::detail {
 
+MICRODOT_CALLED constexpr std::string_view packed_text(const char* bytes, const std::uint16_t* begins,
+                                                       std::size_t place) noexcept {
+  return {bytes + begins[place], static_cast<std::size_t>(begins[place + 1] - begins[place] - 1)};
+}
+
 /// Constant texts one behind the other, each with a NUL at its end, found by their place. Takes 2 bytes for
 /// each beside its own, where a std::string_view takes 8, and 16 on 64 bits.
 template <std::size_t kCount, std::size_t kBytes>
@@ -19,7 +24,7 @@ struct PackedTexts {
   std::array<char, kBytes> bytes{};
 
   constexpr std::string_view operator[](std::size_t place) const noexcept {
-    return {bytes.data() + begins[place], static_cast<std::size_t>(begins[place + 1] - begins[place] - 1)};
+    return packed_text(bytes.data(), begins.data(), place);
   }
   static constexpr std::size_t size() noexcept { return kCount; }
   /// The first place of a text, or `size()`.

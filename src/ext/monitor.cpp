@@ -13,94 +13,105 @@
 namespace microdot::inline MICRODOT_ABI {
 namespace {
 
-/// A metric of one number: a counter if it is called "…_total", else a gauge.
-struct Metric {
-  using Value = std::uint64_t (*)(const Stats& stats, const Limits& limits) noexcept;
+/// Where a metric's number is. Not a function for each: most are a member of one of two structures.
+struct MetricValue {
+  enum class Kind : std::uint8_t { number, count, limit, function };
+  using Function = std::uint64_t (*)(const Stats& stats, const Limits& limits) noexcept;
+  union Place {
+    std::uint32_t Stats::*number;
+    std::uint64_t Stats::*count;
+    std::uint32_t Limits::*limit;  // of one worker; what is told is that of all
+    Function function;
+  };
 
-  std::string_view name;  // after "microdot_"
-  std::string_view help;
-  Value value;
+  constexpr MetricValue(std::uint32_t Stats::*number) noexcept
+      : kind(Kind::number), place{.number = number} {}
+  constexpr MetricValue(std::uint64_t Stats::*count) noexcept : kind(Kind::count), place{.count = count} {}
+  constexpr MetricValue(std::uint32_t Limits::*limit) noexcept : kind(Kind::limit), place{.limit = limit} {}
+  constexpr MetricValue(Function function) noexcept : kind(Kind::function), place{.function = function} {}
+
+  Kind kind;
+  Place place;
 };
 
-template <auto kField>
-std::uint64_t field(const Stats& stats, const Limits& limits) noexcept {
-  if constexpr (std::is_invocable_v<decltype(kField), const Stats&>) {
-    return static_cast<std::uint64_t>(stats.*kField);
-  } else {
-    return limits.*kField;
-  }
-}
-/// Of the limits of one worker.
-template <auto kField>
-std::uint64_t of_all(const Stats& stats, const Limits& limits) noexcept {
-  return std::uint64_t{stats.workers} * (limits.*kField);
-}
+/// A metric of one number: a counter if it is called "…_total", else a gauge.
+struct Metric {
+  std::string_view name;  // after "microdot_"
+  std::string_view help;
+  MetricValue value;
+};
 
 constexpr Metric kMetrics[] = {
-    {"connections", "Accepted sockets.", field<&Stats::connections>},
-    {"connections_limit", "Limits::connections.", of_all<&Limits::connections>},
-    {"connections_high_water", "The most connections at once.", field<&Stats::connections_high_water>},
-    {"connections_idle", "Connections between requests.", field<&Stats::idle>},
-    {"exchanges", "Requests in flight.", field<&Stats::exchanges>},
-    {"exchanges_limit", "Limits::exchanges.", of_all<&Limits::exchanges>},
-    {"exchanges_high_water", "The most requests in flight at once.", field<&Stats::exchanges_high_water>},
-    {"queue", "Connections that wait for an exchange.", field<&Stats::queued>},
-    {"queue_limit", "Limits::queue_length.", of_all<&Limits::queue_length>},
-    {"queue_high_water", "The most connections that have waited at once.", field<&Stats::queue_high_water>},
-    {"streams", "Live streams.", field<&Stats::streams>},
-    {"streams_limit", "Limits::streams.", of_all<&Limits::streams>},
-    {"streams_high_water", "The most live streams at once.", field<&Stats::streams_high_water>},
-    {"tasks", "Background tasks of the loop.", field<&Stats::tasks>},
-    {"tasks_of_requests", "Background tasks that requests have started.", field<&Stats::tasks_of_requests>},
-    {"tasks_of_requests_limit", "Limits::background_tasks.", of_all<&Limits::background_tasks>},
+    {"connections", "Accepted sockets.", &Stats::connections},
+    {"connections_limit", "Limits::connections.", &Limits::connections},
+    {"connections_high_water", "The most connections at once.", &Stats::connections_high_water},
+    {"connections_idle", "Connections between requests.", &Stats::idle},
+    {"exchanges", "Requests in flight.", &Stats::exchanges},
+    {"exchanges_limit", "Limits::exchanges.", &Limits::exchanges},
+    {"exchanges_high_water", "The most requests in flight at once.", &Stats::exchanges_high_water},
+    {"queue", "Connections that wait for an exchange.", &Stats::queued},
+    {"queue_limit", "Limits::queue_length.", &Limits::queue_length},
+    {"queue_high_water", "The most connections that have waited at once.", &Stats::queue_high_water},
+    {"streams", "Live streams.", &Stats::streams},
+    {"streams_limit", "Limits::streams.", &Limits::streams},
+    {"streams_high_water", "The most live streams at once.", &Stats::streams_high_water},
+    {"tasks", "Background tasks of the loop.", &Stats::tasks},
+    {"tasks_of_requests", "Background tasks that requests have started.", &Stats::tasks_of_requests},
+    {"tasks_of_requests_limit", "Limits::background_tasks.", &Limits::background_tasks},
     {"task_pool_high_water_bytes", "The most that tasks have used of their pool.",
-     field<&Stats::task_pool_high_water>},
+     &Stats::task_pool_high_water},
     {"task_pool_limit_bytes", "The size of the tasks' pool.",
-     [](const Stats&, const Limits&) noexcept -> std::uint64_t { return task_pool().capacity(); }},
-    {"arena_high_water_bytes", "The most that one request has used of its arena.",
-     field<&Stats::arena_high_water>},
-    {"arena_limit_bytes", "Limits::arena_bytes.", field<&Limits::arena_bytes>},
+     +[](const Stats&, const Limits&) noexcept -> std::uint64_t { return task_pool().capacity(); }},
+    {"arena_high_water_bytes", "The most that one request has used of its arena.", &Stats::arena_high_water},
+    {"arena_limit_bytes", "Limits::arena_bytes.",
+     +[](const Stats&, const Limits& limits) noexcept -> std::uint64_t { return limits.arena_bytes; }},
 #if MICRODOT_HOSTED
-    {"workers", "Threads that serve; the limits are those of all.", field<&Stats::workers>},
+    {"workers", "Threads that serve; the limits are those of all.", &Stats::workers},
 #endif
     {"longest_turn_microseconds", "The longest time from one look at the network to the next.",
-     [](const Stats& stats, const Limits&) noexcept -> std::uint64_t {
+     +[](const Stats& stats, const Limits&) noexcept -> std::uint64_t {
        return static_cast<std::uint64_t>(stats.longest_turn.count());
      }},
 
-    {"connections_accepted_total", "Connections accepted.", field<&Stats::accepted>},
-    {"connections_refused_total", "Connections answered 503 without being read.", field<&Stats::refused>},
-    {"connections_evicted_total", "Idle connections closed to make room.", field<&Stats::evicted>},
-    {"requests_total", "Requests answered.", field<&Stats::requests>},
+    {"connections_accepted_total", "Connections accepted.", &Stats::accepted},
+    {"connections_refused_total", "Connections answered 503 without being read.", &Stats::refused},
+    {"connections_evicted_total", "Idle connections closed to make room.", &Stats::evicted},
+    {"requests_total", "Requests answered.", &Stats::requests},
     {"requests_timed_out_total", "Requests and answers given up since their time was over.",
-     field<&Stats::timed_out>},
+     &Stats::timed_out},
     {"requests_forfeited_total", "Of them, given up since they were too slow while others waited.",
-     field<&Stats::forfeited>},
-    {"client_errors_total", "Answers with a status from 400 to 499.", field<&Stats::client_errors>},
-    {"server_errors_total", "Answers with a status from 500.", field<&Stats::server_errors>},
-    {"messages_received_total", "Messages of live streams from clients.", field<&Stats::messages_in>},
-    {"messages_sent_total", "Messages of live streams to clients.", field<&Stats::messages_out>},
-    {"messages_dropped_total", "Messages not sent to clients that were too slow.",
-     field<&Stats::messages_dropped>},
-    {"streams_slow_total", "Live streams closed since the client was too slow.", field<&Stats::slow_streams>},
-    {"received_bytes_total", "Bytes from clients.", field<&Stats::bytes_in>},
-    {"sent_bytes_total", "Bytes to clients.", field<&Stats::bytes_out>},
-    {"task_restarts_total", "Runs that supervise has started again.", field<&Stats::task_restarts>},
+     &Stats::forfeited},
+    {"client_errors_total", "Answers with a status from 400 to 499.", &Stats::client_errors},
+    {"server_errors_total", "Answers with a status from 500.", &Stats::server_errors},
+    {"messages_received_total", "Messages of live streams from clients.", &Stats::messages_in},
+    {"messages_sent_total", "Messages of live streams to clients.", &Stats::messages_out},
+    {"messages_dropped_total", "Messages not sent to clients that were too slow.", &Stats::messages_dropped},
+    {"streams_slow_total", "Live streams closed since the client was too slow.", &Stats::slow_streams},
+    {"received_bytes_total", "Bytes from clients.", &Stats::bytes_in},
+    {"sent_bytes_total", "Bytes to clients.", &Stats::bytes_out},
+    {"task_restarts_total", "Runs that supervise has started again.", &Stats::task_restarts},
     {"blocked_total", "Times that somebody's code has kept the loop too long, as the log warns.",
-     field<&Stats::times_blocked>},
-    {"tier_changes_total", "Times that the tier has changed.", field<&Stats::tier_changes>},
+     &Stats::times_blocked},
+    {"tier_changes_total", "Times that the tier has changed.", &Stats::tier_changes},
     {"tier",
      "How far the server has degraded: 0 normal, 1 queueing, 2 no keep-alive, 3 refusing, 4 not accepting.",
-     field<&Stats::tier>},
+     +[](const Stats& stats, const Limits&) noexcept { return static_cast<std::uint64_t>(stats.tier); }},
 };
 
 constexpr auto kNames = detail::pack_texts<kMetrics, &Metric::name>();
 constexpr auto kHelp = detail::pack_texts<kMetrics, &Metric::help>();
-constexpr auto kValues = [] {
-  std::array<Metric::Value, std::size(kMetrics)> values{};
-  std::transform(std::begin(kMetrics), std::end(kMetrics), values.begin(),
-                 [](const Metric& metric) { return metric.value; });
-  return values;
+// Apart, since the compiler would pad each kind to a word.
+constexpr auto kKinds = [] {
+  std::array<MetricValue::Kind, std::size(kMetrics)> kinds{};
+  std::transform(std::begin(kMetrics), std::end(kMetrics), kinds.begin(),
+                 [](const Metric& metric) { return metric.value.kind; });
+  return kinds;
+}();
+constexpr auto kPlaces = [] {
+  std::array<MetricValue::Place, std::size(kMetrics)> places{};
+  std::transform(std::begin(kMetrics), std::end(kMetrics), places.begin(),
+                 [](const Metric& metric) { return metric.value.place; });
+  return places;
 }();
 
 constexpr std::size_t kTiers = static_cast<std::size_t>(Tier::not_accepting) + 1;
@@ -174,7 +185,16 @@ class Exposition final : public BodySource {
     text_.append("# HELP microdot_").append(name).append(' ').append(kHelp[row]);
     text_.append("\n# TYPE microdot_").append(name).append(name.ends_with("_total") ? " counter" : " gauge");
     text_.append("\nmicrodot_").append(name).append(' ');
-    text_.append(kValues[row](stats_, *limits_)).append('\n');
+    text_.append(value(row)).append('\n');
+  }
+  std::uint64_t value(std::size_t row) const noexcept {
+    const MetricValue::Place& place = kPlaces[row];
+    switch (kKinds[row]) {
+      case MetricValue::Kind::number: return stats_.*place.number;
+      case MetricValue::Kind::count: return stats_.*place.count;
+      case MetricValue::Kind::limit: return std::uint64_t{stats_.workers} * (limits_->*place.limit);
+      default: return place.function(stats_, *limits_);
+    }
   }
   void write_tier(Tier tier) noexcept {
     if (tier == Tier::normal) text_.append(kTierHead);

@@ -112,7 +112,7 @@ bool read(std::string_view text, const char* form, Fields& fields) {
 
 bool is_day_name(std::string_view text, bool whole) {
   for (std::size_t i = 0; i < kDays.size(); ++i) {
-    if (text == (whole ? kDays[i] : kDays[i].substr(0, kShort))) return true;
+    if (text == kDays[i].substr(0, whole ? std::string_view::npos : kShort)) return true;
   }
   return false;
 }
@@ -121,14 +121,13 @@ bool is_day_name(std::string_view text, bool whole) {
 
 std::string_view write_http_date(std::int64_t unix_seconds, std::span<char, kHttpDateSize> out) noexcept {
   const std::int64_t seconds = std::clamp(unix_seconds, kFirst, kLast);
-  std::int64_t days = seconds / kDay;
-  std::int64_t rest = seconds % kDay;
-  if (rest < 0) {
-    rest += kDay;
+  auto days = static_cast<int>(seconds / kDay);
+  auto time = static_cast<int>(seconds % kDay);
+  if (time < 0) {
+    time += static_cast<int>(kDay);
     --days;
   }
-  const Civil date = civil_from_days(static_cast<int>(days));
-  const auto time = static_cast<int>(rest);
+  const Civil date = civil_from_days(days);
   char* p = out.data();
   std::memcpy(p, kDays[static_cast<std::size_t>((days % 7 + 7) % 7)].data(), kShort);
   std::memcpy(p + 3, ", ", 2);

@@ -7,7 +7,7 @@ namespace {
 
 // The size of the entity tag at the front of `text`, or 0.
 std::size_t etag_size(std::string_view text) noexcept {
-  std::size_t i = text.substr(0, 2) == "W/" ? 2 : 0;
+  std::size_t i = text.starts_with("W/") ? 2 : 0;
   if (i >= text.size() || text[i] != '"') return 0;
   while (++i < text.size()) {
     if (text[i] == '"') return i + 1;
@@ -18,7 +18,7 @@ std::size_t etag_size(std::string_view text) noexcept {
 }
 
 std::string_view opaque(std::string_view etag) noexcept {
-  return etag.substr(0, 2) == "W/" ? etag.substr(2) : etag;
+  return etag.starts_with("W/") ? etag.substr(2) : etag;
 }
 
 }  // namespace

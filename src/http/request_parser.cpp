@@ -342,7 +342,7 @@ ParseStatus RequestParser::parse_slow_version(const char* p, const char* end, co
   if (!line_fits(lf)) return too_long();
   const std::string_view text(p, static_cast<std::size_t>(lf - p));
   if (text.empty() || text.back() != '\r') return fail(400, head_error("bare LF"));
-  if (text.size() != 9 || text.substr(0, 5) != "HTTP/" || !is_char(text[5], kCharDigit) || text[6] != '.' ||
+  if (text.size() != 9 || !text.starts_with("HTTP/") || !is_char(text[5], kCharDigit) || text[6] != '.' ||
       !is_char(text[7], kCharDigit)) {
     return fail(400, head_error("malformed HTTP version"));
   }

@@ -137,6 +137,7 @@ class Connection final : public TransportEvents, public ListHook, private Timer 
 
   /// When time is up for what happens now. Putting it off costs nothing: the timer is moved when it fires.
   void set_deadline(Duration from_now) noexcept;
+  void set_deadline(Milliseconds from_now) noexcept { set_deadline(Duration(from_now)); }
   void clear_deadline() noexcept { deadline_ = TimePoint::max(); }
   /// `TimePoint::max()`: never.
   TimePoint deadline() const noexcept { return deadline_; }

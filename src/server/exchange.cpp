@@ -130,7 +130,7 @@ void Exchange::begin_wait(Milliseconds Limits::*timeout, std::uint32_t Limits::*
   const TimePoint now = server_->loop().now();
   connection_->pace().begin_wait(now);
   const bool slow = connection_->pace().too_slow(now, limits.*timeout, limits.*rate);
-  connection_->set_deadline(slow ? Duration{0} : Duration(limits.*timeout));
+  connection_->set_deadline(slow ? Milliseconds{} : limits.*timeout);
 }
 
 bool Exchange::too_slow(Milliseconds grace) const noexcept {
@@ -366,8 +366,8 @@ void Exchange::wait_for_handler() noexcept {
 }
 
 void Exchange::limit_handler() noexcept {
-  const Duration timeout = server_->limits().handler_timeout;
-  if (timeout > Duration{0}) {
+  const Milliseconds timeout = server_->limits().handler_timeout;
+  if (timeout.count > 0) {
     connection_->set_deadline(timeout);
   } else {
     connection_->clear_deadline();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstdint>
+#include <type_traits>
 
 #include "server.hpp"
 
@@ -11,11 +13,14 @@ namespace {
 
 constexpr int kAcceptsAtOnce = 64;
 // Between tries: doubled with each failure, give or take a quarter, so that devices which lost the same
-// network do not come back in step.
-constexpr Duration kFirstPause = std::chrono::milliseconds(100);
-constexpr Duration kLongestPause = std::chrono::seconds(5);
+// network do not come back in step. In microseconds, of 32 bits: small processors calculate with these by
+// themselves.
+constexpr std::uint32_t kFirstPause = 100'000;
+constexpr std::uint32_t kLongestPause = 5'000'000;
+static_assert(std::is_same_v<Duration::period, std::micro>);
 constexpr unsigned kDoublings = 6;
-static_assert(kFirstPause * (1 << kDoublings) >= kLongestPause);
+static_assert(kFirstPause << kDoublings >= kLongestPause &&
+              kLongestPause / 256 * std::uint64_t{65535} <= UINT32_MAX);
 
 }  // namespace
 
@@ -159,12 +164,13 @@ void Listening::try_again() noexcept {
 /// Sets the timer, unless it is on from an earlier failure: tries between do not make the pause longer.
 void Listening::try_later() noexcept {
   if (armed()) return;
-  const Duration pause = std::min(kFirstPause * (1 << failures_), kLongestPause);
+  const std::uint32_t pause = std::min(kFirstPause << failures_, kLongestPause);
   if (failures_ < kDoublings) ++failures_;
   unsigned char random[2];
   server_->loop().port().entropy().fill(random);
-  const int jitter = random[0] << 8 | random[1];  // 0 to 65535: from 3/4 to 5/4
-  server_->loop().timers().arm(*this, server_->loop().now() + pause * 3 / 4 + pause * jitter / (2 * 65536));
+  const std::uint32_t jitter = std::uint32_t{random[0]} << 8 | random[1];  // 0 to 65535: from 3/4 to 5/4
+  const Duration until(pause / 4 * 3 + pause / 256 * jitter / 512);
+  server_->loop().timers().arm(*this, server_->loop().now() + until);
 }
 
 /// Looks whether clients can come, and tells the hooks if that has changed. `reason`: why there is no

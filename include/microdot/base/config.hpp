@@ -27,3 +27,11 @@
 #else
 #define MICRODOT_THREAD_LOCAL
 #endif
+
+/// Marks a small function with many callers: called, not inlined, where the compiler is told to save space.
+/// It compares a call with the body at each place, and not what a call spares around it at all of them.
+#ifdef __OPTIMIZE_SIZE__
+#define MICRODOT_CALLED [[gnu::noinline]]
+#else
+#define MICRODOT_CALLED
+#endif

@@ -28,8 +28,12 @@ void store_shared(T& to, std::type_identity_t<T> value) noexcept {
 }
 /// For the thread that changes it: adds `by`.
 template <typename T>
-void count_up(T& counter, std::type_identity_t<T> by = 1) noexcept {
+void count_up(T& counter, std::type_identity_t<T> by) noexcept {
   store_shared(counter, static_cast<T>(counter + by));
+}
+template <typename T>
+MICRODOT_CALLED void count_up(T& counter) noexcept {
+  count_up(counter, 1);
 }
 template <typename T>
 void count_down(T& counter) noexcept {

@@ -19,8 +19,12 @@ using TimePoint = SteadyClock::time_point;
 
 // Compared as the numbers that they are. Those of std::chrono give a three-way result of two references: two
 // calls, where size counts more than speed.
+constexpr bool operator<(Duration a, Duration b) noexcept { return a.count() < b.count(); }
+constexpr bool operator>(Duration a, Duration b) noexcept { return b < a; }
+constexpr bool operator<=(Duration a, Duration b) noexcept { return !(b < a); }
+constexpr bool operator>=(Duration a, Duration b) noexcept { return !(a < b); }
 constexpr bool operator<(TimePoint a, TimePoint b) noexcept {
-  return a.time_since_epoch().count() < b.time_since_epoch().count();
+  return a.time_since_epoch() < b.time_since_epoch();
 }
 constexpr bool operator>(TimePoint a, TimePoint b) noexcept { return b < a; }
 constexpr bool operator<=(TimePoint a, TimePoint b) noexcept { return !(b < a); }

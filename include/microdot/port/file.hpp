@@ -65,7 +65,7 @@ class FileReader {
  public:
   FileReader() noexcept = default;
   FileReader(Files& files, Files::Handle handle) noexcept : files_(&files), handle_(handle) {}
-  FileReader(FileReader&& other) noexcept
+  MICRODOT_CALLED FileReader(FileReader&& other) noexcept
       : files_(std::exchange(other.files_, nullptr)), handle_(std::exchange(other.handle_, Files::kNone)) {}
   FileReader& operator=(FileReader&& other) noexcept {
     if (this != &other) {
