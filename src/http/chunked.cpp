@@ -227,7 +227,10 @@ bool ChunkedDecoder::step_trailer(char c) noexcept {
 bool ChunkedDecoder::is_forbidden_trailer() const noexcept {
   if (digits_ > sizeof name_) return false;
   const std::string_view name(name_, digits_);
-  return name == "content-length" || name == "transfer-encoding" || name == "host";
+  for (const char* forbidden : {"content-length", "transfer-encoding", "host"}) {
+    if (name == forbidden) return true;
+  }
+  return false;
 }
 
 std::size_t write_chunk_head(std::uint64_t size, std::span<char, kMaxChunkHead> out) noexcept {

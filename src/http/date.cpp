@@ -51,6 +51,22 @@ constexpr std::int64_t kFirst = days_from_civil({0, 1, 1}) * kDay;
 constexpr std::int64_t kLast = days_from_civil({10000, 1, 1}) * kDay - 1;
 static_assert(days_from_civil({1970, 1, 1}) == 0);
 
+/// A time, cut to the years 0 to 9999: days since 1970-01-01, and seconds of the day.
+struct Moment {
+  int days;
+  int time;
+
+  explicit constexpr Moment(std::int64_t unix_seconds) {
+    const std::int64_t seconds = std::clamp(unix_seconds, kFirst, kLast);
+    days = static_cast<int>(seconds / kDay);
+    time = static_cast<int>(seconds % kDay);
+    if (time < 0) {
+      time += static_cast<int>(kDay);
+      --days;
+    }
+  }
+};
+
 constexpr int days_in_month(int year, int month) {
   if (month == 2) return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0 ? 29 : 28;
   return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
@@ -120,13 +136,7 @@ bool is_day_name(std::string_view text, bool whole) {
 }  // namespace
 
 std::string_view write_http_date(std::int64_t unix_seconds, std::span<char, kHttpDateSize> out) noexcept {
-  const std::int64_t seconds = std::clamp(unix_seconds, kFirst, kLast);
-  auto days = static_cast<int>(seconds / kDay);
-  auto time = static_cast<int>(seconds % kDay);
-  if (time < 0) {
-    time += static_cast<int>(kDay);
-    --days;
-  }
+  const auto [days, time] = Moment(unix_seconds);
   const Civil date = civil_from_days(days);
   char* p = out.data();
   std::memcpy(p, kDays[static_cast<std::size_t>((days % 7 + 7) % 7)].data(), kShort);
@@ -161,7 +171,7 @@ std::optional<std::int64_t> parse_http_date(std::string_view text, std::int64_t 
   if (!read(text.substr(name_size), form, fields)) return std::nullopt;
   Civil& date = fields.date;
   if (!short_name) {
-    const Civil today = civil_from_days(static_cast<int>(std::clamp(now, kFirst, kLast) / kDay));
+    const Civil today = civil_from_days(Moment(now).days);
     date.year += today.year / 100 * 100;
     const bool far = date.year > today.year + 50 ||
                      (date.year == today.year + 50 &&

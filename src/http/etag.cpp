@@ -18,7 +18,8 @@ std::size_t etag_size(std::string_view text) noexcept {
 }
 
 std::string_view opaque(std::string_view etag) noexcept {
-  return etag.starts_with("W/") ? etag.substr(2) : etag;
+  if (etag.starts_with("W/")) etag.remove_prefix(2);
+  return etag;
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ class Tail {
     }
     size_ -= size;
   }
-  void clear() noexcept { set(std::string_view{}); }
+  MICRODOT_CALLED void clear() noexcept { set(std::string_view{}); }
 
   /// Where they lie in memory: static ones, or a file's (see `Files::data`). Empty if they don't.
   std::string_view bytes() const noexcept {
@@ -138,7 +138,7 @@ class Connection final : public TransportEvents, public ListHook, private Timer 
   /// When time is up for what happens now. Putting it off costs nothing: the timer is moved when it fires.
   void set_deadline(Duration from_now) noexcept;
   void set_deadline(Milliseconds from_now) noexcept { set_deadline(Duration(from_now)); }
-  void clear_deadline() noexcept { deadline_ = TimePoint::max(); }
+  MICRODOT_CALLED void clear_deadline() noexcept { deadline_ = TimePoint::max(); }
   /// `TimePoint::max()`: never.
   TimePoint deadline() const noexcept { return deadline_; }
 

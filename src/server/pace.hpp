@@ -20,7 +20,7 @@ class Pace {
     if (waiting()) toggle(now);
   }
   bool waiting() const noexcept { return (moved_ & 1) != 0; }
-  void move(std::size_t bytes) noexcept { moved_ += std::uint64_t{bytes} << 1; }
+  MICRODOT_CALLED void move(std::size_t bytes) noexcept { moved_ += std::uint64_t{bytes} << 1; }
   /// Bytes since `restart`.
   std::uint64_t moved() const noexcept { return moved_ >> 1; }
 
