@@ -18,6 +18,8 @@
 #include <microdot/http/range.hpp>
 #include <microdot/http/url.hpp>
 
+#include "field_lines.hpp"
+
 namespace microdot::inline MICRODOT_ABI::detail {
 namespace {
 
@@ -100,7 +102,7 @@ void add_unless_set(Response& response, const char* name, std::string_view value
 
 // The same for a value that was made here.
 void add_valid_unless_set(Response& response, const char* name, std::string_view value) noexcept {
-  if (!value.empty() && !response.headers().contains(name)) response.headers().add_valid(name, value);
+  if (!value.empty() && !response.headers().contains(name)) FieldLines::add(response.headers(), name, value);
 }
 
 // ---- What the file is ----
@@ -305,7 +307,7 @@ void current_version(Response& response, const FileRequest& asked, File&& file, 
     without_file(response, 412, "Precondition failed");
     return response.headers().remove("Cache-Control");
   }
-  add_valid_unless_set(response, "ETag", version.etag());
+  add_unless_set(response, "ETag", version.etag());  // may be the program's own
   if (outcome == Precondition::not_modified) {
     // The date only where it is the one validator (RFC 9110 15.4.5).
     if (validators.etag.empty()) add_valid_unless_set(response, "Last-Modified", version.date());

@@ -16,6 +16,10 @@
 
 namespace microdot::inline MICRODOT_ABI {
 
+namespace detail {
+struct FieldLines;
+}
+
 /// A header field to be sent.
 struct Header {
   std::string_view name;
@@ -48,8 +52,6 @@ class ResponseHeaders {
   void set(std::string_view name, std::string_view value) noexcept;
   /// Adds a field beside others of the same name.
   void add(std::string_view name, std::string_view value) noexcept;
-  /// The same for a name and a value that are known to be right.
-  void add_valid(std::string_view name, std::string_view value) noexcept;
   void remove(std::string_view name) noexcept;
   void remove(const char* name) noexcept { remove(std::string_view(name)); }
   void clear() noexcept {
@@ -61,15 +63,11 @@ class ResponseHeaders {
   void fail(Error error) noexcept {
     if (error_ == Error::none) error_ = error;
   }
-  /// Calls `f(Header)` for each field, which `line` can be asked for.
+  /// Calls `f(Header)` for each field.
   template <typename F>
   void for_each(F f) const {
     for (const Node* node = first_; node != nullptr; node = node->next)
       f(Header{node->name(), node->value()});
-  }
-  /// A field as it is sent, "name: value\r\n".
-  static std::string_view line(const Header& field) noexcept {
-    return {field.name.data(), field.name.size() + field.value.size() + 4};
   }
 
  private:
@@ -81,6 +79,9 @@ class ResponseHeaders {
     std::string_view name() const noexcept { return {text(), name_size}; }
     std::string_view value() const noexcept { return {text() + name_size + 2, value_size}; }
   };
+  friend struct detail::FieldLines;
+  /// `add` of what is known to be right.
+  void add_valid(std::string_view name, std::string_view value) noexcept;
   void free_all() noexcept;
 
   Node* first_ = nullptr;

@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -22,7 +23,7 @@ std::uint32_t hash_of(std::string_view root, std::string_view path) noexcept {
   std::uint64_t end = 0;
   const std::size_t size = std::min(path.size(), sizeof end);
   if (size != 0) std::memcpy(&end, path.data() + path.size() - size, size);
-  const std::uint64_t mixed = (end ^ (path.size() << 56) ^ root.size()) * 0x9E3779B97F4A7C15U;
+  const std::uint64_t mixed = (end ^ std::uint64_t{path.size()} << 56 ^ root.size()) * 0x9E3779B97F4A7C15U;
   return static_cast<std::uint32_t>(mixed >> 32);
 }
 
@@ -37,11 +38,9 @@ FileIdentity::FileIdentity(const struct stat& status) noexcept
       owner(status.st_uid),
       group(status.st_gid) {}
 
-bool FileName::set(std::string_view root, std::string_view path) noexcept {
-  if (root.size() + path.size() > sizeof text_) return false;
+void FileName::set(std::string_view root, std::string_view path) noexcept {
   root_size_ = static_cast<std::uint8_t>(root.copy(text_, root.size()));
   path_size_ = static_cast<std::uint8_t>(path.copy(text_ + root.size(), path.size()));
-  return true;
 }
 
 bool FileName::is(std::string_view root, std::string_view path) const noexcept {
@@ -66,48 +65,49 @@ const FileIdentity* FileCache::find(std::string_view root, std::string_view path
 }
 
 File FileCache::open(Files& files) noexcept {
-  found_->asked = true;
+  assert(found_ != nullptr);
   ++found_->users;
   return File(files, handle_of(*found_), found_->info);
 }
 
 void FileCache::forget() noexcept { found_->named = false; }
 
-FileCache::Entry* FileCache::take_place() noexcept {
+FileCache::Entry* FileCache::take_place(std::int64_t now) noexcept {
   if (places_ < kFiles) return ::new (&memory_->entries[places_++]) Entry;
-  // Whoever was asked for since the hand came by last is passed over once.
-  for (std::size_t i = 0; i < 2 * kFiles; ++i) {
+  for (std::size_t i = 0; i < kFiles; ++i) {
     Entry& entry = memory_->entries[hand_];
     hand_ = (hand_ + 1) % kFiles;
-    if (entry.users != 0) continue;
-    if (!entry.named || !std::exchange(entry.asked, false)) return &entry;
+    // One that is still asked for is read again as soon as it is too old, so it is never old for long.
+    const bool asked_for = entry.read != 0 && now - entry.read <= kKeptSeconds + 1;
+    if (entry.users == 0 && !(entry.named && asked_for)) return &entry;
   }
   return nullptr;
 }
 
 std::optional<File> FileCache::keep(Files& files, int fd, const FileInfo& info, const struct stat& status,
                                     std::string_view root, std::string_view path, const Now& now) noexcept {
-  if (memory_ == nullptr || info.size == 0 || info.size > kFileBytes) return {};
+  if (memory_ == nullptr || info.size == 0 || info.size > kFileBytes || !FileName::fits(root, path))
+    return {};
   if (now.wall - status.st_ctim.tv_sec < kSettledSeconds) return {};
   const std::uint32_t hash = hash_of(root, path);
   const FileIdentity identity(status);
   Entry* entry = find_entry(root, path, hash);
   const bool known = entry != nullptr && entry->identity == identity;
-  if (entry != nullptr && (!known || entry->users != 0)) {
-    entry->named = false;  // its users have the version that they asked for
+  if (entry != nullptr && entry->users != 0) {
+    entry->named = false;  // they keep what they have
     entry = nullptr;
   }
   if (entry == nullptr) {
-    entry = take_place();
+    entry = take_place(now.steady);
     if (entry == nullptr) return {};
-    entry->named = entry->name.set(root, path);
+    entry->name.set(root, path);
+    entry->named = true;
     entry->hash = hash;
-    entry->identity = identity;
-    entry->info = info;
-    entry->asked = false;
-    entry->read = 0;
   }
-  if (!known || !entry->named) return {};
+  entry->identity = identity;
+  entry->info = info;
+  entry->read = 0;
+  if (!known) return {};
   const auto size = static_cast<std::size_t>(info.size);
   const Result<std::size_t> read = read_at(fd, 0, {bytes_of(*entry), size});
   entry->read = read && *read == size ? now.steady : 0;

@@ -29,25 +29,31 @@ struct FileIdentity {
 /// The name that a file is asked for by, in memory of its own.
 class FileName {
  public:
-  /// False: too long to be kept.
-  bool set(std::string_view root, std::string_view path) noexcept;
+  static bool fits(std::string_view root, std::string_view path) noexcept {
+    return root.size() + path.size() <= kBytes;
+  }
+  /// It must fit.
+  void set(std::string_view root, std::string_view path) noexcept;
   bool is(std::string_view root, std::string_view path) const noexcept;
 
  private:
+  static constexpr std::size_t kBytes = 160;
+
   std::uint8_t root_size_ = 0;
   std::uint8_t path_size_ = 0;
-  char text_[160] = {};
+  char text_[kBytes] = {};
 };
 
-/// Small files in memory, for those who ask for them again: `kFiles` of up to `kFileBytes`, in a piece of
-/// memory of its own that is never larger and is taken when the first small file is asked for.
+/// Small files in memory, for those who ask for them again: `kFiles` of up to `kFileBytes`. The addresses are
+/// taken at the beginning, the memory behind them when a file is kept.
 ///
 /// What is here is given out only after the system has said that the path still names this file, unchanged
 /// (one call instead of three, and the bytes need not be read). Some changes it does not tell: those by
 /// mmap(2), two within one tick of its clock, and on a network those that it has not heard of. So nothing is
 /// kept of a file that has just been changed, and nothing for more than a second or two.
 ///
-/// A file is kept when it is asked for the second time: one pass over many files drives out nothing.
+/// A file is kept when it is asked for the second time, and has its place as long as it is asked for every
+/// second or two: one pass over many files drives out nothing.
 class FileCache {
  public:
   static constexpr std::size_t kFiles = 64;
@@ -85,7 +91,6 @@ class FileCache {
   struct Entry {
     FileName name;
     bool named = false;  ///< Is found under its name; what has changed is not, but may still be in use.
-    bool asked = false;  ///< Since places were looked for last.
     std::uint32_t hash = 0;
     std::uint32_t users = 0;
     std::int64_t read = 0;  ///< When, in seconds; 0: it was asked for once, its content is not here.
@@ -98,7 +103,7 @@ class FileCache {
   };
 
   Entry* find_entry(std::string_view root, std::string_view path, std::uint32_t hash) noexcept;
-  Entry* take_place() noexcept;
+  Entry* take_place(std::int64_t now) noexcept;
   Files::Handle handle_of(const Entry& entry) const noexcept {
     return Files::kNone - 1 - (&entry - memory_->entries);
   }

@@ -99,12 +99,10 @@ Result<File> LinuxFiles::open_once(std::string_view root, std::string_view path)
     if (directory < 0) return open_error(errno);
   }
   struct stat status;
-  if (in_batch_) {
-    if (const FileIdentity* kept = cache_.find(root, path, now)) {
-      if (fstatat(directory, text.get(), &status, 0) == 0 && FileIdentity(status) == *kept)
-        return cache_.open(*this);
-      cache_.forget();
-    }
+  if (const FileIdentity* kept = cache_.find(root, path, now)) {
+    if (fstatat(directory, text.get(), &status, 0) == 0 && FileIdentity(status) == *kept)
+      return cache_.open(*this);
+    cache_.forget();
   }
   if (Shared* shared = find_shared(root, path)) {
     if (fstatat(directory, text.get(), &status, 0) == 0 && FileIdentity(status) == shared->identity) {
@@ -126,11 +124,11 @@ Result<File> LinuxFiles::open_once(std::string_view root, std::string_view path)
   }
   if (fd < 0) return open_error(errno);
   Result<File> file = adopt_file(*this, fd, status);
-  if (!in_batch_ || !file) return file;
+  if (!file) return file;
   if (std::optional<File> kept =
           cache_.keep(*this, fd, file->info(), status, root, path, {now, seconds(CLOCK_REALTIME_COARSE)}))
     return std::move(*kept);  // closes the descriptor
-  share(*file, root, path, status);
+  if (in_batch_) share(*file, root, path, status);
   return file;
 }
 
@@ -146,10 +144,9 @@ LinuxFiles::Shared* LinuxFiles::find_shared(std::string_view root, std::string_v
 
 void LinuxFiles::share(const File& file, std::string_view root, std::string_view path,
                        const struct stat& status) noexcept {
-  if (shared_count_ == kShared) return;
-  Shared& shared = shared_[shared_count_];
-  if (!shared.name.set(root, path)) return;
-  ++shared_count_;
+  if (shared_count_ == kShared || !FileName::fits(root, path)) return;
+  Shared& shared = shared_[shared_count_++];
+  shared.name.set(root, path);
   shared.fd = static_cast<int>(file.handle());
   shared.users = 1;
   shared.this_batch = true;

@@ -7,6 +7,7 @@
 #include <microdot/http/response_writer.hpp>
 #include <microdot/http/status.hpp>
 
+#include "../field_lines.hpp"
 #include "exchange.hpp"
 #include "server.hpp"
 
@@ -166,7 +167,7 @@ bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept 
         break;
       default: break;
     }
-    head.raw(ResponseHeaders::line(field));  // checked when it was set
+    head.raw(FieldLines::line(field));  // checked when it was set
   });
   const bool has_body = content_length ? *content_length != 0 : !has_no_content(response.status_code);
   if (!has_type && has_body) {
@@ -315,9 +316,12 @@ Error Exchange::try_flush() noexcept {
     suffix_.remove_prefix(of_suffix);
     left -= of_suffix;
     tail_sent_ = static_cast<std::uint32_t>(left);
-    if (left == 0) continue;
-    tail.remove_prefix(left);
-    if (tail.empty() && connection_->transport().drained()) tail.clear();  // a file is closed
+    if (left != 0) tail.remove_prefix(left);
+  }
+  if (Tail& tail = connection_->tail(); tail.empty() && tail.has_file()) {
+    if (!connection_->transport().drained())
+      return Error::would_block;  // its bytes are valid while it is open
+    tail.clear();
   }
   // What was sent of the tail behind them lies elsewhere: the buffer need not wait for that.
   if (connection_->transport().undrained() > tail_sent_) return Error::would_block;

@@ -128,6 +128,8 @@ async function underAttack(name, attack, server, mayRepeat) {
   if (!calm) wrong.push(`left behind: ${JSON.stringify(stats)}`);
   if (!(await until(() => server.descriptors() <= descriptors, 2000)))
     wrong.push(`descriptors: ${descriptors} before, ${server.descriptors()} after`);
+  // What nobody needs any more goes back within a second or two.
+  await until(() => server.resident() - before <= kResidentGrowth, 5000);
   const growth = server.resident() - before;
   if (growth > kResidentGrowth) wrong.push(`resident memory grew by ${growth} KB from ${before} KB`);
 

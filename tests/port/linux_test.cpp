@@ -317,10 +317,14 @@ TEST_F(LinuxPortTest, WithoutDescriptorsAcceptSaysSoAndTheConnectionWaits) {
 TEST_F(LinuxPortTest, AFileThatIsOnlyKeptGivesItsDescriptorToANewcomer) {
   ASSERT_TRUE(acceptor_.listen());
   const SocketClient clients[] = {SocketClient(acceptor_.number()), SocketClient(acceptor_.number())};
+  char folder[] = "/tmp/microdot_kept_XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  const std::string path = std::string(folder) + "/fresh";  // so what it holds is not kept, which needs none
+  std::ofstream(path) << "fresh";
   in_batch(port_, [&] {
     // First with enough: see above.
     for (const unsigned count : {50U, 0U}) {
-      (void)port_.files().open("/etc", "passwd");
+      (void)port_.files().open(folder, "fresh");
       const DescriptorsLeft left(count);
       Peer peer;
       const bool accepted(acceptor_.accept(peer));
@@ -328,6 +332,8 @@ TEST_F(LinuxPortTest, AFileThatIsOnlyKeptGivesItsDescriptorToANewcomer) {
       if (accepted) peer.close();
     }
   });
+  unlink(path.c_str());
+  rmdir(folder);
 }
 
 TEST_F(LinuxPortTest, FilesThatAreOpenForLongLeaveSharingToOthers) {

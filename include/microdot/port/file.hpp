@@ -80,7 +80,7 @@ class FileReader {
   explicit operator bool() const noexcept { return files_ != nullptr; }
   /// Where the file was opened, null if it is not open: a port's handle means nothing to another port.
   const Files* files() const noexcept { return files_; }
-  /// The port's own handle (on Linux a descriptor, unless `data` has the file).
+  /// The port's own handle (on Linux a descriptor, or below `kNone` if `data` has the file).
   Files::Handle handle() const noexcept { return handle_; }
   /// See `Files::read`.
   Result<std::size_t> read(std::uint64_t offset, std::span<char> buffer) const noexcept {
