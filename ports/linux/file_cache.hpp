@@ -73,12 +73,12 @@ class FileCache {
   File open(Files& files) noexcept;
   /// The file that was found last has changed.
   void forget() noexcept;
-  /// Reads a file that was just opened, `status` is what the system said of it. Nothing: it is not to be
-  /// kept, or not yet. The descriptor stays the caller's.
   struct Now {
     std::int64_t steady;  ///< As for `find`.
     std::int64_t wall;    ///< Seconds since 1970-01-01T00:00:00Z.
   };
+  /// Reads a file that was just opened, `status` is what the system said of it. Nothing: it is not to be
+  /// kept, or not yet. The descriptor stays the caller's.
   std::optional<File> keep(Files& files, int fd, const FileInfo& info, const struct stat& status,
                            std::string_view root, std::string_view path, const Now& now) noexcept;
 
