@@ -152,6 +152,8 @@ class FileVersion {
   Validators& validators() noexcept { return validators_; }
   /// What is to be sent; "" if the handler has set it, or if it is not known.
   std::string_view etag() const noexcept { return etag_; }
+  /// Whether `etag` was made here; else it is what the program's folder says.
+  bool made_etag() const noexcept { return etag_.data() == etag_buffer_.data(); }
   std::string_view date() const noexcept { return date_; }
 
  private:
@@ -307,7 +309,11 @@ void current_version(Response& response, const FileRequest& asked, File&& file, 
     without_file(response, 412, "Precondition failed");
     return response.headers().remove("Cache-Control");
   }
-  add_unless_set(response, "ETag", version.etag());  // may be the program's own
+  if (version.made_etag()) {
+    add_valid_unless_set(response, "ETag", version.etag());
+  } else {
+    add_unless_set(response, "ETag", version.etag());
+  }
   if (outcome == Precondition::not_modified) {
     // The date only where it is the one validator (RFC 9110 15.4.5).
     if (validators.etag.empty()) add_valid_unless_set(response, "Last-Modified", version.date());
