@@ -44,8 +44,10 @@ Error BodyReader::fail(int status, Error error) noexcept {
 
 // Part of a body whose size is known: in place if it came with the head, else into `room`.
 Result<std::string_view> BodyReader::read_sized(std::span<char> room) noexcept {
-  std::string_view part =
-      exchange_->take_buffered(static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, SIZE_MAX)));
+  const std::span<char> buffered = exchange_->buffered();
+  std::string_view part(buffered.data(),
+                        static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, buffered.size())));
+  exchange_->take_buffered(part.size());
   if (part.empty()) {
     room = room.first(static_cast<std::size_t>(std::min<std::uint64_t>(room.size(), remaining_)));
     const Result<std::size_t> size = exchange_->read_transport(room);
@@ -59,27 +61,23 @@ Result<std::string_view> BodyReader::read_sized(std::span<char> room) noexcept {
   return part;
 }
 
+// The same of a chunked one: what came with the head is decoded where it lies.
 Result<std::string_view> BodyReader::read_chunked(std::span<char> room) noexcept {
   for (;;) {
-    // What came with the head is copied, so that it can be decoded without touching the next request.
-    const std::string_view buffered = exchange_->peek_buffered();
-    std::size_t size = std::min(buffered.size(), room.size());
-    if (size != 0) {
-      std::memcpy(room.data(), buffered.data(), size);
-    } else {
-      // At most a head buffer at once: what follows the body has to fit there.
-      const Result<std::size_t> read =
-          exchange_->read_transport(room.first(std::min(room.size(), exchange_->head_capacity())));
-      if (!read) return read.error();
-      if (*read == 0) return fail(400, Error::closed);
-      size = *read;
+    std::span<char> bytes = exchange_->buffered();
+    const bool came_with_head = !bytes.empty();
+    if (!came_with_head) {
+      const Result<std::size_t> size = exchange_->read_transport(room);
+      if (!size) return size.error();
+      if (*size == 0) return fail(400, Error::closed);
+      bytes = room.first(*size);
     }
     owes_continue_ = false;
-    const ChunkedResult result = decoder_.decode(room.first(size));
-    if (!buffered.empty()) {
+    const ChunkedResult result = decoder_.decode(bytes);
+    if (came_with_head) {
       exchange_->take_buffered(result.consumed);
     } else if (result.status == ParseStatus::complete) {
-      leftover_ = {room.data() + result.consumed, size - result.consumed};
+      leftover_ = {bytes.data() + result.consumed, bytes.size() - result.consumed};
     }
     if (result.status == ParseStatus::error) {
       const int status = decoder_.error_status();
@@ -89,7 +87,7 @@ Result<std::string_view> BodyReader::read_chunked(std::span<char> room) noexcept
     }
     if (result.status == ParseStatus::complete) state_ = State::complete;
     if (result.produced != 0 || state_ == State::complete)
-      return std::string_view(room.data(), result.produced);
+      return std::string_view(bytes.data(), result.produced);
   }
 }
 
@@ -99,22 +97,15 @@ Result<std::string_view> BodyReader::read_some(std::span<char> room) noexcept {
 
 Error BodyReader::collect() noexcept {
   while (state_ == State::collecting && collected_ <= max_body_) {
-    // Bytes that came with the head stay there if they are the whole body.
-    if (!chunked_ && collected_ == 0 && exchange_->peek_buffered().size() >= remaining_) {
-      whole_ = exchange_->take_buffered(static_cast<std::size_t>(remaining_));
-      unread_ = whole_;
-      remaining_ = 0;
-      owes_continue_ = false;
-      state_ = State::complete;
-      return Error::none;
-    }
-    std::span<char> room = window_.subspan(collected_);
+    const std::span<char> room = window_.subspan(collected_);
     const Result<std::string_view> part = read_some(room);
     if (!part) return part.error();
-    if (part->data() != room.data()) std::memcpy(room.data(), part->data(), part->size());
+    // What came with the head stays there if it is the whole body, or more than is kept.
+    const bool stays = collected_ == 0 && (state_ == State::complete || part->size() > max_body_);
+    if (!stays && part->data() != room.data()) std::memmove(room.data(), part->data(), part->size());
     collected_ += part->size();
+    unread_ = {stays ? part->data() : window_.data(), collected_};
   }
-  if (collected_ != 0) unread_ = {window_.data(), collected_};
   kept_ = collected_ <= max_body_;
   if (!kept_) {
     // Chunked, and larger than what is kept: the handler gets it as a stream, with its error if it has one.
@@ -138,7 +129,7 @@ bool BodyReader::ready() noexcept {
   // A client that sends as fast as it is read leaves the loop to others in between. What is still in its
   // socket is announced again; what is here already is not.
   if (burst_ >= kBurstBytes && state_ == State::streaming && unread_.empty() &&
-      exchange_->peek_buffered().empty())
+      exchange_->buffered().empty())
     return false;
   result_ = next();
   if (result_) burst_ += static_cast<std::uint32_t>(result_->size());

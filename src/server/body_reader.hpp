@@ -1,6 +1,9 @@
 #pragma once
 /// The body of one request on its way from the socket: what came with the head, what was read into the
 /// window, and what is still with the client.
+///
+/// Behind the head lie bytes of the body first, and only behind all of it those of further requests, which may
+/// reach into the window. So it is free when something has to be read into it.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,7 +21,7 @@ class Exchange;
 
 class BodyReader {
  public:
-  /// `window` is where bytes are read to.
+  /// `window` is where bytes are read to; it is what `Exchange::Memory::body` says.
   BodyReader(Exchange& exchange, std::span<char> window) noexcept : exchange_(&exchange), window_(window) {}
   BodyReader(const BodyReader&) = delete;
   BodyReader& operator=(const BodyReader&) = delete;

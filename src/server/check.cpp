@@ -35,7 +35,7 @@ const char* Connection::check() const noexcept {
 }
 
 const char* Exchange::check() const noexcept {
-  if (start_ > consumed_ || consumed_ > filled_ || filled_ > head_.size() || out_sent_ > out_size_ ||
+  if (start_ > consumed_ || consumed_ > filled_ || filled_ > in_.size() || out_sent_ > out_size_ ||
       out_size_ > out_.size())
     return "an exchange's buffers are out of bounds";
   if (connection_ == nullptr) {
@@ -45,6 +45,9 @@ const char* Exchange::check() const noexcept {
   }
   if (connection_->exchange() != this || connection_->state() != Connection::State::active)
     return "an exchange and its connection do not agree";
+  const bool reads_body = waiting_ == Waiting::body || body_.waited_for();
+  if (reads_body && start_ + parser_.head_bytes() > server_->limits().head_bytes)
+    return "a head lies where its body is read to";
   const bool timed = connection_->deadline() != TimePoint::max();
   switch (waiting_) {
     case Waiting::nothing: return strand_.linked() ? nullptr : "an exchange waits for nothing";

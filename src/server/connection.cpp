@@ -68,7 +68,7 @@ Task<> Exchange::serve() {
       }
       if (!pending_.empty()) co_await Flush(*this);
       end_request();
-    } while (keep_alive_ && !gone_ && !peek_buffered().empty());
+    } while (keep_alive_ && !gone_ && !buffered().empty());
     co_await Flush(*this);
     release();
   }

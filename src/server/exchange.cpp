@@ -20,14 +20,14 @@ static_assert(sizeof(HeaderField) == kHeaderFieldBytes);
 
 Exchange::Exchange(Server& server, const Memory& memory) noexcept
     : server_(&server),
-      head_(memory.head),
+      in_(memory.in),
       out_(memory.response),
       arena_(memory.arena),
       strand_(*this, arena_),
       handler_strand_(*this, arena_),
       parser_(memory.fields, {.max_readline = static_cast<std::uint16_t>(
                                   std::min<std::uint32_t>(server.limits().max_readline, 65535)),
-                              .head_bytes = static_cast<std::uint16_t>(memory.head.size())}),
+                              .head_bytes = static_cast<std::uint16_t>(server.limits().head_bytes)}),
       body_(*this, memory.body) {}
 
 bool Exchange::start() noexcept {
@@ -191,12 +191,6 @@ std::uint32_t Exchange::task_limit() const noexcept { return server_->limits().b
 
 // Reading
 
-std::string_view Exchange::take_buffered(std::size_t size) noexcept {
-  const std::string_view bytes = peek_buffered().substr(0, size);
-  consumed_ += static_cast<std::uint32_t>(bytes.size());
-  return bytes;
-}
-
 Error Exchange::put_continue() noexcept {
   if (out_room().size() < kContinue.size()) {
     const Error error = try_flush();
@@ -208,7 +202,7 @@ Error Exchange::put_continue() noexcept {
   return Error::none;
 }
 
-Result<std::size_t> Exchange::read_transport(std::span<char> room) noexcept {
+MICRODOT_STEP Result<std::size_t> Exchange::read_transport(std::span<char> room) noexcept {
   if (gone_) return Error::closed;
   if (body_.owes_continue()) {
     if (const Error error = put_continue(); error != Error::none) return error;
@@ -231,27 +225,34 @@ void Exchange::want_body() noexcept { start_reading(&Limits::body_timeout); }
 
 Error Exchange::try_head() noexcept {
   for (;;) {
-    const ParseStatus status = parser_.parse({head_.data() + start_, filled_ - start_});
+    const ParseStatus status = parser_.parse({in_.data() + start_, filled_ - start_});
     if (status == ParseStatus::complete) {
       consumed_ = start_ + static_cast<std::uint32_t>(parser_.head_bytes());
+      // Several requests may lie where bodies are read to. One that has a body must not.
+      if (parser_.has_body() && consumed_ > server_->limits().head_bytes) {
+        move_to_front();
+        continue;
+      }
       return error_ = Error::none;
     }
     if (status == ParseStatus::error) return error_ = Error::invalid;
-    if (start_ != 0 && filled_ == head_.size()) {
-      // A pipelined head that lies across the buffer's end.
-      std::memmove(head_.data(), head_.data() + start_, filled_ - start_);
-      filled_ -= start_;
-      start_ = consumed_ = 0;
-      continue;
-    }
+    // A pipelined head that lies across the buffer's end.
+    if (start_ != 0 && filled_ == in_.size()) move_to_front();
     // One read for each time the client's bytes were announced: a client that never stops sending leaves the
     // loop to others in between.
     if (!std::exchange(may_read_, false)) return error_ = flush_before_waiting();
-    const Result<std::size_t> size = read_transport(head_.subspan(filled_));
+    const Result<std::size_t> size = read_transport(in_.subspan(filled_));
     if (!size) return error_ = size.error();
     if (*size == 0) return error_ = Error::closed;
     filled_ += static_cast<std::uint32_t>(*size);
   }
+}
+
+// The request in hand; what the parser knows of it follows when it parses again.
+void Exchange::move_to_front() noexcept {
+  std::memmove(in_.data(), in_.data() + start_, filled_ - start_);
+  filled_ -= start_;
+  start_ = consumed_ = 0;
 }
 
 Error Exchange::flush_before_waiting() noexcept {
@@ -300,7 +301,7 @@ MICRODOT_STEP void Exchange::begin_request() noexcept {
   const Limits& limits = server_->limits();
   began_ = server_->loop().now();
   connection_->pace().restart();
-  connection_->pace().move(peek_buffered().size());  // of the body, came with the head
+  connection_->pace().move(buffered().size());  // of the body, came with the head
   request_.emplace(server_->app(), parser_, &body_, arena_, connection_->transport().peer());
   dispatch_.emplace(server_->app(), *request_, parser_.method());
   refusal_ = request_->take_failure();
@@ -421,12 +422,12 @@ MICRODOT_STEP void Exchange::end_request() noexcept {
   server_->count_answer(dispatch_->response().status_code, server_->loop().now() - began_);
   server_->log(*this, 0);
   // Whose time it was must be clear before the next one's begins.
-  if (!peek_buffered().empty()) server_->loop().end_run(this);
+  if (!buffered().empty()) server_->loop().end_run(this);
   const std::string_view leftover = body_.leftover();
   drop_request();
   if (!leftover.empty()) {
     // The next request's first bytes came with the end of a chunked body.
-    std::memmove(head_.data(), leftover.data(), leftover.size());
+    std::memmove(in_.data(), leftover.data(), leftover.size());
     filled_ = static_cast<std::uint32_t>(leftover.size());
     consumed_ = 0;
   }
@@ -447,7 +448,7 @@ void Exchange::release() noexcept {
   Connection& connection = *std::exchange(connection_, nullptr);
   LiveStream* const stream = std::exchange(stream_, nullptr);
   if (stream != nullptr && !gone_) {
-    stream->begin(connection, peek_buffered());
+    stream->begin(connection, {in_.data() + consumed_, filled_ - consumed_});
     return server_->free_exchange(*this);
   }
   if (stream != nullptr) stream->stop();

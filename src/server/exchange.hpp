@@ -28,8 +28,8 @@ class Exchange final : public ListHook, private Strand::Owner {
   /// The parts of the App's block that belong to one exchange.
   struct Memory {
     std::span<HeaderField> fields;
-    std::span<char> head;
-    std::span<char> body;
+    std::span<char> in;    ///< Where requests are read to; a head lies in its first `head_bytes`.
+    std::span<char> body;  ///< The rest of it, for the body of the request in hand.
     std::span<char> response;
     std::span<std::byte> arena;
   };
@@ -68,11 +68,10 @@ class Exchange final : public ListHook, private Strand::Owner {
 
   // For the body.
 
-  std::string_view head_text() const noexcept { return {head_.data() + start_, parser_.head_bytes()}; }
-  std::string_view peek_buffered() const noexcept { return {head_.data() + consumed_, filled_ - consumed_}; }
-  /// Takes up to `size` bytes that came behind the head.
-  std::string_view take_buffered(std::size_t size) noexcept;
-  std::size_t head_capacity() const noexcept { return head_.size(); }
+  std::string_view head_text() const noexcept { return {in_.data() + start_, parser_.head_bytes()}; }
+  /// What came behind the head. If that is not all of the body, no more than the body is there.
+  std::span<char> buffered() const noexcept { return in_.subspan(consumed_, filled_ - consumed_); }
+  void take_buffered(std::size_t size) noexcept { consumed_ += static_cast<std::uint32_t>(size); }
   /// Reads from the client, after "100 Continue" if it waits for that.
   Result<std::size_t> read_transport(std::span<char> room) noexcept;
   void want_body() noexcept;
@@ -99,6 +98,7 @@ class Exchange final : public ListHook, private Strand::Owner {
 
   // Their attempts; `would_block` means: wait. The last outcome of reading is in `error_`.
   Error try_head() noexcept;
+  void move_to_front() noexcept;
   Error flush_before_waiting() noexcept;
   Error try_body() noexcept;
   Error put_continue() noexcept;
@@ -191,11 +191,11 @@ class Exchange final : public ListHook, private Strand::Owner {
   Method served_method_ = Method::other;      // of the request in hand, or the last one
   const RouteEntry* served_route_ = nullptr;  // likewise; null: none
   int refusal_ = 0;                           // the status that a request is refused with before it is routed
-  std::span<char> head_;
+  std::span<char> in_;
   std::span<char> out_;
-  std::uint32_t filled_ = 0;      // bytes in head_
+  std::uint32_t filled_ = 0;      // bytes in in_
   std::uint32_t start_ = 0;       // where the request in hand begins
-  std::uint32_t consumed_ = 0;    // of head_, already used
+  std::uint32_t consumed_ = 0;    // of in_, already used
   std::uint32_t out_size_ = 0;    // bytes in out_
   std::uint32_t out_sent_ = 0;    // of them, already sent
   std::uint32_t tail_sent_ = 0;   // of the connection's tail, behind the last byte of ours that is under way

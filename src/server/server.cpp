@@ -60,9 +60,10 @@ Exchange* Server::take_free_exchange() noexcept {
   memory.arena = {take(limits().arena_bytes), limits().arena_bytes};
   memory.fields = {reinterpret_cast<HeaderField*>(take(limits().header_count * kHeaderFieldBytes)),
                    limits().header_count};
-  memory.head = {reinterpret_cast<char*>(take(limits().head_bytes)), limits().head_bytes};
+  auto* const head = reinterpret_cast<char*>(take(limits().head_bytes));
   const auto window = static_cast<std::size_t>(body_window_bytes(limits()));
   memory.body = {reinterpret_cast<char*>(take(window)), window};
+  memory.in = {head, memory.body.data() + window};
   memory.response = {reinterpret_cast<char*>(take(limits().response_bytes)), limits().response_bytes};
   auto* made = ::new (static_cast<void*>(place)) Exchange(*this, memory);
   publish_shared(exchanges_made_, exchanges_made_ + 1);

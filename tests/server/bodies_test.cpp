@@ -1,6 +1,7 @@
 /// Bodies of both directions: slow readers, large answers, what is left unread, and who waits for whom.
 
 #include <array>
+#include <cstdio>
 
 #include "sim_server.hpp"
 
@@ -327,6 +328,49 @@ TEST_F(Bodies, InChunksAboveTheLimitHaveOneOutcomeHoweverTheyAreCut) {
   }
 }
 
+// Heads and bodies of pipelined requests lie anywhere in the memory that they are read to, also across the place
+// that bodies are collected in.
+TEST_F(Bodies, OfPipelinedRequestsAreToldApartWhereverTheyLie) {
+  const auto chunked = [](std::string_view path, std::string_view body, std::size_t piece,
+                          const std::string& fields) {
+    std::string text = "POST " + std::string(path) + " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" +
+                       fields + "\r\n";
+    for (; !body.empty(); body.remove_prefix(std::min(piece, body.size()))) {
+      char size[20];
+      std::snprintf(size, sizeof size, "%zx\r\n", std::min(piece, body.size()));
+      text.append(size).append(body.substr(0, piece)).append("\r\n");
+    }
+    return text + "0\r\n\r\n";
+  };
+  SimServer server(app_);
+  std::string requests;
+  std::string answers;
+  for (std::size_t i = 0; i < 60; ++i) {
+    const std::string body = numbered(1 + i * 7919 % 251);       // is kept
+    const std::string stream = numbered(257 + i * 7907 % 1400);  // is not
+    const std::string fields = "X: " + std::string(i * 7901 % 400, 'x') + "\r\n";
+    const std::string request = i % 5 == 0   ? get("/", fields)
+                                : i % 5 == 1 ? post("/echo", body, fields)
+                                : i % 5 == 2 ? chunked("/echo", body, 1 + i % 97, fields)
+                                : i % 5 == 3 ? post("/count", stream, fields)
+                                             : chunked("/count", stream, 1 + i % 331, fields);
+    requests += request;
+    const std::string answer = server.exchange(request);
+    ASSERT_EQ(status_of(answer), 200) << request;
+    ASSERT_TRUE((i % 5 != 1 && i % 5 != 2) || body_of(answer) == body) << request;
+    answers += answer;
+  }
+  for (const std::size_t cut : {97, 511, 512, 513, 1040, 1551, 1552, 1553, 5000, 1'000'000}) {
+    SimClient client = server.sim.connect(kPort);
+    client.set_segment_size(cut);
+    client.send(requests);
+    for (int i = 0; i < 10'000 && client.received().size() < answers.size(); ++i)
+      server.loop.turn(Duration{0});
+    EXPECT_TRUE(client.received() == answers) << cut;
+    EXPECT_EQ(app_.check(), nullptr);
+  }
+}
+
 TEST_F(Bodies, ThatAHandlerIgnoresEndTheConnectionUnlessTheyAreThereAlready) {
   SimServer server(app_);
   SimClient small = server.send(post("/ignore", "small") + get("/"));
@@ -482,6 +526,28 @@ TEST(FastBodies, SmallPiecesThatNeedNoWaitingLeaveTogether) {
   std::string all;
   for (int i = 0; i < 1000; ++i) all += "piece";
   EXPECT_EQ(unchunk(body_of(client.received())), all);
+}
+
+// One write for all of them, as all of them were read at once.
+TEST(FastBodies, WhatABrowserSendsAtOnceIsReadAndAnsweredAtOnce) {
+  App app;
+  app.get("/", [](Request&) { return "Hello"; });
+  SimServer server(app);
+  std::string requests;
+  for (int i = 0; i < 16; ++i) requests += get("/", "Cookie: " + std::string(1000, 'x') + "\r\n");
+  SimClient client = server.sim.connect(kPort);
+  client.set_segment_size(requests.size());
+  client.send(requests);
+  const auto turns_with_answers = [&] {
+    int count = 0;
+    for (std::size_t before = 0, i = 0; i < 100; ++i, before = client.received().size()) {
+      server.loop.turn(Duration{0});
+      if (client.received().size() != before) ++count;
+    }
+    return count;
+  };
+  EXPECT_EQ(turns_with_answers(), 1);
+  EXPECT_EQ(answers_in(client.received()), 16);
 }
 
 TEST(FastBodies, AGeneratorsAnswerHasTheDefaultTypeInEveryVersion) {
