@@ -198,11 +198,12 @@ void Loop::turn(Duration max_wait) noexcept {
 
 void Loop::run_ready() noexcept {
   // A few rounds, so that a chain of wake-ups costs no system call; but strands which keep waking each other
-  // never starve the network.
+  // never starve the network, and where they take their time that call is no matter.
   List<Strand> round;
   for (int i = 0; i < kRoundsPerTurn && !ready_.empty(); ++i) {
     round.splice_back(ready_);
     while (!round.empty()) round.pop_front().run();
+    if (turn_is_long()) return;
   }
 }
 

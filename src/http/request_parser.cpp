@@ -93,11 +93,10 @@ inline unsigned find_unusual_in_name(const char* p) noexcept {
 // before them, as far as `base`: nothing past end is read.
 template <unsigned (&Find)(const char*) noexcept>
 inline const char* skip_by_16(const char* base, const char* p, const char* end) noexcept {
-  if (end - base < 16) return p;
-  for (const char* const last = end - 16; p <= last; p += 16) {
+  for (; end - p >= 16; p += 16) {
     if (const unsigned found = Find(p); found != 0) return p + std::countr_zero(found);
   }
-  if (p == end) return p;
+  if (p == end || end - base < 16) return p;
   const unsigned found = Find(end - 16) >> (16 - (end - p));
   return found != 0 ? p + std::countr_zero(found) : end;
 }
@@ -495,17 +494,13 @@ inline void RequestParser::parse_usual_host(const char* end) noexcept {
     while (p < end && (*p == ' ' || *p == '\t')) ++p;
     const char* value = p;
     p = skip_field_bytes(base_, p, end);
-    if (end - p < 2) {
-      if (p < end && *p != '\r')
-        return bad_line(end,
-                        *p == '\n' ? head_error("bare LF") : head_error("control byte in a field value"));
-      return incomplete(end);
+    if (end - p < 2 || p[0] != '\r' || p[1] != '\n') {
+      if (p == end || (*p == '\r' && end - p < 2)) return incomplete(end);
+      return bad_line(end, *p == '\r'   ? head_error("bare CR")
+                           : *p == '\n' ? head_error("bare LF")
+                                        : head_error("control byte in a field value"));
     }
-    if (p[0] != '\r' || p[1] != '\n') {
-      if (*p == '\r') return bad_line(end, head_error("bare CR"));
-      return bad_line(end, *p == '\n' ? head_error("bare LF") : head_error("control byte in a field value"));
-    }
-    if (!line_fits(p + 1)) return too_long();
+    if (p - line > limits_.max_readline) return too_long();
     const char* next = p + 2;
     while (p > value && (p[-1] == ' ' || p[-1] == '\t')) --p;
 
@@ -514,7 +509,7 @@ inline void RequestParser::parse_usual_host(const char* end) noexcept {
     if (!headers_.add({name_slice.offset, name_slice.size, value_slice.offset, value_slice.size})) {
       return fail(431, head_error("too many header fields"));
     }
-    const ParseStatus status = known_field(line, name_slice.size, view(value_slice));
+    const ParseStatus status = known_field(line, name_slice.size, {value, value_slice.size});
     if (status != ParseStatus::complete) return status;
     line_ = scan_ = static_cast<std::uint32_t>(next - base_);
   }

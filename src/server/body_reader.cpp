@@ -128,8 +128,7 @@ Result<std::string_view> BodyReader::next() noexcept {
 bool BodyReader::ready() noexcept {
   // A client that sends as fast as it is read leaves the loop to others in between. What is still in its
   // socket is announced again; what is here already is not.
-  if (burst_ >= kBurstBytes && state_ == State::streaming && unread_.empty() &&
-      exchange_->buffered().empty())
+  if (burst_ >= kBurstBytes && state_ == State::streaming && unread_.empty() && exchange_->buffered().empty())
     return false;
   result_ = next();
   if (result_) burst_ += static_cast<std::uint32_t>(result_->size());

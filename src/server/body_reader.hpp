@@ -2,8 +2,8 @@
 /// The body of one request on its way from the socket: what came with the head, what was read into the
 /// window, and what is still with the client.
 ///
-/// Behind the head lie bytes of the body first, and only behind all of it those of further requests, which may
-/// reach into the window. So it is free when something has to be read into it.
+/// Behind the head lie bytes of the body first, and only behind all of it those of further requests, which
+/// may reach into the window. So it is free when something has to be read into it.
 
 #include <cstddef>
 #include <cstdint>

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include <microdot/async/sleep.hpp>
 #include <microdot/stream.hpp>
 
 #include "exchange.hpp"
@@ -67,7 +68,7 @@ Task<> Exchange::serve() {
         }
       }
       if (!pending_.empty()) co_await Flush(*this);
-      end_request();
+      if (end_request()) co_await yield();
     } while (keep_alive_ && !gone_ && !buffered().empty());
     co_await Flush(*this);
     release();

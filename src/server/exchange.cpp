@@ -415,14 +415,14 @@ MICRODOT_STEP bool Exchange::stream_failed() noexcept {
 
 // The end
 
-MICRODOT_STEP void Exchange::end_request() noexcept {
+MICRODOT_STEP bool Exchange::end_request() noexcept {
   connection_->clear_deadline();
   connection_->pace().restart();
   if (turn_ != UINT16_MAX) ++turn_;
   server_->count_answer(dispatch_->response().status_code, server_->loop().now() - began_);
   server_->log(*this, 0);
   // Whose time it was must be clear before the next one's begins.
-  if (!buffered().empty()) server_->loop().end_run(this);
+  const bool long_turn = !buffered().empty() && server_->loop().end_run(this);
   const std::string_view leftover = body_.leftover();
   drop_request();
   if (!leftover.empty()) {
@@ -434,6 +434,7 @@ MICRODOT_STEP void Exchange::end_request() noexcept {
   if (consumed_ == filled_) consumed_ = filled_ = 0;
   start_ = consumed_;
   parser_.reset();
+  return long_turn;
 }
 
 inline void Exchange::drop_request() noexcept {

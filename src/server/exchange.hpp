@@ -144,7 +144,8 @@ class Exchange final : public ListHook, private Strand::Owner {
   bool tail_pending() const noexcept { return !connection_->tail().empty(); }
   bool leave_tail() noexcept;
   bool holds(std::string_view bytes) const noexcept;
-  void end_request() noexcept;
+  /// True: the next one lies here already, but others have waited for long enough.
+  bool end_request() noexcept;
   void drop_request() noexcept;
   void release() noexcept;
 

@@ -366,8 +366,7 @@ Error Exchange::try_tail() noexcept {
 // What is left of the response needs no exchange: static bytes, or a file that the transport takes. Then
 // somebody else may have it while they are sent.
 bool Exchange::leave_tail() noexcept {
-  if (gone_ || sending_ != Sending::nothing || !buffered().empty() || !body_.leftover().empty())
-    return false;
+  if (gone_ || sending_ != Sending::nothing || !buffered().empty() || !body_.leftover().empty()) return false;
   if (!sendfile_ && connection_->tail().in_file()) return false;
   if (dispatch_->limited()) return false;  // it counts until all is sent
   const Error error = connection_->send_tail();

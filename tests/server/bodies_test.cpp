@@ -328,13 +328,13 @@ TEST_F(Bodies, InChunksAboveTheLimitHaveOneOutcomeHoweverTheyAreCut) {
   }
 }
 
-// Heads and bodies of pipelined requests lie anywhere in the memory that they are read to, also across the place
-// that bodies are collected in.
+// Heads and bodies of pipelined requests lie anywhere in the memory that they are read to, also across the
+// place that bodies are collected in.
 TEST_F(Bodies, OfPipelinedRequestsAreToldApartWhereverTheyLie) {
   const auto chunked = [](std::string_view path, std::string_view body, std::size_t piece,
                           const std::string& fields) {
-    std::string text = "POST " + std::string(path) + " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" +
-                       fields + "\r\n";
+    std::string text = "POST " + std::string(path) +
+                       " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" + fields + "\r\n";
     for (; !body.empty(); body.remove_prefix(std::min(piece, body.size()))) {
       char size[20];
       std::snprintf(size, sizeof size, "%zx\r\n", std::min(piece, body.size()));

@@ -72,6 +72,42 @@ TEST_F(TasksTest, OfPipelinedRequestsItIsTheOneThatDid) {
   EXPECT_EQ(server.log(), "loop blocked for 300 ms by GET /slow\n");
 }
 
+// Each client sends requests for half a second of work at once, and a task wants to run every 20 ms.
+TEST_F(TasksTest, ManyRequestsAtOnceLeaveTheLoopToATask) {
+  SimPort* sim = nullptr;
+  app_.get("/work", [&sim](Request&) {
+    sim->advance(1ms);
+    return "done";
+  });
+  SimServer server(app_);
+  sim = &server.sim;
+  std::vector<TimePoint> ran{server.sim.clock().now()};
+  auto work = [&]() -> Task<> {
+    for (auto tick = every(20ms);;) {
+      co_await tick;
+      ran.push_back(server.sim.clock().now());
+    }
+  };
+  TaskHandle task;
+  auto begin = [&] { task = create_task(work); };
+  in_loop(server, begin);
+  std::string requests;
+  for (int i = 0; i < 500; ++i) requests += get("/work");
+  std::vector<SimClient> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(server.sim.connect(kPort));
+    clients.back().set_segment_size(requests.size());
+    clients.back().send(requests);
+  }
+  server.run_for(3s);
+  for (const SimClient& client : clients) EXPECT_EQ(answers_in(client.received()), 500);
+  ASSERT_GT(ran.size(), 50U);
+  Duration longest{0};
+  for (std::size_t i = 1; i < ran.size(); ++i) longest = std::max(longest, ran[i] - ran[i - 1]);
+  EXPECT_LE(longest, 32ms);
+  task.cancel();
+}
+
 TEST_F(TasksTest, SoAreCoroutinesHooksAndStreams) {
   SimPort* sim = nullptr;
   app_.get("/waits", [&sim](Request&) -> Task<Response> {

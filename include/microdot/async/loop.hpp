@@ -113,10 +113,14 @@ class Loop {
   bool run_is_long() const noexcept {
     return port_->clock().coarse() - run_began_ > std::chrono::milliseconds(1);
   }
-  /// What ran since `begin_run`, or since the last `end_run`, was `owner`'s; null: a posted call.
-  void end_run(const Strand::Owner* owner) noexcept {
+  /// What ran since `begin_run`, or since the last `end_run`, was `owner`'s; null: a posted call. True: it
+  /// took a time that the coarse clock shows, and this turn has lasted for more than a millisecond. Who could
+  /// go on leaves the loop to others.
+  bool end_run(const Strand::Owner* owner) noexcept {
     const TimePoint ended = port_->clock().coarse();
-    if (ended > run_began_) note_run(owner, ended);
+    if (ended <= run_began_) return false;
+    note_run(owner, ended);
+    return turn_is_long();
   }
 
   /// Waits for the port's events, `max_wait` at the most (negative: as long as it takes) and not at all if
@@ -183,6 +187,10 @@ class Loop {
   static constexpr std::size_t kPosted = MICRODOT_HOSTED ? 256 : 8;
 
   bool post_raw(void (*call)(void*) noexcept, const void* closure, std::size_t size) noexcept;
+  /// When the last run ended.
+  bool turn_is_long() const noexcept {
+    return run_began_ != TimePoint::max() && run_began_ - now_ > std::chrono::milliseconds(1);
+  }
   void note_turn_end() noexcept {
     if (now() - turn_began_ > longest_turn_) {
       detail::store_shared(longest_turn_, now_ - turn_began_);
