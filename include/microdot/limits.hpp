@@ -256,9 +256,9 @@ constexpr std::size_t object_bytes(std::size_t on_64_bits, std::size_t on_32_bit
   return align_up(sizeof(void*) == 8 ? on_64_bits : on_32_bits);
 }
 inline constexpr std::size_t kAppBytes = object_bytes(960, MICRODOT_HOSTED ? 568 : 344);
-inline constexpr std::size_t kServerBytes = object_bytes(1456, 1056);
+inline constexpr std::size_t kServerBytes = object_bytes(1456, MICRODOT_HOSTED ? 1072 : 1056);
 /// To the byte, since there are many, and without the others' alignment, which is more than it needs.
-inline constexpr std::size_t kConnectionBytes = sizeof(void*) == 8 ? 200 : MICRODOT_HOSTED ? 140 : 136;
+inline constexpr std::size_t kConnectionBytes = sizeof(void*) == 8 ? 200 : MICRODOT_HOSTED ? 152 : 136;
 inline constexpr std::size_t kExchangeBytes = object_bytes(1664, 1040);
 inline constexpr std::size_t kStreamBytes = object_bytes(112, 72);
 inline constexpr std::size_t kRouteBytes = object_bytes(72, 44);
