@@ -68,7 +68,10 @@ Task<> Exchange::serve() {
         }
       }
       if (!pending_.empty()) co_await Flush(*this);
-      if (end_request()) co_await yield();
+      if (end_request()) {
+        (void)flush_before_waiting();
+        co_await yield();
+      }
     } while (keep_alive_ && !gone_ && !buffered().empty());
     co_await Flush(*this);
     release();
