@@ -418,11 +418,11 @@ MICRODOT_STEP bool Exchange::stream_failed() noexcept {
 MICRODOT_STEP bool Exchange::end_request() noexcept {
   connection_->clear_deadline();
   connection_->pace().restart();
-  if (turn_ != UINT16_MAX) ++turn_;
+  if (++turn_ == 0) turn_ = static_cast<std::uint16_t>(-kRequestsAtOnce);
   server_->count_answer(dispatch_->response().status_code, server_->loop().now() - began_);
   server_->log(*this, 0);
   // Whose time it was must be clear before the next one's begins.
-  const bool long_turn = !buffered().empty() && server_->loop().end_run(this);
+  const bool over = !buffered().empty() && (server_->loop().end_run(this) || turn_ % kRequestsAtOnce == 0);
   const std::string_view leftover = body_.leftover();
   drop_request();
   if (!leftover.empty()) {
@@ -434,7 +434,7 @@ MICRODOT_STEP bool Exchange::end_request() noexcept {
   if (consumed_ == filled_) consumed_ = filled_ = 0;
   start_ = consumed_;
   parser_.reset();
-  return long_turn;
+  return over;
 }
 
 inline void Exchange::drop_request() noexcept {

@@ -144,7 +144,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   bool tail_pending() const noexcept { return !connection_->tail().empty(); }
   bool leave_tail() noexcept;
   bool holds(std::string_view bytes) const noexcept;
-  /// True: the next one lies here already, but others have waited for long enough.
+  /// True: the next one lies here already, but others are to have their turn.
   bool end_request() noexcept;
   void drop_request() noexcept;
   void release() noexcept;
@@ -171,6 +171,8 @@ class Exchange final : public ListHook, private Strand::Owner {
   static constexpr std::uint32_t kSmallBody = 4096;
   /// Pieces that may leave together. A bound of its own: empty ones fill no buffer.
   static constexpr std::uint8_t kPiecesAtOnce = 24;
+  /// Requests that may be served one after the other, as long as that takes less than a millisecond.
+  static constexpr int kRequestsAtOnce = 256;
 
   // What is small and used by everything comes first: there one instruction of 16 bits reaches it.
   Server* server_;
@@ -184,7 +186,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   bool linger_ = true;       // the client may still be sending (RFC 9112 9.6): drain before closing
   bool keep_alive_ = false;  // after this response
   bool chunked_ = false;     // the response is
-  std::uint16_t turn_ = 0;   // requests of this connection since it was assigned
+  std::uint16_t turn_ = 0;   // requests of this connection since it was assigned; many go round
   std::uint8_t pieces_ = 0;  // of a generator, since the last ones were sent
   std::uint8_t rested_ = 0;
   bool piece_ready_ = false;                  // the stream's next piece, or its end, has come already

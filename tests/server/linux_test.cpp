@@ -169,8 +169,8 @@ TEST_F(Sockets, AClientThatNeverStopsAskingLeavesRoomForOtherThreads) {
     asks.join();
     reads.join();
   }
-  // A head buffer holds about 256 of the requests; each read of one ends the turn.
-  EXPECT_LT(most_in_a_row, 1000u);
+  // 256 at the end of a turn and 256 at the beginning of the next one, and those of the other clients.
+  EXPECT_LT(most_in_a_row, 550u);
 }
 
 TEST_F(Sockets, StartAndEndAHundredTimesWithoutALeak) {
