@@ -360,7 +360,8 @@ TEST_F(Bodies, OfPipelinedRequestsAreToldApartWhereverTheyLie) {
     ASSERT_TRUE((i % 5 != 1 && i % 5 != 2) || body_of(answer) == body) << request;
     answers += answer;
   }
-  for (const std::size_t cut : {97, 511, 512, 513, 1040, 1551, 1552, 1553, 5000, 1'000'000}) {
+  constexpr std::size_t kCuts[] = {97, 511, 512, 513, 1040, 1551, 1552, 1553, 5000, 1'000'000};
+  for (const std::size_t cut : kCuts) {
     SimClient client = server.sim.connect(kPort);
     client.set_segment_size(cut);
     client.send(requests);
