@@ -16,9 +16,13 @@ using Kind = SimEvent::Kind;
 
 class SimClock final : public Clock {
  public:
-  SimClock(const SimNetwork& network, std::int64_t seconds) noexcept : network_(network) { set(seconds); }
+  SimClock(const SimNetwork& network, const SimOptions& options) noexcept
+      : network_(network), step_(std::max(options.coarse_step, Duration{1})) {
+    set(options.unix_seconds);
+  }
 
   TimePoint now() noexcept override { return network_.now; }
+  TimePoint coarse() noexcept override { return network_.now - network_.now.time_since_epoch() % step_; }
   std::int64_t unix_seconds() noexcept override {
     return seconds_ + std::chrono::duration_cast<std::chrono::seconds>(network_.now - since_).count();
   }
@@ -29,6 +33,7 @@ class SimClock final : public Clock {
 
  private:
   const SimNetwork& network_;
+  Duration step_;
   TimePoint since_;
   std::int64_t seconds_ = 0;
 };
@@ -170,7 +175,7 @@ class SimLog final : public Log {
 struct SimPort::State {
   explicit State(const SimOptions& options) noexcept
       : network(options),
-        clock(network, options.unix_seconds),
+        clock(network, options),
         poller(network),
         files(network.faults, options.files, network.now),
         entropy(options.seed) {}

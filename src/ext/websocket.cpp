@@ -327,7 +327,7 @@ std::span<char> WebSocket::input() const noexcept { return coding() != nullptr ?
 
 // Shares its memory out, if there is something to agree on; false if a field of the answer has no room.
 bool WebSocket::begin_coding(Response& answer) noexcept {
-  const std::size_t in = limits().head_bytes;  // what comes behind the request is no more than that
+  const std::size_t in = limits().head_bytes;
   const std::size_t out = limits().ws_message_bytes;
   auto* const memory = reinterpret_cast<std::byte*>(coding_);
   auto* const bytes = reinterpret_cast<char*>(memory + detail::align_up(sizeof(Coding)));

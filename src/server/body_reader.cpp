@@ -67,7 +67,8 @@ Result<std::string_view> BodyReader::read_chunked(std::span<char> room) noexcept
     std::span<char> bytes = exchange_->buffered();
     const bool came_with_head = !bytes.empty();
     if (!came_with_head) {
-      const Result<std::size_t> size = exchange_->read_transport(room);
+      const Result<std::size_t> size =
+          exchange_->read_transport(room.first(std::min(room.size(), exchange_->capacity())));
       if (!size) return size.error();
       if (*size == 0) return fail(400, Error::closed);
       bytes = room.first(*size);

@@ -69,7 +69,7 @@ Task<> Exchange::serve() {
       }
       if (!pending_.empty()) co_await Flush(*this);
       if (end_request()) {
-        (void)flush_before_waiting();
+        send_early();
         co_await yield();
       }
     } while (keep_alive_ && !gone_ && !buffered().empty());

@@ -301,7 +301,7 @@ MICRODOT_STEP void Exchange::begin_request() noexcept {
   const Limits& limits = server_->limits();
   began_ = server_->loop().now();
   connection_->pace().restart();
-  connection_->pace().move(buffered().size());  // of the body, came with the head
+  connection_->pace().move(buffered().size());  // of the body, if that is not all here
   request_.emplace(server_->app(), parser_, &body_, arena_, connection_->transport().peer());
   dispatch_.emplace(server_->app(), *request_, parser_.method());
   refusal_ = request_->take_failure();
@@ -375,6 +375,12 @@ void Exchange::limit_handler() noexcept {
   }
 }
 
+// Answers don't wait for what comes next.
+void Exchange::send_early() noexcept {
+  if (out_size_ == out_sent_) return;
+  if (try_flush() == Error::would_block) connection_->transport().set_interest(false, true);
+}
+
 MICRODOT_STEP bool Exchange::finish_call() noexcept {
   if (!handler_stopped()) return dispatch_->finish();
   // One that was stopped at once, by another strand of its own, may have waited for the client.
@@ -421,9 +427,10 @@ MICRODOT_STEP bool Exchange::end_request() noexcept {
   if (++turn_ == 0) turn_ = static_cast<std::uint16_t>(-kRequestsAtOnce);
   server_->count_answer(dispatch_->response().status_code, server_->loop().now() - began_);
   server_->log(*this, 0);
-  // Whose time it was must be clear before the next one's begins.
-  const bool over = !buffered().empty() && (server_->loop().end_run(this) || turn_ % kRequestsAtOnce == 0);
   const std::string_view leftover = body_.leftover();
+  const bool more = keep_alive_ && (consumed_ != filled_ || !leftover.empty());
+  // Whose time it was must be clear before the next one's begins.
+  const bool over = more && (server_->loop().end_run(this) || turn_ % kRequestsAtOnce == 0);
   drop_request();
   if (!leftover.empty()) {
     // The next request's first bytes came with the end of a chunked body.

@@ -28,8 +28,8 @@ class Exchange final : public ListHook, private Strand::Owner {
   /// The parts of the App's block that belong to one exchange.
   struct Memory {
     std::span<HeaderField> fields;
-    std::span<char> in;    ///< Where requests are read to; a head lies in its first `head_bytes`.
-    std::span<char> body;  ///< The rest of it, for the body of the request in hand.
+    std::span<char> in;    ///< Where requests are read to: `head_bytes`, and behind them what `body` is.
+    std::span<char> body;  ///< For the body of the request in hand, whose head lies before it then.
     std::span<char> response;
     std::span<std::byte> arena;
   };
@@ -71,6 +71,8 @@ class Exchange final : public ListHook, private Strand::Owner {
   std::string_view head_text() const noexcept { return {in_.data() + start_, parser_.head_bytes()}; }
   /// What came behind the head. If that is not all of the body, no more than the body is there.
   std::span<char> buffered() const noexcept { return in_.subspan(consumed_, filled_ - consumed_); }
+  /// How much of what follows the body has room when the request has ended.
+  std::size_t capacity() const noexcept { return in_.size(); }
   void take_buffered(std::size_t size) noexcept { consumed_ += static_cast<std::uint32_t>(size); }
   /// Reads from the client, after "100 Continue" if it waits for that.
   Result<std::size_t> read_transport(std::span<char> room) noexcept;
@@ -111,6 +113,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   void start_handler(std::coroutine_handle<> task) noexcept;
   void wait_for_handler() noexcept;
   void limit_handler() noexcept;
+  void send_early() noexcept;
   void wait(Waiting what, std::coroutine_handle<> handle) noexcept;
   void wake(Waiting what) noexcept;
 

@@ -1,5 +1,6 @@
 #include "server.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <new>
 
@@ -12,6 +13,10 @@
 namespace microdot::inline MICRODOT_ABI::detail {
 
 static_assert(sizeof(Server) <= kServerBytes);
+
+// So much of the body's window serves for what clients send at once, however large it is: a request with a
+// body may have to be moved to the front, and what lies behind it with it.
+constexpr std::size_t kReadAhead = 32 * 1024;
 
 Server::Server(App& app, std::span<std::byte> block) noexcept : app_(&app) {
   const Limits& limits = app.limits();
@@ -63,7 +68,7 @@ Exchange* Server::take_free_exchange() noexcept {
   auto* const head = reinterpret_cast<char*>(take(limits().head_bytes));
   const auto window = static_cast<std::size_t>(body_window_bytes(limits()));
   memory.body = {reinterpret_cast<char*>(take(window)), window};
-  memory.in = {head, memory.body.data() + window};
+  memory.in = {head, memory.body.data() + std::min(window, kReadAhead)};
   memory.response = {reinterpret_cast<char*>(take(limits().response_bytes)), limits().response_bytes};
   auto* made = ::new (static_cast<void*>(place)) Exchange(*this, memory);
   publish_shared(exchanges_made_, exchanges_made_ + 1);

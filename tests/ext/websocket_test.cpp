@@ -199,6 +199,22 @@ TEST_F(WebSocketTest, BytesBehindTheHandshakeAreFrames) {
   EXPECT_NE(answer.find("\r\n\r\n\x81\x05Hello\x88\x02\x03\xe8"), std::string::npos) << answer;
 }
 
+// Who does not wait for the answer, as RFC 6455 4.1 demands, must not send more than a message.
+TEST(WebSocketRoom, MoreBehindTheHandshakeThanAMessageIsTooBig) {
+  App app(Limits{.ws_message_bytes = 1024});
+  app.get("/echo", with_websocket(echo));
+  std::string text =
+      "GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: "
+      "13\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  for (int i = 0; i < 1000; ++i) text += "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+  TestClient client(app);
+  const std::string answer = client.raw(text);
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 101 ")) << answer;
+  EXPECT_TRUE(answer.ends_with("\r\n\r\n\x88\x02\x03\xf1")) << answer;  // 1009
+  EXPECT_EQ(app.check(), nullptr);
+}
+
 TEST_F(WebSocketTest, FragmentsArePutTogetherAndPingsAnsweredBetween) {
   app.get("/echo", with_websocket(echo));
   auto ws = client().websocket("/echo");

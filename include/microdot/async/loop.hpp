@@ -113,13 +113,12 @@ class Loop {
   bool run_is_long() const noexcept {
     return port_->clock().coarse() - run_began_ > std::chrono::milliseconds(1);
   }
-  /// What ran since `begin_run`, or since the last `end_run`, was `owner`'s; null: a posted call. True: it
-  /// took a time that the coarse clock shows, and this turn has lasted for more than a millisecond. Who could
-  /// go on leaves the loop to others.
+  /// What ran since `begin_run`, or since the last `end_run`, was `owner`'s; null: a posted call. True: this
+  /// turn has lasted for more than a millisecond (see `run_is_long`); who could go on leaves the loop to
+  /// others.
   bool end_run(const Strand::Owner* owner) noexcept {
     const TimePoint ended = port_->clock().coarse();
-    if (ended <= run_began_) return false;
-    note_run(owner, ended);
+    if (ended > run_began_) note_run(owner, ended);
     return turn_is_long();
   }
 

@@ -83,6 +83,7 @@ struct SimOptions {
   std::uint64_t seed = 1;  ///< Of everything random.
   std::int64_t unix_seconds =
       1'700'000'000;                      ///< The wall clock at the start; it goes on with the virtual clock.
+  Duration coarse_step = Duration{1};     ///< In which the coarse clock goes.
   Duration latency = Duration::zero();    ///< Of each direction. Zero: with the next poll.
   std::size_t receive_window = SIZE_MAX;  ///< Of new clients: see `SimClient::set_receive_window`.
   /// The transport refers to bytes that were written until they arrive, as lwIP does: `drained()` is false
