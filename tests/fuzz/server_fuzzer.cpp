@@ -62,7 +62,7 @@ struct Outcome {
   }
   /// Where a handler leaves the rest of a body that came later, the connection ends with its answer.
   bool ends_with_a_body_of(const Outcome& whole) const {
-    return closed && body_not_kept && replies.size() < whole.replies.size() &&
+    return closed && body_not_kept && replies.size() <= whole.replies.size() &&
            std::equal(replies.begin(), replies.end(), whole.replies.begin());
   }
   friend bool operator==(const Outcome&, const Outcome&) = default;
