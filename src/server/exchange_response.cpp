@@ -21,8 +21,8 @@ constexpr std::uint16_t kRequestsInTurn = 64;
 
 inline bool Exchange::wants_keep_alive() const noexcept {
   if (!keep_alive_ || !body_.complete() || server_->to_end() || server_->short_of_connections()) return false;
-  // A client that never stops pipelining has had its turn when others wait.
-  return turn_ < kRequestsInTurn || !server_->others_wait();
+  // A client that never stops pipelining has had its turn when somebody waits, be it for his address's share.
+  return turn_ < kRequestsInTurn || !server_->somebody_waits();
 }
 
 // The answer that most are, in one piece: 200, text that fits, no fields of its own. False if this is

@@ -145,6 +145,8 @@ class Server final : private ExitListener, private Timer {
   void free_compression(std::byte* memory) noexcept;
   /// Whether a connection that was just answered should rather go.
   bool short_of_connections() const noexcept;
+  /// Whether a connection waits for an exchange: because all are taken, or because its client has its share.
+  bool somebody_waits() const noexcept { return queued_ != 0; }
   /// Whether connections wait until an exchange comes free (not only for their own share of them).
   bool others_wait() const noexcept { return queued_ != 0 && busy_ == limits().exchanges; }
 

@@ -373,6 +373,26 @@ TEST_F(Admission, PipeliningEndsItsTurnWhenOthersWait) {
   EXPECT_THAT(std::string(greedy.received()), HasSubstr("Connection: close"));
 }
 
+// Behind a proxy, or on a board's emulated network, all have one address: it has its share of the exchanges.
+TEST_F(Admission, PipeliningEndsItsTurnWhenAnotherOfItsAddressWaits) {
+  Limits limits = kAdmissionLimits;
+  limits.exchanges = 2;
+  App app(limits);
+  add_routes(app);
+  SimServer server(app);
+  const std::string request = get("/");
+  SimClient greedy = server.send_from(kMe, request + request.substr(0, 5));
+  SimClient me = server.send_from(kMe, get("/"));
+  EXPECT_EQ(me.received(), "");
+  for (int i = 0; i < 200 && !greedy.closed(); ++i) {
+    greedy.send(request.substr(5) + request.substr(0, 5));
+    server.run_for(1ms);
+  }
+  EXPECT_EQ(status_of(me.received()), 200);
+  EXPECT_TRUE(greedy.ended());
+  EXPECT_EQ(answers_in(greedy.received()), 65);
+}
+
 // ---- Limits of a route and of tasks
 
 TEST_F(Admission, ARouteMayServeFewerAtOnceThanThereAreExchanges) {
