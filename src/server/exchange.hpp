@@ -71,9 +71,9 @@ class Exchange final : public ListHook, private Strand::Owner {
   std::string_view head_text() const noexcept { return {in_.data() + start_, parser_.head_bytes()}; }
   /// What came behind the head. If that is not all of the body, no more than the body is there.
   std::span<char> buffered() const noexcept { return in_.subspan(consumed_, filled_ - consumed_); }
-  /// How much of what follows the body has room when the request has ended.
-  std::size_t capacity() const noexcept { return in_.size(); }
   void take_buffered(std::size_t size) noexcept { consumed_ += static_cast<std::uint32_t>(size); }
+  /// So many bytes of what follows the body have room when the request has ended.
+  std::size_t capacity() const noexcept { return in_.size(); }
   /// Reads from the client, after "100 Continue" if it waits for that.
   Result<std::size_t> read_transport(std::span<char> room) noexcept;
   void want_body() noexcept;
