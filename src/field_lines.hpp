@@ -1,6 +1,7 @@
 #pragma once
 /// What the library alone may do with a response's fields.
 
+#include <cstdint>
 #include <string_view>
 
 #include <microdot/response.hpp>
@@ -8,13 +9,28 @@
 namespace microdot::inline MICRODOT_ABI::detail {
 
 struct FieldLines {
-  /// Adds a field whose name and value are known to be right.
-  static void add(ResponseHeaders& headers, std::string_view name, std::string_view value) noexcept {
-    headers.add_valid(name, value);
+  /// Fields that mean something to whoever writes the head; all others are sent as they lie there.
+  static constexpr std::uint32_t kContentType = 1;
+  static constexpr std::uint32_t kFraming =
+      2;  ///< And time: Date, Connection, Content-Length, Transfer-Encoding.
+
+  /// Adds a field whose name and value are known to be right, and which is of that kind (0: of none).
+  static void add(ResponseHeaders& headers, std::string_view name, std::string_view value,
+                  std::uint32_t kind = 0) noexcept {
+    headers.add_valid(name, value, kind);
+  }
+  /// Which of these there are.
+  static std::uint32_t kinds(const ResponseHeaders& headers) noexcept {
+    return headers.lines_ != nullptr ? headers.lines_->kinds : 0;
+  }
+  /// All fields, each as a line with its CRLF.
+  static std::string_view all(const ResponseHeaders& headers) noexcept {
+    return headers.lines_ != nullptr ? std::string_view(headers.lines_->text(), headers.lines_->size)
+                                     : std::string_view{};
   }
   /// A field that `for_each` gives, as it is sent: "name: value\r\n".
   static std::string_view line(const Header& field) noexcept {
-    return {field.name.data(), field.name.size() + field.value.size() + 4};
+    return {field.name.data(), ResponseHeaders::line_size(field)};
   }
 };
 

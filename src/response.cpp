@@ -10,73 +10,108 @@
 #include <microdot/http/response_writer.hpp>
 #include <microdot/stream.hpp>
 
+#include "field_lines.hpp"
 #include "send_file.hpp"
 
 namespace microdot::inline MICRODOT_ABI {
 
 // ResponseHeaders
 
-std::string_view ResponseHeaders::operator[](std::string_view name) const noexcept {
-  for (const Node* node = first_; node != nullptr; node = node->next) {
-    if (equals_ignore_case(node->name(), name)) return node->value();
+namespace {
+
+std::uint32_t kind_of(std::string_view name) noexcept {
+  using detail::FieldLines;
+  switch (name.size()) {
+    case 4: return equals_ignore_case(name, "Date") ? FieldLines::kFraming : 0;
+    case 10: return equals_ignore_case(name, "Connection") ? FieldLines::kFraming : 0;
+    case 12: return equals_ignore_case(name, "Content-Type") ? FieldLines::kContentType : 0;
+    case 14: return equals_ignore_case(name, "Content-Length") ? FieldLines::kFraming : 0;
+    case 17: return equals_ignore_case(name, "Transfer-Encoding") ? FieldLines::kFraming : 0;
+    default: return 0;
   }
-  return {};
+}
+
+}  // namespace
+
+// A name has no ':', a value no CR.
+Header ResponseHeaders::field_at(std::uint32_t offset) const noexcept {
+  const std::string_view rest(lines_->text() + offset, lines_->size - offset);
+  const std::size_t name_size = rest.find(':');
+  const std::size_t end = rest.find('\r', name_size);
+  return {rest.substr(0, name_size), rest.substr(name_size + 2, end - name_size - 2)};
+}
+
+std::string_view ResponseHeaders::operator[](std::string_view name) const noexcept {
+  std::string_view value;
+  bool found = false;
+  for_each([&](const Header& field) noexcept {
+    if (!found && equals_ignore_case(field.name, name)) value = field.value, found = true;
+  });
+  return value;
 }
 
 bool ResponseHeaders::contains(std::string_view name) const noexcept {
-  for (const Node* node = first_; node != nullptr; node = node->next) {
-    if (equals_ignore_case(node->name(), name)) return true;
-  }
-  return false;
+  bool found = false;
+  for_each([&](const Header& field) noexcept { found = found || equals_ignore_case(field.name, name); });
+  return found;
 }
 
 void ResponseHeaders::set(std::string_view name, std::string_view value) noexcept {
   // The new field is made first: the value may be a view of one that is replaced.
-  Node* old = std::exchange(first_, nullptr);
+  const std::uint32_t before = size();
   add(name, value);
-  Node* added = first_;
-  first_ = old;
-  remove(name);
-  Node** last = &first_;
-  while (*last != nullptr) last = &(*last)->next;
-  *last = added;
+  remove_before(before, name);
 }
 
 void ResponseHeaders::add(std::string_view name, std::string_view value) noexcept {
   if (!is_valid_field_name(name) || !is_valid_field_value(value)) return fail(Error::invalid);
-  add_valid(name, value);
+  add_valid(name, value, kind_of(name));
 }
 
-void ResponseHeaders::add_valid(std::string_view name, std::string_view value) noexcept {
-  void* memory = current_arena().allocate(sizeof(Node) + name.size() + value.size() + 4);
-  if (memory == nullptr) return fail(Error::no_memory);
-  auto* node = ::new (memory)
-      Node{nullptr, static_cast<std::uint32_t>(name.size()), static_cast<std::uint32_t>(value.size())};
-  char* text = reinterpret_cast<char*>(node + 1);
-  std::memcpy(text, name.data(), name.size());
-  text += name.size();
-  std::memcpy(text, ": ", 2);
-  if (!value.empty()) std::memcpy(text + 2, value.data(), value.size());
-  std::memcpy(text + 2 + value.size(), "\r\n", 2);
-  Node** last = &first_;
-  while (*last != nullptr) last = &(*last)->next;
-  *last = node;
+void ResponseHeaders::add_valid(std::string_view name, std::string_view value, std::uint32_t kind) noexcept {
+  const std::size_t before = size();
+  const std::size_t now = before + line_size({name, value});
+  Lines* old = nullptr;
+  if (lines_ == nullptr || !Arena::extend(lines_, sizeof(Lines) + now)) {
+    void* memory = current_arena().allocate(sizeof(Lines) + now);
+    if (memory == nullptr) return fail(Error::no_memory);
+    auto* larger = ::new (memory) Lines;
+    old = std::exchange(lines_, larger);
+    if (old != nullptr) std::memcpy(static_cast<void*>(larger), old, sizeof(Lines) + before);
+  }
+  char* at = lines_->text() + before;
+  std::memcpy(at, name.data(), name.size());
+  at += name.size();
+  std::memcpy(at, ": ", 2);
+  at += 2;
+  if (!value.empty()) std::memcpy(at, value.data(), value.size());
+  std::memcpy(at + value.size(), "\r\n", 2);
+  lines_->size = static_cast<std::uint32_t>(now);
+  lines_->kinds |= kind;
+  Arena::free(old);  // last: the value may lie there
 }
 
-void ResponseHeaders::remove(std::string_view name) noexcept {
-  for (Node** link = &first_; *link != nullptr;) {
-    Node* node = *link;
-    if (equals_ignore_case(node->name(), name)) {
-      *link = node->next;
-      Arena::free(node);
+void ResponseHeaders::remove(std::string_view name) noexcept { remove_before(size(), name); }
+
+// Removes the fields called `name` among those that lie before `end`.
+void ResponseHeaders::remove_before(std::uint32_t end, std::string_view name) noexcept {
+  std::uint32_t kinds = 0;
+  for (std::uint32_t at = 0; at != size();) {
+    const Header field = field_at(at);
+    const auto line = static_cast<std::uint32_t>(line_size(field));
+    if (at < end && equals_ignore_case(field.name, name)) {
+      char* text = lines_->text() + at;
+      std::memmove(text, text + line, lines_->size - at - line);
+      lines_->size -= line;
+      end -= line;
     } else {
-      link = &node->next;
+      kinds |= kind_of(field.name);
+      at += line;
     }
   }
-}
-
-void ResponseHeaders::free_all() noexcept {
-  while (first_ != nullptr) Arena::free(std::exchange(first_, first_->next));
+  if (lines_ == nullptr) return;
+  lines_->kinds = kinds;
+  if (lines_->size == 0) clear();
 }
 
 // Response

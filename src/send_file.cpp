@@ -88,56 +88,110 @@ void refuse(Response& response, const FileRequest& asked, Error error) noexcept 
   give_up(response, status);
 }
 
-// An answer without the file, and without what described it; other fields stay.
-void without_file(Response& response, int status, const char* body) noexcept {
+/// The fields that describe the file. Those that the handler has set take their place.
+class FileFields {
+ public:
+  explicit FileFields(Response& response) noexcept
+      : response_(response), any_set_(!response.headers().empty()) {}
+
+  /// Whether the handler has set it. Asked only for fields that have not been added here yet.
+  bool has(std::string_view name) const noexcept { return any_set_ && response_.headers().contains(name); }
+  std::string_view operator[](std::string_view name) const noexcept { return response_.headers()[name]; }
+  Response& response() const noexcept { return response_; }
+  bool any_set() const noexcept { return any_set_; }
+
+  /// "" adds nothing.
+  void add(std::string_view name, std::string_view value) noexcept {
+    if (!value.empty() && !has(name)) response_.add_header(name, value);
+  }
+  /// The same for a value that was made here.
+  void add_valid(std::string_view name, std::string_view value, std::uint32_t kind = 0) noexcept {
+    if (!value.empty() && !has(name)) FieldLines::add(response_.headers(), name, value, kind);
+  }
+
+ private:
+  Response& response_;
+  bool any_set_;
+};
+
+// An answer without the file, and without what described it, as far as that was set by the handler; other
+// fields stay.
+void without_file(FileFields& fields, int status, const char* body) noexcept {
+  Response& response = fields.response();
   response.set_body(body);
   response.status_code = status;
+  if (!fields.any_set()) return;
   for (const char* name : {"Content-Type", "Content-Encoding", "Content-Length"})
     response.headers().remove(name);
 }
 
-void add_unless_set(Response& response, const char* name, std::string_view value) noexcept {
-  if (!value.empty() && !response.headers().contains(name)) response.add_header(name, value);
-}
-
-// The same for a value that was made here.
-void add_valid_unless_set(Response& response, const char* name, std::string_view value) noexcept {
-  if (!value.empty() && !response.headers().contains(name)) FieldLines::add(response.headers(), name, value);
-}
-
 // ---- What the file is ----
 
-void add_content_type(Response& response, std::string_view type, bool by_extension) noexcept {
-  if (!by_extension) return add_unless_set(response, "Content-Type", type);
-  if (!type.starts_with("text/")) return add_valid_unless_set(response, "Content-Type", type);
-  FixedText<64> text;
-  add_valid_unless_set(response, "Content-Type", text.append(type).append("; charset=UTF-8").view());
+void add_cache_control(FileFields& fields, const SendFileOptions& options) noexcept {
+  if (options.max_age < 0 && !options.immutable) return;
+  constexpr std::string_view kMaxAge = "max-age=";
+  constexpr std::string_view kImmutable = ", immutable";
+  char text[kMaxAge.size() + kMaxDecimal + kImmutable.size()];
+  std::size_t size = kMaxAge.copy(text, kMaxAge.size());
+  size +=
+      write_decimal(text + size, static_cast<std::uint64_t>(options.max_age >= 0 ? options.max_age : kYear));
+  if (options.immutable) size += kImmutable.copy(text + size, kImmutable.size());
+  fields.add_valid("Cache-Control", {text, size});
 }
 
-void add_cache_control(Response& response, const SendFileOptions& options) noexcept {
-  if (options.max_age < 0 && !options.immutable) return;
-  FixedText<48> text;
-  text.append("max-age=").append(options.max_age >= 0 ? options.max_age : kYear);
-  if (options.immutable) text.append(", immutable");
-  add_valid_unless_set(response, "Cache-Control", text.view());
-}
+/// How the file's content is called, and whether precompressed siblings of it are looked for.
+struct Representation {
+  std::string_view type;
+  bool by_extension;
+  bool has_variants;
+  std::string_view coding = {};  ///< Known when it has been opened.
+
+  Representation(const FileRequest& asked, const FileFields& fields) noexcept {
+    const SendFileOptions& options = asked.options;
+    std::string_view name = asked.path;
+    if (!options.compressed.name.empty() && (name.ends_with(".gz") || name.ends_with(".br")))
+      name.remove_suffix(3);
+    by_extension = options.content_type.empty();
+    type = by_extension ? mime_type(name) : options.content_type;
+    // Images and their like never have them, so nothing is looked for. An ETag of the handler's is one
+    // version's.
+    has_variants = options.precompressed && options.compressed.name.empty() &&
+                   !fields.has("Content-Encoding") && !fields.has("ETag") && is_compressible(type);
+  }
+
+  void add_type_and_coding(FileFields& fields) const noexcept {
+    if (by_extension) {
+      FixedText<64> text;
+      const bool is_text = type.starts_with("text/");
+      fields.add_valid("Content-Type", is_text ? text.append(type).append("; charset=UTF-8").view() : type,
+                       FieldLines::kContentType);
+    } else {
+      fields.add("Content-Type", type);
+    }
+    fields.add("Content-Encoding", coding);
+  }
+  // Beside what the handler says.
+  void add_vary(FileFields& fields) const noexcept {
+    if (has_variants) FieldLines::add(fields.response().headers(), "Vary", "Accept-Encoding");
+  }
+};
 
 /// The validators of a version of a file, as text and as values.
 class FileVersion {
  public:
   /// `now`: the wall clock, 0 if unknown. Fields that the handler set take the place of the file's own.
-  FileVersion(const File& file, Encoding encoding, const ResponseHeaders& set, std::int64_t now) noexcept {
+  FileVersion(const File& file, Encoding encoding, const FileFields& fields, std::int64_t now) noexcept {
     const FileInfo& info = file.info();
     std::optional<std::int64_t> modified;
-    if (set.contains("Last-Modified")) {
-      modified = parse_http_date(set["Last-Modified"]);
+    if (fields.has("Last-Modified")) {
+      modified = parse_http_date(fields["Last-Modified"]);
     } else if (info.modified != 0) {
       // Never a date that has not come yet (RFC 9110 8.8.2.1).
       modified = now != 0 ? std::min(info.modified, now) : info.modified;
       date_ = write_http_date(*modified, date_buffer_);
     }
-    if (set.contains("ETag")) {
-      validators_.etag = is_valid_etag(set["ETag"]) ? set["ETag"] : std::string_view{};
+    if (fields.has("ETag")) {
+      validators_.etag = is_valid_etag(fields["ETag"]) ? fields["ETag"] : std::string_view{};
     } else if (!file.etag().empty()) {
       validators_.etag = etag_ = file.etag();
     } else if (info.modified != 0) {
@@ -289,74 +343,64 @@ void partial(Response& response, File&& file, std::span<const ByteRange> ranges,
   response.set_file(std::move(file), 0, source->size(), source);
 }
 
-void unsatisfiable(Response& response, std::uint64_t size) noexcept {
+void unsatisfiable(FileFields& fields, std::uint64_t size) noexcept {
   char text[kMaxContentRange];
-  without_file(response, 416, "Range not satisfiable");
-  for (const char* name : {"Cache-Control", "ETag", "Last-Modified"}) response.headers().remove(name);
-  response.header("Content-Range", write_unsatisfied_range(size, text));
+  without_file(fields, 416, "Range not satisfiable");
+  ResponseHeaders& headers = fields.response().headers();
+  for (const char* name : {"Cache-Control", "ETag", "Last-Modified"}) headers.remove(name);
+  fields.add_valid("Accept-Ranges", "bytes");
+  headers.set("Content-Range", write_unsatisfied_range(size, text));
 }
 
 // The answer to GET and HEAD that may be conditional, or ask for parts.
-void current_version(Response& response, const FileRequest& asked, File&& file, Encoding encoding,
-                     Method method, Request& request) noexcept {
+void current_version(FileFields& fields, const Representation& representation, const FileRequest& asked,
+                     File&& file, Encoding encoding, Method method, Request& request) noexcept {
+  Response& response = fields.response();
   const std::uint64_t size = file.info().size;
   const std::int64_t now = Loop::current().port().clock().unix_seconds();
-  FileVersion version(file, encoding, response.headers(), now);
+  FileVersion version(file, encoding, fields, now);
   Validators& validators = version.validators();
 
   const Precondition outcome = evaluate_preconditions(method, request.headers, validators, now);
   if (outcome == Precondition::failed) {
-    without_file(response, 412, "Precondition failed");
+    without_file(fields, 412, "Precondition failed");
+    representation.add_vary(fields);
     return response.headers().remove("Cache-Control");
   }
-  if (version.made_etag()) {
-    add_valid_unless_set(response, "ETag", version.etag());
-  } else {
-    add_unless_set(response, "ETag", version.etag());
-  }
-  if (outcome == Precondition::not_modified) {
-    // The date only where it is the one validator (RFC 9110 15.4.5).
-    if (validators.etag.empty()) add_valid_unless_set(response, "Last-Modified", version.date());
-    add_cache_control(response, asked.options);
-    return without_file(response, 304, "");
-  }
-  add_valid_unless_set(response, "Last-Modified", version.date());
-  add_valid_unless_set(response, "Accept-Ranges", "bytes");
-
+  const bool modified = outcome != Precondition::not_modified;
   std::array<ByteRange, kMaxRanges> ranges;
   RangeResult asked_for{RangeOutcome::whole, 0};
-  if (request.headers.contains("Range") && response.headers()["Accept-Ranges"] == "bytes") {
+  if (modified && request.headers.contains("Range") &&
+      (!fields.has("Accept-Ranges") || fields["Accept-Ranges"] == "bytes")) {
     // A file that was changed in this second may change again in it: then the date is a weak validator.
     if (validators.last_modified && *validators.last_modified >= now) validators.last_modified.reset();
     asked_for = parse_range(applicable_range(method, request.headers, validators, now), size, ranges);
   }
-  if (asked_for.outcome == RangeOutcome::unsatisfiable) return unsatisfiable(response, size);
-  add_cache_control(response, asked.options);
+
+  if (asked_for.outcome == RangeOutcome::unsatisfiable) {
+    unsatisfiable(fields, size);
+    return representation.add_vary(fields);
+  }
+
+  // From here on fields are added: views of what the handler set are no longer valid.
+  const bool has_etag = !validators.etag.empty();
+  if (modified) representation.add_type_and_coding(fields);
+  representation.add_vary(fields);
+  if (version.made_etag()) {
+    fields.add_valid("ETag", version.etag());
+  } else {
+    fields.add("ETag", version.etag());
+  }
+  // A 304 has the date only where it is the one validator (RFC 9110 15.4.5).
+  if (modified || !has_etag) fields.add_valid("Last-Modified", version.date());
+  if (modified) fields.add_valid("Accept-Ranges", "bytes");
+  add_cache_control(fields, asked.options);
+  if (!modified) return without_file(fields, 304, "");
   if (asked_for.outcome == RangeOutcome::partial) {
     return partial(response, std::move(file), {ranges.data(), asked_for.count}, request);
   }
   response.set_file(std::move(file), 0, size);
 }
-
-/// How the file's content is called, and whether precompressed siblings of it are looked for.
-struct Representation {
-  std::string_view type;
-  bool by_extension;
-  bool has_variants;
-
-  Representation(const FileRequest& asked, const ResponseHeaders& set) noexcept {
-    const SendFileOptions& options = asked.options;
-    std::string_view name = asked.path;
-    if (!options.compressed.name.empty() && (name.ends_with(".gz") || name.ends_with(".br")))
-      name.remove_suffix(3);
-    by_extension = options.content_type.empty();
-    type = by_extension ? mime_type(name) : options.content_type;
-    // Images and their like never have them, so nothing is looked for. An ETag of the handler's is one
-    // version's.
-    has_variants = options.precompressed && options.compressed.name.empty() &&
-                   !set.contains("Content-Encoding") && !set.contains("ETag") && is_compressible(type);
-  }
-};
 
 // Opens the file in the coding that the client likes best. A sibling that can't be had is as good as none.
 Result<File> open_variant(const FileRequest& asked, bool has_variants, Request& request,
@@ -381,27 +425,27 @@ Result<File> open_variant(const FileRequest& asked, bool has_variants, Request& 
 
 // The error is for the caller to look at where it can do better than the refusal that the response is then.
 Error answer(Response& response, const FileRequest& asked, Request& request) noexcept {
-  const Representation representation(asked, response.headers());
+  FileFields fields(response);
+  Representation representation(asked, fields);
   Encoding encoding = Encoding::identity;
   Result<File> file = open_variant(asked, representation.has_variants, request, encoding);
   if (!file) {
     refuse(response, asked, file.error());
     return file.error();
   }
-
-  add_content_type(response, representation.type, representation.by_extension);
-  std::string_view coding = file->encoding();
-  if (coding.empty())
-    coding = encoding == Encoding::identity ? asked.options.compressed.name : to_string(encoding);
-  add_unless_set(response, "Content-Encoding", coding);
-  if (representation.has_variants) response.add_header("Vary", "Accept-Encoding");
+  representation.coding = file->encoding();
+  if (representation.coding.empty())
+    representation.coding =
+        encoding == Encoding::identity ? asked.options.compressed.name : to_string(encoding);
 
   const Method method = parse_method(request.method);
   if (response.status_code == 200 && (method == Method::get || method == Method::head)) {
-    current_version(response, asked, std::move(*file), encoding, method, request);
+    current_version(fields, representation, asked, std::move(*file), encoding, method, request);
   } else {
     // An error page, or the answer to a POST: no version of the URL's own resource.
-    add_cache_control(response, asked.options);
+    representation.add_type_and_coding(fields);
+    representation.add_vary(fields);
+    add_cache_control(fields, asked.options);
     const std::uint64_t size = file->info().size;
     response.set_file(std::move(*file), 0, size);
   }

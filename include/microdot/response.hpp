@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <microdot/async/generator.hpp>
+#include <microdot/base/arena.hpp>
 #include <microdot/base/result.hpp>
 #include <microdot/embedded_files.hpp>
 #include <microdot/http/cookie.hpp>
@@ -26,17 +27,18 @@ struct Header {
   std::string_view value;
 };
 
-/// The header fields of a response, in order. Each is copied into the request's arena; when that is full the
+/// The header fields of a response, in order. They are copied into the request's arena; when that is full the
 /// response fails as a whole (503), and a field that would break the message (CR, LF, NUL) makes it a 500.
+/// Views of names and values are valid until a field is set, added or removed.
 class ResponseHeaders {
  public:
   ResponseHeaders() noexcept = default;
   ResponseHeaders(ResponseHeaders&& other) noexcept
-      : first_(std::exchange(other.first_, nullptr)), error_(std::exchange(other.error_, Error::none)) {}
+      : lines_(std::exchange(other.lines_, nullptr)), error_(std::exchange(other.error_, Error::none)) {}
   ResponseHeaders& operator=(ResponseHeaders&& other) noexcept {
     if (this != &other) {
       clear();
-      first_ = std::exchange(other.first_, nullptr);
+      lines_ = std::exchange(other.lines_, nullptr);
       error_ = std::exchange(other.error_, Error::none);
     }
     return *this;
@@ -48,16 +50,16 @@ class ResponseHeaders {
   std::string_view operator[](const char* name) const noexcept { return (*this)[std::string_view(name)]; }
   bool contains(std::string_view name) const noexcept;
   bool contains(const char* name) const noexcept { return contains(std::string_view(name)); }
-  /// Replaces all fields called `name` by one.
+  /// Replaces all fields called `name` by one. `value` may be a view of one of them.
   void set(std::string_view name, std::string_view value) noexcept;
-  /// Adds a field beside others of the same name.
+  /// Adds a field beside others of the same name. `value` may be a view of another one's.
   void add(std::string_view name, std::string_view value) noexcept;
   void remove(std::string_view name) noexcept;
   void remove(const char* name) noexcept { remove(std::string_view(name)); }
   void clear() noexcept {
-    if (first_ != nullptr) free_all();
+    if (lines_ != nullptr) Arena::free(std::exchange(lines_, nullptr));
   }
-  bool empty() const noexcept { return first_ == nullptr; }
+  bool empty() const noexcept { return lines_ == nullptr; }
   /// `no_memory` or `invalid` after the first field that could not be taken.
   Error error() const noexcept { return error_; }
   void fail(Error error) noexcept {
@@ -66,25 +68,32 @@ class ResponseHeaders {
   /// Calls `f(Header)` for each field.
   template <typename F>
   void for_each(F f) const {
-    for (const Node* node = first_; node != nullptr; node = node->next)
-      f(Header{node->name(), node->value()});
+    for (std::uint32_t at = 0; at != size();) {
+      const Header field = field_at(at);
+      at += static_cast<std::uint32_t>(line_size(field));
+      f(field);
+    }
   }
 
  private:
-  struct Node {  // and the field's line
-    Node* next;
-    std::uint32_t name_size;
-    std::uint32_t value_size;
-    const char* text() const noexcept { return reinterpret_cast<const char*>(this + 1); }
-    std::string_view name() const noexcept { return {text(), name_size}; }
-    std::string_view value() const noexcept { return {text() + name_size + 2, value_size}; }
-  };
   friend struct detail::FieldLines;
-  /// `add` of what is known to be right.
-  void add_valid(std::string_view name, std::string_view value) noexcept;
-  void free_all() noexcept;
+  /// In the arena, and behind it all lines as they are sent. None of them: it is not there.
+  struct Lines {
+    std::uint32_t size = 0;
+    std::uint32_t kinds = 0;  ///< See detail::FieldLines.
+    char* text() noexcept { return reinterpret_cast<char*>(this + 1); }
+  };
 
-  Node* first_ = nullptr;
+  std::uint32_t size() const noexcept { return lines_ != nullptr ? lines_->size : 0; }
+  static std::size_t line_size(const Header& field) noexcept {
+    return field.name.size() + field.value.size() + 4;  // ": " and CRLF
+  }
+  Header field_at(std::uint32_t offset) const noexcept;
+  /// `add` of what is known to be right.
+  void add_valid(std::string_view name, std::string_view value, std::uint32_t kind) noexcept;
+  void remove_before(std::uint32_t end, std::string_view name) noexcept;
+
+  Lines* lines_ = nullptr;
   Error error_ = Error::none;
 };
 

@@ -155,6 +155,21 @@ void Arena::free(void* pointer) noexcept {
   block->owner->release(block);
 }
 
+bool Arena::extend(void* pointer, std::size_t size) noexcept {
+  Block* block = Block::of(pointer);
+  if (size <= block->size) return true;
+  Arena& arena = *block->owner;
+  // `largest_` is 0 where a request may have to fail: `allocate` counts them.
+  if (block->end() != arena.top_ || size > arena.largest_) return false;
+  size = round_up(size);
+  if (size - block->size > static_cast<std::size_t>(arena.end_ - arena.top_)) return false;
+  MICRODOT_UNPOISON(arena.top_, size - block->size);
+  arena.top_ += size - block->size;
+  block->size = static_cast<std::uint32_t>(size);
+  arena.note_top();
+  return true;
+}
+
 Arena& Arena::owner_of(void* pointer) noexcept { return *Block::of(pointer)->owner; }
 
 void Arena::release(Block* block) noexcept {

@@ -35,16 +35,19 @@ constexpr int days_from_civil(Civil date) {
   return year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - (719468 + 146097);
 }
 
+// Neri and Schneider, "Euclidean affine functions and their application to calendar algorithms" (2022), with
+// their names: years of 365.25 and months of 30.6 days as multiplications, no division by anything but a
+// constant.
 constexpr Civil civil_from_days(int days) {
-  days += 719468 + 146097;
-  const int era = days / 146097;
-  const int day_of_era = days % 146097;
-  const int year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  const int day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  const int shifted = (5 * day_of_year + 2) / 153;
-  const int day = day_of_year - (153 * shifted + 2) / 5 + 1;
-  const int month = shifted < 10 ? shifted + 3 : shifted - 9;
-  return {year_of_era + (era - 1) * 400 + (month <= 2 ? 1 : 0), month, day};
+  const auto n1 = 4 * static_cast<std::uint32_t>(days + 719468 + 146097) + 3;
+  const std::uint32_t n2 = n1 % 146097 / 4 * 4 + 3;  // day of the century
+  const std::uint64_t p2 = std::uint64_t{2939745} * n2;
+  const std::uint32_t day_of_year = static_cast<std::uint32_t>(p2) / 2939745 / 4;
+  const std::uint32_t n3 = 2141 * day_of_year + 197913;
+  const bool in_next = day_of_year >= 306;  // January and February
+  const auto year = 100 * (n1 / 146097) + static_cast<std::uint32_t>(p2 >> 32) + (in_next ? 1 : 0);
+  const std::uint32_t month = (n3 >> 16) - (in_next ? 12 : 0);
+  return {static_cast<int>(year) - 400, static_cast<int>(month), static_cast<int>((n3 & 0xffff) / 2141 + 1)};
 }
 
 constexpr std::int64_t kFirst = days_from_civil({0, 1, 1}) * kDay;
@@ -73,8 +76,9 @@ constexpr int days_in_month(int year, int month) {
 }
 
 void put2(char* out, int value) {
-  out[0] = static_cast<char>('0' + value / 10);
-  out[1] = static_cast<char>('0' + value % 10);
+  const int tens = value * 205 >> 11;  // of a number below 100, without a division
+  out[0] = static_cast<char>('0' + tens);
+  out[1] = static_cast<char>('0' + (value - tens * 10));
 }
 
 struct Fields {

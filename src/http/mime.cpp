@@ -1,6 +1,8 @@
 #include <microdot/http/mime.hpp>
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 
 #include <microdot/http/chars.hpp>
 #include <microdot/http/url.hpp>
@@ -15,7 +17,7 @@ struct Type {
   std::string_view media_type;
 };
 
-// Sorted by extension.
+// Sorted by extension. One of more than 8 bytes is told by `mime_type` itself.
 constexpr Type kTypes[] = {
     {"aac", "audio/aac"},
     {"apng", "image/apng"},
@@ -61,7 +63,6 @@ constexpr Type kTypes[] = {
     {"wasm", "application/wasm"},
     {"wav", "audio/wav"},
     {"webm", "video/webm"},
-    {"webmanifest", "application/manifest+json"},
     {"webp", "image/webp"},
     {"woff", "font/woff"},
     {"woff2", "font/woff2"},
@@ -71,9 +72,23 @@ constexpr Type kTypes[] = {
     {"yml", "application/yaml"},
     {"zip", "application/zip"},
 };
-static_assert(std::is_sorted(std::begin(kTypes), std::end(kTypes),
-                             [](const Type& a, const Type& b) { return a.extension < b.extension; }));
-constexpr auto kExtensions = detail::pack_texts<kTypes, &Type::extension>();
+
+// An extension of up to 8 bytes as a number that sorts as it does; 0 for none and for a longer one.
+constexpr std::uint64_t key_of(std::string_view extension) noexcept {
+  constexpr std::size_t kLongest = sizeof(std::uint64_t);
+  if (extension.size() > kLongest) return 0;
+  std::uint64_t key = 0;
+  for (const char c : extension) key = key << 8 | static_cast<unsigned char>(to_lower(c));
+  return extension.empty() ? 0 : key << 8 * (kLongest - extension.size());
+}
+
+constexpr auto kKeys = [] {
+  std::array<std::uint64_t, std::size(kTypes)> keys{};
+  std::transform(std::begin(kTypes), std::end(kTypes), keys.begin(),
+                 [](const Type& type) { return key_of(type.extension); });
+  return keys;
+}();
+static_assert(std::is_sorted(kKeys.begin(), kKeys.end()) && kKeys.front() != 0);
 constexpr std::string_view kCompressibleEnds[] = {"json", "xml",     "/wasm", "/yaml", "javascript",
                                                   "/bmp", "/x-icon", "/ttf",  "/otf"};
 constexpr auto kEnds = detail::pack_texts<kCompressibleEnds>();
@@ -82,23 +97,17 @@ constexpr auto kMediaTypes = detail::pack_texts<kTypes, &Type::media_type>();
 }  // namespace
 
 std::string_view mime_type(std::string_view path) noexcept {
-  constexpr std::string_view kUnknown = "application/octet-stream";
-  constexpr std::size_t kLongest = 11;
   const std::string_view extension = path_extension(path);
-  if (extension.empty() || extension.size() > kLongest) return kUnknown;
-  char lower[kLongest];
-  std::transform(extension.begin(), extension.end(), lower, to_lower);
-  const std::string_view key(lower, extension.size());
-  std::size_t begin = 0;
-  for (std::size_t end = kExtensions.size(); begin != end;) {
-    const std::size_t middle = (begin + end) / 2;
-    if (kExtensions[middle] < key) {
-      begin = middle + 1;
-    } else {
-      end = middle;
-    }
+  const std::uint64_t key = key_of(extension);
+  const auto* found = kKeys.data();
+  for (std::size_t count = kKeys.size(); count > 1;) {  // the last key that is not greater
+    const std::size_t half = count / 2;
+    found += found[half] <= key ? half : 0;
+    count -= half;
   }
-  return begin != kExtensions.size() && kExtensions[begin] == key ? kMediaTypes[begin] : kUnknown;
+  if (*found == key) return kMediaTypes[static_cast<std::size_t>(found - kKeys.data())];
+  if (equals_ignore_case(extension, "webmanifest")) return "application/manifest+json";
+  return "application/octet-stream";
 }
 
 bool is_compressible(std::string_view media_type) noexcept {

@@ -93,22 +93,22 @@ inline unsigned find_unusual_in_name(const char* p) noexcept {
 // before them, as far as `base`: nothing past end is read.
 template <unsigned (&Find)(const char*) noexcept>
 inline const char* skip_by_16(const char* base, const char* p, const char* end) noexcept {
-  for (; end - p >= 16; p += 16) {
+  if (end - base < 16) return p;
+  const char* const last = end - 16;
+  for (; p <= last; p += 16) {
     if (const unsigned found = Find(p); found != 0) return p + std::countr_zero(found);
   }
-  if (p == end || end - base < 16) return p;
-  const unsigned found = Find(end - 16) >> (16 - (end - p));
+  const unsigned found = p != end ? Find(last) >> (p - last) : 0;
   return found != 0 ? p + std::countr_zero(found) : end;
 }
 
 #endif
 
-// The first byte in [p, end) that may not stand in a field value, or end. Reads nothing before base or past
-// end.
-inline const char* skip_field_bytes([[maybe_unused]] const char* base, const char* p,
-                                    const char* end) noexcept {
+// The first byte in [p, end) that may not stand in a field value, or end; or one before it, as a tab. Reads
+// nothing before base or past end.
+inline const char* skip_visible([[maybe_unused]] const char* base, const char* p, const char* end) noexcept {
 #if defined(__SSE2__)
-  p = skip_by_16<find_unusual_in_value>(base, p, end);
+  return skip_by_16<find_unusual_in_value>(base, p, end);
 #else
   using Word = std::size_t;
   constexpr Word kOnes = static_cast<Word>(-1) / 0xff;
@@ -126,9 +126,18 @@ inline const char* skip_field_bytes([[maybe_unused]] const char* base, const cha
       p += sizeof(Word);
     }
   }
+  return p;
 #endif
+}
+
+// The line's end in [p, end), or the first byte before it that may not stand in a field value, or end.
+inline const char* skip_field_bytes(const char* p, const char* end) noexcept {
   while (p < end && is_char(*p, kCharField)) ++p;
   return p;
+}
+
+inline bool is_line_end(const char* p, const char* end) noexcept {
+  return end - p >= 2 && std::memcmp(p, "\r\n", 2) == 0;
 }
 
 // Letters, digits, '-' and '.' (and other unreserved ones, where bytes are looked at one by one): the first
@@ -144,7 +153,8 @@ inline const char* skip_usual([[maybe_unused]] const char* base, const char* p, 
 
 // The first byte in [p, end) that may not stand in a field name, or end.
 inline const char* skip_token(const char* base, const char* p, const char* end) noexcept {
-  p = skip_usual(base, p, end);  // nearly every name
+  p = skip_usual(base, p, end);
+  if (p != end && *p == ':') return p;  // nearly every name
   while (p < end && is_char(*p, kCharToken)) ++p;
   return p;
 }
@@ -493,12 +503,15 @@ inline void RequestParser::parse_usual_host(const char* end) noexcept {
     const char* name_end = p++;
     while (p < end && (*p == ' ' || *p == '\t')) ++p;
     const char* value = p;
-    p = skip_field_bytes(base_, p, end);
-    if (end - p < 2 || p[0] != '\r' || p[1] != '\n') {
-      if (p == end || (*p == '\r' && end - p < 2)) return incomplete(end);
-      return bad_line(end, *p == '\r'   ? head_error("bare CR")
-                           : *p == '\n' ? head_error("bare LF")
-                                        : head_error("control byte in a field value"));
+    p = skip_visible(base_, p, end);
+    if (!is_line_end(p, end)) {
+      p = skip_field_bytes(p, end);
+      if (!is_line_end(p, end)) {
+        if (p == end || (*p == '\r' && end - p < 2)) return incomplete(end);
+        return bad_line(end, *p == '\r'   ? head_error("bare CR")
+                             : *p == '\n' ? head_error("bare LF")
+                                          : head_error("control byte in a field value"));
+      }
     }
     if (p - line > limits_.max_readline) return too_long();
     const char* next = p + 2;
@@ -511,7 +524,7 @@ inline void RequestParser::parse_usual_host(const char* end) noexcept {
     }
     const ParseStatus status = known_field(line, name_slice.size, {value, value_slice.size});
     if (status != ParseStatus::complete) return status;
-    line_ = scan_ = static_cast<std::uint32_t>(next - base_);
+    line_ = static_cast<std::uint32_t>(next - base_);  // behind scan_
   }
 }
 

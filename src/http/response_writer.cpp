@@ -14,6 +14,7 @@ bool is_valid_field_name(std::string_view name) noexcept {
 bool is_valid_field_value(std::string_view value) noexcept { return all_chars(value, kCharField); }
 
 ResponseHead& ResponseHead::status(int code, std::string_view reason) noexcept {
+  if (code == 200 && reason.empty()) return raw("HTTP/1.1 200 OK\r\n");
   if (reason.empty()) reason = reason_phrase(code);
   if (error_ == Error::none && (code < 100 || code > 999 || !is_valid_field_value(reason)))
     error_ = Error::invalid;
@@ -52,12 +53,14 @@ ResponseHead& ResponseHead::content_type(std::string_view type) noexcept {
 }
 
 ResponseHead& ResponseHead::content_length(std::uint64_t size) noexcept {
-  char line[16 + kMaxDecimal + 2];
-  std::memcpy(line, "Content-Length: ", 16);
-  std::size_t used = 16 + write_decimal(line + 16, size);
-  line[used++] = '\r';
-  line[used++] = '\n';
-  return raw({line, used});
+  constexpr std::string_view kName = "Content-Length: ";
+  char digits[kMaxDecimal];
+  const std::string_view number(digits, write_decimal(digits, size));
+  if (!fits(kName.size() + number.size() + 2)) return *this;
+  put(kName);
+  put(number);
+  put("\r\n");
+  return *this;
 }
 
 Result<std::string_view> ResponseHead::finish() noexcept {

@@ -67,15 +67,16 @@ bool decoded_equals(std::string_view encoded, std::string_view literal) noexcept
 
 bool is_local_path(std::string_view path) noexcept {
   if (path.empty() || path.front() == '/') return false;
-  std::size_t start = 0;
-  for (std::size_t i = 0; i <= path.size(); ++i) {
-    if (i == path.size() || path[i] == '/') {
-      if (path.substr(start, i - start) == "..") return false;
-      start = i + 1;
-      continue;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    const char c = path[i];
+    if (c == '.') {
+      if (i != 0 && path[i - 1] != '/') continue;
+      const std::string_view segment = path.substr(i, 3);
+      if (segment == ".." || segment == "../") return false;
+    } else if (!is_char(c, kCharUnreserved)) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte < 0x20 || byte == 0x7f || c == '\\' || c == ':') return false;
     }
-    const auto byte = static_cast<unsigned char>(path[i]);
-    if (byte < 0x20 || byte == 0x7f || byte == '\\' || byte == ':') return false;
   }
   return true;
 }

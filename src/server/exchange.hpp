@@ -153,6 +153,7 @@ class Exchange final : public ListHook, private Strand::Owner {
   void release() noexcept;
 
   bool wants_keep_alive() const noexcept;
+  bool take_framing(const Header& field) noexcept;
   bool write_head(std::optional<std::uint64_t> content_length) noexcept;
   bool write_usual(const Response& response) noexcept;
   void begin_file_part(std::uint64_t offset, std::uint64_t size) noexcept;

@@ -139,38 +139,33 @@ bool Exchange::holds(std::string_view bytes) const noexcept {
   return within(this, server_->limits().exchange_memory());
 }
 
+// Whether the field is not sent: the framing is ours (RFC 9112 6), and so is the time. "close" is a wish.
+inline bool Exchange::take_framing(const Header& field) noexcept {
+  for (const char* name : {"Date", "Content-Length", "Transfer-Encoding"}) {
+    if (equals_ignore_case(field.name, name)) return true;
+  }
+  if (!equals_ignore_case(field.name, "Connection") || equals_ignore_case(field.value, "Upgrade"))
+    return false;
+  if (equals_ignore_case(field.value, "close")) keep_alive_ = false;
+  return true;
+}
+
 bool Exchange::write_head(std::optional<std::uint64_t> content_length) noexcept {
   Response& response = dispatch_->response();
   ResponseHead head(out_room());
   head.status(response.status_code);
   head.raw(server_->date_line());
-  bool has_type = false;
-  response.headers().for_each([&](const Header& field) {
-    // The framing is ours (RFC 9112 6), and so is the time.
-    switch (field.name.size()) {
-      case 4:
-        if (equals_ignore_case(field.name, "Date")) return;
-        break;
-      case 10:
-        if (!equals_ignore_case(field.name, "Connection") || equals_ignore_case(field.value, "Upgrade"))
-          break;
-        if (equals_ignore_case(field.value, "close")) keep_alive_ = false;
-        return;
-      case 12:
-        if (equals_ignore_case(field.name, "Content-Type")) has_type = true;
-        break;
-      case 14:
-        if (equals_ignore_case(field.name, "Content-Length")) return;
-        break;
-      case 17:
-        if (equals_ignore_case(field.name, "Transfer-Encoding")) return;
-        break;
-      default: break;
-    }
-    head.raw(FieldLines::line(field));  // checked when it was set
-  });
+  const ResponseHeaders& fields = response.headers();  // checked when they were set
+  const std::uint32_t kinds = FieldLines::kinds(fields);
+  if ((kinds & FieldLines::kFraming) == 0) {
+    head.raw(FieldLines::all(fields));
+  } else {
+    fields.for_each([&](const Header& field) {
+      if (!take_framing(field)) head.raw(FieldLines::line(field));
+    });
+  }
   const bool has_body = content_length ? *content_length != 0 : !has_no_content(response.status_code);
-  if (!has_type && has_body) {
+  if ((kinds & FieldLines::kContentType) == 0 && has_body) {
     head.text_type(server_->app().default_content_type);
   }
   if (chunked_) {

@@ -1,5 +1,10 @@
 // How responses reach the client: head, fields, cookies, content type, connection.
 
+#include <algorithm>
+#include <array>
+#include <random>
+#include <vector>
+
 #include "support.hpp"
 
 namespace {
@@ -84,16 +89,97 @@ TEST(ResponseHead, FieldsAreReplacedAddedAndNumbers) {
   EXPECT_FALSE(res.headers.contains("X-B"));
 }
 
+// Against a model, with other things taken from the arena in between, and values that are views of fields.
+TEST(ResponseHead, FieldsAreAListThatCanBeChanged) {
+  const std::vector<std::pair<std::string, std::string>> names = {
+      {"A", "a"}, {"ETag", "etag"}, {"Content-Type", "CONTENT-TYPE"}, {"X-Long", "X-Long"}};
+  for (unsigned seed = 1; seed <= 20; ++seed) {
+    std::mt19937 random(seed);
+    ResponseHeaders headers;
+    std::vector<std::pair<std::string, std::string>> model;
+    std::vector<void*> others;
+    const auto erase = [&model](const std::string& name, std::size_t count) {
+      const auto end = model.begin() + static_cast<long>(count);
+      model.erase(std::remove_if(model.begin(), end, [&](auto& field) { return field.first == name; }), end);
+    };
+    for (int step = 0; step < 500; ++step) {
+      const auto& [name, asked] = names[random() % names.size()];
+      std::string value(random() % 30, static_cast<char>('a' + random() % 26));
+      std::string_view given = value;
+      if (random() % 3 == 0) value = given = headers["ETag"];
+      switch (random() % 6) {
+        case 0:
+          headers.remove(asked);
+          erase(name, model.size());
+          break;
+        case 1: {
+          headers.set(name, given);
+          model.emplace_back(name, value);
+          erase(name, model.size() - 1);
+          break;
+        }
+        case 2: others.push_back(current_arena().allocate(random() % 100)); break;
+        default:
+          headers.add(name, given);
+          model.emplace_back(name, value);
+          break;
+      }
+      if (others.size() == 10) {
+        for (void* other : others) Arena::free(other);
+        others.clear();
+      }
+      std::vector<std::pair<std::string, std::string>> fields;
+      headers.for_each([&](const Header& field) { fields.emplace_back(field.name, field.value); });
+      ASSERT_EQ(fields, model);
+      ASSERT_EQ(headers.empty(), model.empty());
+      const auto first = std::find_if(model.begin(), model.end(), [&](auto& f) { return f.first == name; });
+      ASSERT_EQ(headers.contains(asked), first != model.end());
+      ASSERT_EQ(headers[asked], first != model.end() ? first->second : "");
+    }
+    for (void* other : others) Arena::free(other);
+    headers.clear();
+    EXPECT_TRUE(headers.empty());
+    EXPECT_EQ(task_pool().used(), 0U);
+  }
+}
+
 TEST(ResponseHead, TheFramingIsTheServers) {
   App app;
   app.get("/", [](Request&) {
-    return Response("foo", 200, {{"Content-Length", "2"}, {"Transfer-Encoding", "chunked"}});
+    return Response("foo", 200,
+                    {{"Content-Length", "2"},
+                     {"X-Between", "1"},
+                     {"DATE", "yesterday"},
+                     {"Transfer-Encoding", "chunked"},
+                     {"Connection", "X-Between"},
+                     {"X-After", "2"}});
   });
   TestClient client(app);
   auto res = client.get("/");
   EXPECT_EQ(res.headers.getlist("Content-Length"), std::vector<std::string>{"3"});
   EXPECT_FALSE(res.headers.contains("Transfer-Encoding"));
+  EXPECT_EQ(res.headers.getlist("Date"), std::vector<std::string>{"Tue, 14 Nov 2023 22:13:20 GMT"});
+  EXPECT_FALSE(res.headers.contains("Connection"));
+  EXPECT_EQ(res.headers["X-Between"], "1");
+  EXPECT_EQ(res.headers["X-After"], "2");
   EXPECT_EQ(res.text, "foo");
+}
+
+TEST(ResponseHead, TheDefaultTypeStandsForOneThatWasRemoved) {
+  App app;
+  app.get("/", [](Request&) { return Response("foo", 200, {{"X-A", "1"}, {"Content-Type", "text/html"}}); });
+  app.after_request([](Request& req, Response& res) {
+    if (req.args["remove"] == "1") res.headers().remove("content-type");
+    if (req.args["remove"] == "all") res.headers().clear();
+  });
+  TestClient client(app);
+  EXPECT_EQ(client.get("/").headers["Content-Type"], "text/html");
+  auto res = client.get("/?remove=1");
+  EXPECT_EQ(res.headers["Content-Type"], "text/plain; charset=UTF-8");
+  EXPECT_EQ(res.headers["X-A"], "1");
+  res = client.get("/?remove=all");
+  EXPECT_EQ(res.headers["Content-Type"], "text/plain; charset=UTF-8");
+  EXPECT_FALSE(res.headers.contains("X-A"));
 }
 
 TEST(ResponseHead, InjectionIsRefused) {

@@ -242,6 +242,34 @@ TEST_F(ArenaTest, RequestsCanBeMadeToFail) {
   EXPECT_EQ(arena.allocate(SIZE_MAX), nullptr);
 }
 
+TEST_F(ArenaTest, TheLastBlockCanGrowWhereItLies) {
+  void* a = arena_.allocate(10);
+  auto* b = static_cast<char*>(arena_.allocate(10));
+  EXPECT_TRUE(Arena::extend(a, 16)) << "it has as many";
+  EXPECT_FALSE(Arena::extend(a, 17)) << "another one lies behind it";
+  EXPECT_TRUE(Arena::extend(b, 200));
+  std::memset(b, 'b', 200);
+  EXPECT_EQ(arena_.used(), 2 * kCost + 16 + 208);
+  EXPECT_EQ(arena_.high_water(), arena_.used());
+  void* c = arena_.allocate(1);
+  EXPECT_FALSE(Arena::extend(b, 209));
+  Arena::free(c);
+  const std::size_t all = arena_.capacity() - 2 * kCost - 16;
+  EXPECT_FALSE(Arena::extend(b, all + 1));
+  EXPECT_FALSE(Arena::extend(b, SIZE_MAX));
+  EXPECT_TRUE(Arena::extend(b, all));
+  EXPECT_EQ(arena_.used(), arena_.capacity());
+  Arena::free(b);
+  Arena::free(a);
+  EXPECT_EQ(arena_.used(), 0u);
+
+  void* d = arena_.allocate(1);
+  arena_.fail_after(0);
+  EXPECT_FALSE(Arena::extend(d, 100)) << "so that whoever asks comes to where it fails";
+  EXPECT_EQ(arena_.allocate(100), nullptr);
+  EXPECT_TRUE(Arena::extend(d, 100));
+}
+
 TEST(Arena, ScopesNestAndEndWithTheTaskPool) {
   Arena a, b;
   EXPECT_EQ(&current_arena(), &task_pool());
@@ -306,6 +334,12 @@ TEST(Arena, RandomTakesAndGives) {
           ASSERT_GE(p, std::prev(next)->first + std::prev(next)->second.size);
         }
         model[p] = {size, mark};
+      } else if (random() % 4 == 0) {
+        const auto last = std::prev(model.end());
+        const std::size_t size = last->second.size + random() % 100;
+        if (!Arena::extend(last->first, size)) continue;
+        std::memset(last->first, last->second.mark, size);
+        last->second.size = size;
       } else {
         auto it = std::next(model.begin(), static_cast<long>(random() % model.size()));
         for (std::size_t i = 0; i < it->second.size; ++i) {

@@ -59,12 +59,14 @@ TEST(MimeType, ByExtension) {
   EXPECT_EQ(mime_type("a.JPG"), "image/jpeg");
   EXPECT_EQ(mime_type("a.svg"), "image/svg+xml");
   EXPECT_EQ(mime_type("a.woff2"), "font/woff2");
-  EXPECT_EQ(mime_type("a.webmanifest"), "application/manifest+json");
+  EXPECT_EQ(mime_type("a.webManifest"), "application/manifest+json");
+  EXPECT_EQ(mime_type("a.jsonld"), "application/ld+json");
   EXPECT_EQ(mime_type("a.wasm"), "application/wasm");
   EXPECT_EQ(mime_type("a.zip"), "application/zip");
   EXPECT_EQ(mime_type("a.aac"), "audio/aac");
   for (const char* unknown :
-       {"", "a", "html", ".html", "a.", "a.html/b", "a.xyz", "a.averylongextension", "a.zzz", "a.a"}) {
+       {"", "a", "html", ".html", "a.", "a.html/b", "a.xyz", "a.averylongextension", "a.zzz", "a.a",
+        "a.webmanif", "a.webmanifests", "a.htmlhtml", "a.htmk", "a.htmm", "a.\xff"}) {
     EXPECT_EQ(mime_type(unknown), "application/octet-stream") << unknown;
   }
 }

@@ -24,6 +24,22 @@ TEST(HttpDate, Writes) {  // RFC 9110 5.6.7; times from `date -u -d`
   EXPECT_EQ(text_of(INT64_MIN), "Sat, 01 Jan 0000 00:00:00 GMT");
 }
 
+TEST(HttpDate, WritesEveryDayThatItReads) {
+  const char* const names[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
+  constexpr std::int64_t kDay = 86400;
+  const std::int64_t first = *parse_http_date("Sat, 01 Jan 0000 00:00:00 GMT") / kDay;
+  const std::int64_t last = *parse_http_date("Fri, 31 Dec 9999 00:00:00 GMT") / kDay;
+  ASSERT_EQ(last - first, 3652424);
+  for (std::int64_t day = first; day <= last; ++day) {
+    if (day < -146097 && day > first + 800)
+      day = -146097;  // 400 years before 1970 to 400 after, and the ends
+    if (day > 146097 && day < last - 800) day = last - 800;
+    const std::string text = text_of(day * kDay + day % 100 + 100);
+    ASSERT_EQ(text.substr(0, 3), names[((day % 7) + 7) % 7]) << text;
+    ASSERT_EQ(parse_http_date(text), day * kDay + day % 100 + 100) << text;
+  }
+}
+
 TEST(HttpDate, ReadsTheThreeForms) {
   EXPECT_EQ(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), 784111777);
   EXPECT_EQ(parse_http_date("Sunday, 06-Nov-94 08:49:37 GMT"), 784111777);
@@ -72,12 +88,6 @@ TEST(HttpDate, RefusesEverythingElse) {
                           "Sun, 06 Nov 19x4 08:49:37 GMT",
                           "Sun, -6 Nov 1994 08:49:37 GMT"}) {
     EXPECT_EQ(parse_http_date(bad), std::nullopt) << bad;
-  }
-}
-
-TEST(HttpDate, WhatIsWrittenReadsTheSame) {
-  for (std::int64_t t = -62135596800; t < 253402300800; t += 86400 * 13 + 12345) {
-    ASSERT_EQ(parse_http_date(text_of(t)), t) << text_of(t);
   }
 }
 

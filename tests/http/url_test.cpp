@@ -65,12 +65,12 @@ TEST(DecodedEquals, ComparesWithoutACopy) {
 }
 
 TEST(LocalPath, StaysBelowItsDirectory) {
-  for (const char* good :
-       {"a", "a/b.txt", ".well-known/x", "a/./b", "...", "a..b", "..a", "a//b", "\xc3\xa4", "a b"}) {
+  for (const char* good : {"a", "a/b.txt", ".well-known/x", "a/./b", "...", "a..b", "..a", "a..", "a../b",
+                           "a/...", ".../a", "a//b", "\xc3\xa4", "a b"}) {
     EXPECT_TRUE(is_local_path(good)) << good;
   }
-  for (const char* bad : {"", "/", "/etc/passwd", "..", "../a", "a/..", "a/../b", "a/b/../../..", "a\\b",
-                          "..\\a", "C:x", "a:stream", "a\x01", "a\x7f"}) {
+  for (const char* bad : {"", "/", "/etc/passwd", "..", "../a", "a/..", "a/../b", "a/b/../../..", "a//..",
+                          "./..", "a\\b", "..\\a", "C:x", "a:stream", "a\x01", "a\x7f"}) {
     EXPECT_FALSE(is_local_path(bad)) << bad;
   }
   EXPECT_FALSE(is_local_path(std::string_view("a\0b", 3)));
@@ -84,6 +84,12 @@ TEST(Paths, FilenameAndExtension) {
   EXPECT_EQ(path_extension("a.b/c"), "");
   EXPECT_EQ(path_extension("a/.profile"), "");
   EXPECT_EQ(path_extension("a."), "");
+  EXPECT_EQ(path_extension("a/b.c/"), "");
+  EXPECT_EQ(path_extension("..a"), "a");
+  EXPECT_EQ(path_extension("a/.b.c"), "c");
+  EXPECT_EQ(path_extension("a/."), "");
+  EXPECT_EQ(path_extension("."), "");
+  EXPECT_EQ(path_extension(""), "");
 }
 
 }  // namespace

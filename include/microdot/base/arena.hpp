@@ -35,6 +35,9 @@ class Arena {
   [[nodiscard]] void* allocate(std::size_t size) noexcept;
   /// Gives back what any arena's `allocate` returned (null is allowed).
   static void free(void* pointer) noexcept;
+  /// Makes a block larger where it lies, to `size` bytes. False if it is not the last one taken, or there is
+  /// no room: then it is as it was.
+  static bool extend(void* pointer, std::size_t size) noexcept;
   /// Which arena `pointer` came from.
   static Arena& owner_of(void* pointer) noexcept;
   /// Makes all of the block free. What was taken from the fallback stays taken.

@@ -1,4 +1,5 @@
 #pragma once
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -67,8 +68,7 @@ inline constexpr std::size_t kMaxHex = 16;
 /// Writes `value` in lower-case hexadecimal without leading zeros at `out`, which has room for `kMaxHex`
 /// bytes. Returns the bytes written.
 inline std::size_t write_hex(char* out, std::uint64_t value) noexcept {
-  std::size_t size = 1;
-  for (std::uint64_t rest = value >> 4; rest != 0; rest >>= 4) ++size;
+  const std::size_t size = (static_cast<std::size_t>(std::bit_width(value | 1)) + 3) / 4;
   for (std::size_t i = size; i-- > 0; value >>= 4) out[i] = "0123456789abcdef"[value & 15];
   return size;
 }

@@ -37,9 +37,11 @@ constexpr std::string_view path_filename(std::string_view path) noexcept {
 
 /// The extension without its dot: "gz" of "a/b.tar.gz"; "" where there is none, as in ".profile".
 constexpr std::string_view path_extension(std::string_view path) noexcept {
-  const std::string_view file = path_filename(path);
-  const std::size_t dot = file.rfind('.');
-  return dot == std::string_view::npos || dot == 0 ? std::string_view{} : file.substr(dot + 1);
+  std::size_t dot = path.size();
+  while (dot != 0 && path[dot - 1] != '.' && path[dot - 1] != '/') --dot;
+  // Before it must be a dot, and before that a part of the name.
+  if (dot < 2 || path[dot - 1] == '/' || path[dot - 2] == '/') return {};
+  return path.substr(dot);
 }
 
 }  // namespace microdot::inline MICRODOT_ABI
