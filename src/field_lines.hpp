@@ -19,6 +19,8 @@ struct FieldLines {
                   std::uint32_t kind = 0) noexcept {
     headers.add_valid(name, value, kind);
   }
+  /// What this one is; 0: none of those.
+  static std::uint32_t kind_of(std::string_view name) noexcept;
   /// Which of these there are.
   static std::uint32_t kinds(const ResponseHeaders& headers) noexcept {
     return headers.lines_ != nullptr ? headers.lines_->kinds : 0;

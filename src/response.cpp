@@ -17,21 +17,13 @@ namespace microdot::inline MICRODOT_ABI {
 
 // ResponseHeaders
 
-namespace {
-
-std::uint32_t kind_of(std::string_view name) noexcept {
-  using detail::FieldLines;
-  switch (name.size()) {
-    case 4: return equals_ignore_case(name, "Date") ? FieldLines::kFraming : 0;
-    case 10: return equals_ignore_case(name, "Connection") ? FieldLines::kFraming : 0;
-    case 12: return equals_ignore_case(name, "Content-Type") ? FieldLines::kContentType : 0;
-    case 14: return equals_ignore_case(name, "Content-Length") ? FieldLines::kFraming : 0;
-    case 17: return equals_ignore_case(name, "Transfer-Encoding") ? FieldLines::kFraming : 0;
-    default: return 0;
+std::uint32_t detail::FieldLines::kind_of(std::string_view name) noexcept {
+  if (equals_ignore_case(name, "Content-Type")) return kContentType;
+  for (const char* framing : {"Date", "Connection", "Content-Length", "Transfer-Encoding"}) {
+    if (equals_ignore_case(name, framing)) return kFraming;
   }
+  return 0;
 }
-
-}  // namespace
 
 // A name has no ':', a value no CR.
 Header ResponseHeaders::field_at(std::uint32_t offset) const noexcept {
@@ -41,19 +33,14 @@ Header ResponseHeaders::field_at(std::uint32_t offset) const noexcept {
   return {rest.substr(0, name_size), rest.substr(name_size + 2, end - name_size - 2)};
 }
 
-std::string_view ResponseHeaders::operator[](std::string_view name) const noexcept {
-  std::string_view value;
-  bool found = false;
-  for_each([&](const Header& field) noexcept {
-    if (!found && equals_ignore_case(field.name, name)) value = field.value, found = true;
-  });
-  return value;
-}
-
-bool ResponseHeaders::contains(std::string_view name) const noexcept {
-  bool found = false;
-  for_each([&](const Header& field) noexcept { found = found || equals_ignore_case(field.name, name); });
-  return found;
+bool ResponseHeaders::find(std::string_view name, std::string_view& value) const noexcept {
+  for (std::uint32_t at = 0; at != size();) {
+    const Header field = field_at(at);
+    value = field.value;
+    if (equals_ignore_case(field.name, name)) return true;
+    at += static_cast<std::uint32_t>(line_size(field));
+  }
+  return false;
 }
 
 void ResponseHeaders::set(std::string_view name, std::string_view value) noexcept {
@@ -65,7 +52,7 @@ void ResponseHeaders::set(std::string_view name, std::string_view value) noexcep
 
 void ResponseHeaders::add(std::string_view name, std::string_view value) noexcept {
   if (!is_valid_field_name(name) || !is_valid_field_value(value)) return fail(Error::invalid);
-  add_valid(name, value, kind_of(name));
+  add_valid(name, value, detail::FieldLines::kind_of(name));
 }
 
 void ResponseHeaders::add_valid(std::string_view name, std::string_view value, std::uint32_t kind) noexcept {
@@ -105,7 +92,7 @@ void ResponseHeaders::remove_before(std::uint32_t end, std::string_view name) no
       lines_->size -= line;
       end -= line;
     } else {
-      kinds |= kind_of(field.name);
+      kinds |= detail::FieldLines::kind_of(field.name);
       at += line;
     }
   }

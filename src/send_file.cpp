@@ -94,18 +94,20 @@ class FileFields {
   explicit FileFields(Response& response) noexcept
       : response_(response), any_set_(!response.headers().empty()) {}
 
-  /// Whether the handler has set it. Asked only for fields that have not been added here yet.
-  bool has(std::string_view name) const noexcept { return any_set_ && response_.headers().contains(name); }
-  std::string_view operator[](std::string_view name) const noexcept { return response_.headers()[name]; }
   Response& response() const noexcept { return response_; }
   bool any_set() const noexcept { return any_set_; }
+  /// Whether the handler has set it. Asked only for fields that have not been added here yet.
+  MICRODOT_CALLED bool has(const char* name) const noexcept {
+    return any_set_ && response_.headers().contains(name);
+  }
+  std::string_view operator[](const char* name) const noexcept { return response_.headers()[name]; }
 
   /// "" adds nothing.
-  void add(std::string_view name, std::string_view value) noexcept {
+  MICRODOT_CALLED void add(const char* name, std::string_view value) noexcept {
     if (!value.empty() && !has(name)) response_.add_header(name, value);
   }
   /// The same for a value that was made here.
-  void add_valid(std::string_view name, std::string_view value, std::uint32_t kind = 0) noexcept {
+  MICRODOT_CALLED void add_valid(const char* name, std::string_view value, std::uint32_t kind = 0) noexcept {
     if (!value.empty() && !has(name)) FieldLines::add(response_.headers(), name, value, kind);
   }
 
@@ -169,10 +171,6 @@ struct Representation {
       fields.add("Content-Type", type);
     }
     fields.add("Content-Encoding", coding);
-  }
-  // Beside what the handler says.
-  void add_vary(FileFields& fields) const noexcept {
-    if (has_variants) FieldLines::add(fields.response().headers(), "Vary", "Accept-Encoding");
   }
 };
 
@@ -364,7 +362,6 @@ void current_version(FileFields& fields, const Representation& representation, c
   const Precondition outcome = evaluate_preconditions(method, request.headers, validators, now);
   if (outcome == Precondition::failed) {
     without_file(fields, 412, "Precondition failed");
-    representation.add_vary(fields);
     return response.headers().remove("Cache-Control");
   }
   const bool modified = outcome != Precondition::not_modified;
@@ -377,15 +374,11 @@ void current_version(FileFields& fields, const Representation& representation, c
     asked_for = parse_range(applicable_range(method, request.headers, validators, now), size, ranges);
   }
 
-  if (asked_for.outcome == RangeOutcome::unsatisfiable) {
-    unsatisfiable(fields, size);
-    return representation.add_vary(fields);
-  }
+  if (asked_for.outcome == RangeOutcome::unsatisfiable) return unsatisfiable(fields, size);
 
   // From here on fields are added: views of what the handler set are no longer valid.
   const bool has_etag = !validators.etag.empty();
   if (modified) representation.add_type_and_coding(fields);
-  representation.add_vary(fields);
   if (version.made_etag()) {
     fields.add_valid("ETag", version.etag());
   } else {
@@ -444,11 +437,12 @@ Error answer(Response& response, const FileRequest& asked, Request& request) noe
   } else {
     // An error page, or the answer to a POST: no version of the URL's own resource.
     representation.add_type_and_coding(fields);
-    representation.add_vary(fields);
     add_cache_control(fields, asked.options);
     const std::uint64_t size = file->info().size;
     response.set_file(std::move(*file), 0, size);
   }
+  // Beside what the handler says.
+  if (representation.has_variants) FieldLines::add(response.headers(), "Vary", "Accept-Encoding");
   if (response.error() == Error::no_memory) give_up(response, 503);
   return Error::none;
 }

@@ -46,9 +46,15 @@ class ResponseHeaders {
   ~ResponseHeaders() { clear(); }
 
   /// The value of the first field called `name` (any case), "" if there is none.
-  std::string_view operator[](std::string_view name) const noexcept;
+  std::string_view operator[](std::string_view name) const noexcept {
+    std::string_view value;
+    return find(name, value) ? value : std::string_view{};
+  }
   std::string_view operator[](const char* name) const noexcept { return (*this)[std::string_view(name)]; }
-  bool contains(std::string_view name) const noexcept;
+  bool contains(std::string_view name) const noexcept {
+    std::string_view value;
+    return find(name, value);
+  }
   bool contains(const char* name) const noexcept { return contains(std::string_view(name)); }
   /// Replaces all fields called `name` by one. `value` may be a view of one of them.
   void set(std::string_view name, std::string_view value) noexcept;
@@ -89,6 +95,8 @@ class ResponseHeaders {
     return field.name.size() + field.value.size() + 4;  // ": " and CRLF
   }
   Header field_at(std::uint32_t offset) const noexcept;
+  /// `value` is another one's if there is none.
+  bool find(std::string_view name, std::string_view& value) const noexcept;
   /// `add` of what is known to be right.
   void add_valid(std::string_view name, std::string_view value, std::uint32_t kind) noexcept;
   void remove_before(std::uint32_t end, std::string_view name) noexcept;

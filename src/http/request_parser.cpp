@@ -137,7 +137,11 @@ inline const char* skip_field_bytes(const char* p, const char* end) noexcept {
 }
 
 inline bool is_line_end(const char* p, const char* end) noexcept {
-  return end - p >= 2 && std::memcmp(p, "\r\n", 2) == 0;
+  constexpr auto kLineEnd = std::bit_cast<std::uint16_t>(std::array{'\r', '\n'});
+  std::uint16_t bytes;
+  if (end - p < 2) return false;
+  std::memcpy(&bytes, p, sizeof bytes);  // in one comparison
+  return bytes == kLineEnd;
 }
 
 // Letters, digits, '-' and '.' (and other unreserved ones, where bytes are looked at one by one): the first

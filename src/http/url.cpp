@@ -70,9 +70,9 @@ bool is_local_path(std::string_view path) noexcept {
   for (std::size_t i = 0; i < path.size(); ++i) {
     const char c = path[i];
     if (c == '.') {
-      if (i != 0 && path[i - 1] != '/') continue;
-      const std::string_view segment = path.substr(i, 3);
-      if (segment == ".." || segment == "../") return false;
+      const bool begins = i == 0 || path[i - 1] == '/';
+      if (begins && i + 1 < path.size() && path[i + 1] == '.' && (i + 2 == path.size() || path[i + 2] == '/'))
+        return false;
     } else if (!is_char(c, kCharUnreserved)) {
       const auto byte = static_cast<unsigned char>(c);
       if (byte < 0x20 || byte == 0x7f || c == '\\' || c == ':') return false;

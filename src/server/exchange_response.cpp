@@ -141,11 +141,9 @@ bool Exchange::holds(std::string_view bytes) const noexcept {
 
 // Whether the field is not sent: the framing is ours (RFC 9112 6), and so is the time. "close" is a wish.
 inline bool Exchange::take_framing(const Header& field) noexcept {
-  for (const char* name : {"Date", "Content-Length", "Transfer-Encoding"}) {
-    if (equals_ignore_case(field.name, name)) return true;
-  }
-  if (!equals_ignore_case(field.name, "Connection") || equals_ignore_case(field.value, "Upgrade"))
-    return false;
+  if (FieldLines::kind_of(field.name) != FieldLines::kFraming) return false;
+  if (!equals_ignore_case(field.name, "Connection")) return true;
+  if (equals_ignore_case(field.value, "Upgrade")) return false;
   if (equals_ignore_case(field.value, "close")) keep_alive_ = false;
   return true;
 }

@@ -78,7 +78,9 @@ class Arena {
   bool faulty() const noexcept { return (served_ | failing_) != 0; }
   bool next_fails() noexcept;
   void release(Block* block) noexcept;
-  void note_top() noexcept { detail::raise(high_water_, static_cast<std::uint32_t>(used())); }
+  [[gnu::always_inline]] void note_top() noexcept {
+    detail::raise(high_water_, static_cast<std::uint32_t>(used()));
+  }
 
   std::byte* begin_ = nullptr;
   std::byte* top_ = nullptr;
