@@ -20,15 +20,13 @@ namespace firmware {
 namespace {
 
 constexpr std::uint32_t kWatchdogSeconds = 4;
-constexpr std::uint64_t kStackReportMilliseconds = 1000;
+constexpr std::uint32_t kStackReportMilliseconds = 1000;
 
 std::uint64_t slept;
 
-/// A key asks how the board is.
-void report_status() noexcept {
-  bool asked = false;
-  while (board::Uart::skip_input()) asked = true;
-  if (!asked) return;
+/// How the board is.
+[[gnu::noinline]] void report_status() noexcept {
+  while (board::Uart::skip_input()) continue;
   char line[256];
   const auto used = [](memp_t pool) { return lwip_stats.memp[pool]->used; };
   log_line({line, microdot::format_to(
@@ -41,12 +39,8 @@ void report_status() noexcept {
 }
 
 /// The stack's high-water mark, when it has risen.
-void report_stack() noexcept {
-  static std::uint64_t next_time;
+[[gnu::noinline]] void report_stack() noexcept {
   static std::size_t reported;
-  const std::uint64_t now = SystemClock::milliseconds();
-  if (now < next_time) return;
-  next_time = now + kStackReportMilliseconds;
   const std::size_t used = stack_high_water();
   if (used == reported) return;
   reported = used;
@@ -58,8 +52,12 @@ void report_stack() noexcept {
 /// the watchdog restarts the board.
 void look_after_board() noexcept {
   board::Watchdog::feed();
+  if (board::Uart::skip_input()) report_status();  // a key asks for it
+  static std::uint32_t last_time;
+  const std::uint32_t now = SystemClock::ticks();
+  if (now - last_time < kStackReportMilliseconds) return;
+  last_time = now;
   report_stack();
-  report_status();
 }
 
 class Board final : public microdot::LwipBoard {
@@ -75,7 +73,6 @@ class Board final : public microdot::LwipBoard {
 
   bool idle(microdot::TimePoint until) noexcept override {
     for (;;) {
-      look_after_board();
       // With interrupts disabled nothing comes between looking and sleeping; one that is pending ends the
       // sleep.
       disable_interrupts();
@@ -90,6 +87,7 @@ class Board final : public microdot::LwipBoard {
       }
       enable_interrupts();
       if (go_on) return woken;
+      look_after_board();
     }
   }
 

@@ -17,8 +17,8 @@
 namespace firmware {
 namespace {
 
-constexpr std::uint64_t kDhcpMilliseconds = 5000;  // without an address: after that the fixed one
-constexpr std::uint64_t kLinkMilliseconds = 100;   // between looks at the cable
+constexpr std::uint32_t kDhcpMilliseconds = 5000;  // without an address: after that the fixed one
+constexpr std::uint32_t kLinkMilliseconds = 100;   // between looks at the cable
 constexpr int kFramesPerPoll = 4;                  // then others have a turn, whatever comes in
 constexpr MacAddress kMacAddress{0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
 
@@ -54,9 +54,9 @@ void use_fixed_address() noexcept {
 }
 
 void watch_address() noexcept {
-  static std::uint64_t time_without;
+  static std::uint32_t time_without;
   const ip4_addr_t* const address = netif_ip4_addr(&interface);
-  const std::uint64_t now = SystemClock::milliseconds();
+  const std::uint32_t now = SystemClock::ticks();
   if (!ip4_addr_isany_val(*address)) {
     time_without = now;
   } else if (now - time_without > kDhcpMilliseconds) {
@@ -73,10 +73,10 @@ void watch_address() noexcept {
 
 // Without a link there is no network; with a new one it may be another, so lwIP asks for its address again.
 void watch_link() noexcept {
-  static std::uint64_t next_time;
-  const std::uint64_t now = SystemClock::milliseconds();
-  if (now < next_time) return;
-  next_time = now + kLinkMilliseconds;
+  static std::uint32_t last_time;
+  const std::uint32_t now = SystemClock::ticks();
+  if (now - last_time < kLinkMilliseconds) return;
+  last_time = now;
   // Both do nothing where that is known.
   if (controller.link_up()) {
     netif_set_link_up(&interface);

@@ -11,7 +11,9 @@ constexpr std::uintptr_t kCurrent = 0xE000E018;
 constexpr std::uintptr_t kInterruptState = 0xE000ED04;
 constexpr std::uint32_t kSystickPending = 1U << 26;
 
-volatile std::uint64_t ticks;
+// Since the start, in two halves: the lower one tells whether a tick came between two readings.
+volatile std::uint32_t ticks;
+volatile std::uint32_t ticks_high;
 std::uint32_t cycles_per_tick = 1;
 
 struct Reading {
@@ -21,14 +23,19 @@ struct Reading {
 
 /// Ticks and counter from the same moment. A tick that has passed and whose interrupt has not run yet counts,
 /// so that time never goes back, and goes on while interrupts are disabled.
-Reading read_clock() noexcept {
+[[gnu::always_inline]] inline Reading read_clock() noexcept {
   for (;;) {
-    const std::uint64_t before = ticks;
-    const std::uint32_t left = reg(kCurrent);
+    const std::uint32_t before = ticks;
+    std::uint32_t left = reg(kCurrent);
     const bool tick_pending = (reg(kInterruptState) & kSystickPending) != 0;
+    const std::uint32_t high = ticks_high;
     if (before != ticks) continue;
-    if (tick_pending) return {before + 1, cycles_per_tick - 1 - reg(kCurrent)};
-    return {before, cycles_per_tick - 1 - left};
+    std::uint64_t passed = std::uint64_t{high} << 32 | before;
+    if (tick_pending) {
+      ++passed;
+      left = reg(kCurrent);
+    }
+    return {passed, cycles_per_tick - 1 - left};
   }
 }
 
@@ -41,7 +48,7 @@ void SystemClock::start(std::uint32_t hertz) noexcept {
   reg(kControl) = 7;  // the processor's clock, interrupt, on
 }
 
-std::uint64_t SystemClock::milliseconds() noexcept { return read_clock().ticks; }
+std::uint32_t SystemClock::ticks() noexcept { return firmware::ticks; }
 
 std::uint64_t SystemClock::microseconds() noexcept {
   const Reading time = read_clock();
@@ -53,6 +60,10 @@ std::uint64_t SystemClock::cycles() noexcept {
   return time.ticks * cycles_per_tick + time.cycles;
 }
 
-extern "C" void systick_handler() noexcept { ticks = ticks + 1; }
+extern "C" void systick_handler() noexcept {
+  const std::uint32_t next = ticks + 1;
+  if (next == 0) ticks_high = ticks_high + 1;
+  ticks = next;
+}
 
 }  // namespace firmware

@@ -17,8 +17,24 @@ class FrameCursor {
   explicit FrameCursor(const pbuf* frame) noexcept : next_(frame) { enter_next(); }
 
  protected:
-  /// Whether a whole word lies in this buffer, which is what most do.
-  bool has_word() const noexcept { return left_ >= sizeof(std::uint32_t); }
+  static constexpr std::size_t kWord = sizeof(std::uint32_t);
+
+  /// Calls `each(bytes)` for each of the next `count` words that lie in one buffer, as most do, and
+  /// `apart()` for the others.
+  template <typename Each, typename Apart>
+  void words(std::size_t count, Each each, Apart apart) noexcept {
+    while (count != 0) {
+      const std::size_t run = std::min(count, left_ / kWord);
+      if (run == 0) {
+        apart();
+        --count;
+        continue;
+      }
+      count -= run;
+      left_ -= run * kWord;
+      for (Byte* const end = at_ + run * kWord; at_ != end; at_ += kWord) each(at_);
+    }
+  }
   Byte* advance(std::size_t size) noexcept {
     left_ -= size;
     return std::exchange(at_, at_ + size);
@@ -53,11 +69,14 @@ class FrameReader : FrameCursor<const std::byte> {
  public:
   using FrameCursor::FrameCursor;
 
-  std::uint32_t next_word() noexcept {
-    std::uint32_t word = 0;
-    if (!has_word()) return next_bytes(sizeof word);
-    std::memcpy(&word, advance(sizeof word), sizeof word);
-    return word;
+  /// Gives the next `count` words to a register.
+  void put_words(std::size_t count, volatile std::uint32_t& to) noexcept {
+    const auto each = [&to](const std::byte* from) noexcept {
+      std::uint32_t word;
+      std::memcpy(&word, from, sizeof word);
+      to = word;
+    };
+    words(count, each, [&]() noexcept { to = next_bytes(kWord); });
   }
   /// At most four bytes, the first one lowest.
   std::uint32_t next_bytes(std::size_t count) noexcept {
@@ -76,9 +95,13 @@ class FrameWriter : FrameCursor<std::byte> {
  public:
   using FrameCursor::FrameCursor;
 
-  void put_word(std::uint32_t word) noexcept {
-    if (!has_word()) return put_bytes(word, sizeof word);
-    std::memcpy(advance(sizeof word), &word, sizeof word);
+  /// Takes the next `count` words from a register.
+  void take_words(std::size_t count, volatile std::uint32_t& from) noexcept {
+    const auto each = [&from](std::byte* to) noexcept {
+      const std::uint32_t word = from;
+      std::memcpy(to, &word, sizeof word);
+    };
+    words(count, each, [&]() noexcept { put_bytes(from, kWord); });
   }
   /// The lowest `count` bytes, at most four.
   void put_bytes(std::uint32_t word, std::size_t count) noexcept {

@@ -96,7 +96,7 @@ bool Lan9118::send(const pbuf& frame) noexcept {
   at(kTxData) = kWholeFrame | size;
   at(kTxData) = size;
   FrameReader reader(&frame);
-  for (std::uint32_t i = 0; i < words; ++i) at(kTxData) = reader.next_word();
+  reader.put_words(words, at(kTxData));
   return true;
 }
 
@@ -108,7 +108,7 @@ pbuf* Lan9118::receive() noexcept {
                           : nullptr;
   if (frame == nullptr) ++dropped_;
   FrameWriter writer(frame);
-  for (std::uint32_t left = (size + 3) / 4; left != 0; --left) writer.put_word(at(kRxData));
+  writer.take_words((size + 3) / 4, at(kRxData));
   return frame;
 }
 

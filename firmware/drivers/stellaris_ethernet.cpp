@@ -58,7 +58,7 @@ bool StellarisEthernet::send(const pbuf& frame) noexcept {
   FrameReader reader(&frame);
   // The length and the frame's first two bytes share a word.
   at(kData) = (frame.tot_len - kHeaderBytes) | reader.next_bytes(2) << 16;
-  for (std::uint32_t left = (frame.tot_len - 2U + 3) / 4; left != 0; --left) at(kData) = reader.next_word();
+  reader.put_words((frame.tot_len - 2U + 3) / 4, at(kData));
   at(kTxRequest) = 1;
   return true;
 }
@@ -73,7 +73,7 @@ pbuf* StellarisEthernet::receive() noexcept {
   if (frame == nullptr) ++dropped_;
   FrameWriter writer(frame);
   writer.put_bytes(first >> 16, 2);
-  for (std::uint32_t words = (size + 3) / 4; words > 1; --words) writer.put_word(at(kData));
+  if (size > 4) writer.take_words((size + 3) / 4 - 1, at(kData));
   return frame;
 }
 

@@ -50,10 +50,7 @@ void SystemClock::start(std::uint32_t hertz) noexcept {
   set_next_tick();
 }
 
-std::uint64_t SystemClock::milliseconds() noexcept {
-  const Reading time = read_clock();
-  return time.ticks + time.cycles / cycles_per_tick;
-}
+std::uint32_t SystemClock::ticks() noexcept { return static_cast<std::uint32_t>(firmware::ticks); }
 
 std::uint64_t SystemClock::microseconds() noexcept {
   const Reading time = read_clock();

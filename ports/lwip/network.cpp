@@ -260,7 +260,7 @@ bool LwipNetwork::dispatch() noexcept {
   }
   for (LwipListener* at = listeners_; at != nullptr; at = next_listener_) {
     next_listener_ = at->next;
-    if (!at->accepting || first_waiting(*at) == nullptr) continue;
+    if (waiting_count_ == 0 || !at->accepting || first_waiting(*at) == nullptr) continue;
     any = true;
     at->events.on_acceptable();
   }
@@ -273,6 +273,7 @@ void LwipNetwork::add_waiting(LwipListener& listener, tcp_pcb& pcb) noexcept {
   LwipWaiting* place = waiting_;
   while (place->used()) ++place;  // there are as many as there can be connections
   place->start(listener, arrivals_++, pcb);
+  ++waiting_count_;
   tcp_backlog_delayed(&pcb);
 }
 
@@ -285,7 +286,10 @@ LwipWaiting* LwipNetwork::first_waiting(const LwipListener& listener) noexcept {
   return first;
 }
 
-void LwipNetwork::remove_waiting(LwipWaiting& waiting) noexcept { waiting = LwipWaiting(); }
+void LwipNetwork::remove_waiting(LwipWaiting& waiting) noexcept {
+  if (waiting.used()) --waiting_count_;  // one that lwIP gave up is removed at once
+  waiting = LwipWaiting();
+}
 
 void LwipNetwork::remove(LwipListener& listener) noexcept {
   if (next_listener_ == &listener) next_listener_ = listener.next;

@@ -88,6 +88,7 @@ class LwipNetwork final : public Network {
   std::uint32_t arrivals_ = 0;
   bool memory_freed_ = false;
   bool changed_ = false;  ///< An interface, and nobody was told.
+  std::uint16_t waiting_count_ = 0;
   LwipWaiting waiting_[MEMP_NUM_TCP_PCB];
 };
 

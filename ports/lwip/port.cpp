@@ -22,13 +22,14 @@ Pressure LwipPort::pressure() noexcept {
 }
 
 void LwipPort::BoardPoller::poll(Duration timeout) noexcept {
-  const TimePoint end = timeout < Duration::zero() ? TimePoint::max() : board_.now() + timeout;
+  TimePoint end = TimePoint::max();  // told when it is needed: the clock has its price
   network_.flush();
   for (;;) {
     board_.poll_input();
     sys_check_timeouts();
     if (network_.dispatch() || timeout == Duration::zero()) return;
     const TimePoint now = board_.now();
+    if (end == TimePoint::max() && timeout > Duration::zero()) end = now + timeout;
     if (now >= end) return;
     TimePoint until = end;
     const std::uint32_t left = sys_timeouts_sleeptime();

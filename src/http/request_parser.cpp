@@ -137,11 +137,11 @@ inline const char* skip_field_bytes(const char* p, const char* end) noexcept {
 }
 
 inline bool is_line_end(const char* p, const char* end) noexcept {
-  constexpr auto kLineEnd = std::bit_cast<std::uint16_t>(std::array{'\r', '\n'});
+  constexpr auto kCrLf = std::bit_cast<std::uint16_t>(std::array{'\r', '\n'});
   std::uint16_t bytes;
   if (end - p < 2) return false;
   std::memcpy(&bytes, p, sizeof bytes);  // in one comparison
-  return bytes == kLineEnd;
+  return bytes == kCrLf;
 }
 
 // Letters, digits, '-' and '.' (and other unreserved ones, where bytes are looked at one by one): the first
@@ -329,7 +329,7 @@ ParseStatus RequestParser::bad_line(const char* end, std::uint8_t reason) noexce
   const char* target_end = p++;
 
   const char* next = p + 10;
-  if (end - p >= 10 && std::memcmp(p, "HTTP/1.1\r\n", 10) == 0) {
+  if (end - p >= 10 && same_bytes(p, "HTTP/1.1\r\n", 10)) {
     minor_ = 1;
     if (!line_fits(next - 1)) return too_long();
   } else {

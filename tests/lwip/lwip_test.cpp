@@ -1,10 +1,14 @@
 // What is particular to lwIP: its few connections, its pools, and who has the bytes.
 
+#include <arpa/inet.h>
 #include <lwip/mem.h>
 #include <lwip/memp.h>
 #include <lwip/pbuf.h>
 #include <lwip/priv/memp_priv.h>
 #include <algorithm>
+#include <cstdint>
+#include <random>
+#include <span>
 #include <vector>
 
 #include "lwip_world.hpp"
@@ -39,6 +43,37 @@ class Lwip : public testing::Test {
   Port& port_ = world_.port();
   Acceptor acceptor_{port_};
 };
+
+// Of RFC 1071, byte by byte; in the byte order of the processor, as lwIP wants it.
+std::uint16_t checksum_of(std::span<const unsigned char> bytes) {
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < bytes.size(); i += 2) {
+    sum += static_cast<std::uint32_t>(bytes[i]) << 8;
+    if (i + 1 < bytes.size()) sum += bytes[i + 1];
+    sum = (sum >> 16) + (sum & 0xFFFF);
+  }
+  return htons(static_cast<std::uint16_t>(sum));
+}
+
+TEST(LwipChecksum, IsTheInternets) {
+  std::mt19937 random(1);
+  std::vector<unsigned char> bytes(70000, 0xFF);
+  const auto expect_right = [&](std::size_t offset, std::size_t size) {
+    const std::span<const unsigned char> part = std::span(bytes).subspan(offset, size);
+    ASSERT_EQ(microdot_lwip_checksum(part.data(), static_cast<int>(size)), checksum_of(part))
+        << offset << " " << size;
+  };
+  for (const bool mixed : {false, true}) {
+    for (std::size_t offset = 0; offset < 8; ++offset) {
+      for (std::size_t size = 0; size < 100; ++size) expect_right(offset, size);
+      for (const std::size_t size : {1460, 1461, 65535, 65536}) expect_right(offset, size);
+    }
+    if (!mixed) {
+      for (unsigned char& byte : bytes) byte = static_cast<unsigned char>(random());
+    }
+  }
+  EXPECT_EQ(microdot_lwip_checksum(bytes.data(), 0), 0);
+}
 
 TEST_F(Lwip, ANewcomerTakesThePlaceOfWhoIsIdleLongest) {
   std::vector<Peer> peers(MEMP_NUM_TCP_PCB);

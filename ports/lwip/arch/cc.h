@@ -13,6 +13,8 @@ uint32_t microdot_lwip_random(void);
 struct pbuf;
 /* Before lwIP looks at a packet of IPv4; always 0: it goes on. */
 int microdot_lwip_take_packet(struct pbuf* packet);
+/* The Internet checksum of bytes at any address, not inverted. */
+uint16_t microdot_lwip_checksum(const void* data, int length);
 /* Writes the message into the board's log and ends the program. */
 void microdot_lwip_assert(const char* message);
 #ifdef __cplusplus
@@ -25,5 +27,6 @@ void microdot_lwip_assert(const char* message);
 #define LWIP_PLATFORM_DIAG(arguments)
 #define LWIP_PLATFORM_ASSERT(message) microdot_lwip_assert(message)
 #define LWIP_RAND() microdot_lwip_random()
+#define LWIP_CHKSUM microdot_lwip_checksum
 
 #endif
