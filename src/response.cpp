@@ -18,11 +18,14 @@ namespace microdot::inline MICRODOT_ABI {
 // ResponseHeaders
 
 std::uint32_t detail::FieldLines::kind_of(std::string_view name) noexcept {
-  if (equals_ignore_case(name, "Content-Type")) return kContentType;
-  for (const char* framing : {"Date", "Connection", "Content-Length", "Transfer-Encoding"}) {
-    if (equals_ignore_case(name, framing)) return kFraming;
+  switch (name.size()) {  // nearly all others are told by it
+    case 4: return equals_ignore_case(name, "Date") ? kFraming : 0;
+    case 10: return equals_ignore_case(name, "Connection") ? kFraming : 0;
+    case 12: return equals_ignore_case(name, "Content-Type") ? kContentType : 0;
+    case 14: return equals_ignore_case(name, "Content-Length") ? kFraming : 0;
+    case 17: return equals_ignore_case(name, "Transfer-Encoding") ? kFraming : 0;
+    default: return 0;
   }
-  return 0;
 }
 
 // A name has no ':', a value no CR.

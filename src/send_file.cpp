@@ -154,11 +154,13 @@ struct Representation {
     if (!options.compressed.name.empty() && (name.ends_with(".gz") || name.ends_with(".br")))
       name.remove_suffix(3);
     by_extension = options.content_type.empty();
-    type = by_extension ? mime_type(name) : options.content_type;
+    const MediaType by_name = media_type(name);
+    type = by_extension ? by_name.name : options.content_type;
     // Images and their like never have them, so nothing is looked for. An ETag of the handler's is one
     // version's.
     has_variants = options.precompressed && options.compressed.name.empty() &&
-                   !fields.has("Content-Encoding") && !fields.has("ETag") && is_compressible(type);
+                   !fields.has("Content-Encoding") && !fields.has("ETag") &&
+                   (by_extension ? by_name.compressible : is_compressible(type));
   }
 
   void add_type_and_coding(FileFields& fields) const noexcept {

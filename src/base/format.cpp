@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include <microdot/base/format.hpp>
+#include <microdot/base/text.hpp>
 
 namespace microdot::inline MICRODOT_ABI {
 namespace detail {
@@ -66,10 +67,10 @@ void write_integer(FormatSink& sink, std::uint64_t magnitude, bool negative, con
                          : spec.type == 'x' || spec.type == 'X' ? 4
                                                                 : 0;
   if (shift == 0) {
-    do {
-      *--at = static_cast<char>('0' + magnitude % 10);
-      magnitude /= 10;
-    } while (magnitude != 0);
+    char decimal[kMaxDecimal];
+    const std::size_t size = write_decimal(decimal, magnitude);
+    at -= size;
+    std::memcpy(at, decimal, size);
   } else {
     const char* const digits = spec.type == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
     do {

@@ -89,14 +89,31 @@ constexpr auto kKeys = [] {
   return keys;
 }();
 static_assert(std::is_sorted(kKeys.begin(), kKeys.end()) && kKeys.front() != 0);
-constexpr std::string_view kCompressibleEnds[] = {"json", "xml",     "/wasm", "/yaml", "javascript",
-                                                  "/bmp", "/x-icon", "/ttf",  "/otf"};
-constexpr auto kEnds = detail::pack_texts<kCompressibleEnds>();
+
+constexpr bool shrinks(std::string_view media_type) noexcept {
+  if (equals_ignore_case(media_type.substr(0, 5), "text/")) return true;
+  for (const std::string_view end :
+       {"json", "xml", "/wasm", "/yaml", "javascript", "/bmp", "/x-icon", "/ttf", "/otf"}) {
+    if (media_type.size() >= end.size() &&
+        equals_ignore_case(media_type.substr(media_type.size() - end.size()), end))
+      return true;
+  }
+  return false;
+}
+
+// A bit for each type.
+static_assert(std::size(kTypes) <= 64);
+constexpr std::uint64_t kCompressible = [] {
+  std::uint64_t bits = 0;
+  for (std::size_t i = 0; i < std::size(kTypes); ++i)
+    bits |= std::uint64_t{shrinks(kTypes[i].media_type)} << i;
+  return bits;
+}();
 constexpr auto kMediaTypes = detail::pack_texts<kTypes, &Type::media_type>();
 
 }  // namespace
 
-std::string_view mime_type(std::string_view path) noexcept {
+detail::MediaType detail::media_type(std::string_view path) noexcept {
   const std::string_view extension = path_extension(path);
   const std::uint64_t key = key_of(extension);
   const auto* found = kKeys.data();
@@ -105,20 +122,14 @@ std::string_view mime_type(std::string_view path) noexcept {
     found += found[half] <= key ? half : 0;
     count -= half;
   }
-  if (*found == key) return kMediaTypes[static_cast<std::size_t>(found - kKeys.data())];
-  if (equals_ignore_case(extension, "webmanifest")) return "application/manifest+json";
-  return "application/octet-stream";
+  const auto place = static_cast<std::size_t>(found - kKeys.data());
+  if (*found == key) return {kMediaTypes[place], (kCompressible >> place & 1) != 0};
+  if (equals_ignore_case(extension, "webmanifest")) return {"application/manifest+json", true};
+  return {"application/octet-stream", false};
 }
 
 bool is_compressible(std::string_view media_type) noexcept {
-  media_type = trim_ows(media_type.substr(0, media_type.find(';')));
-  bool found = equals_ignore_case(media_type.substr(0, 5), "text/");
-  for (std::size_t i = 0; i != kEnds.size() && !found; ++i) {
-    const std::string_view end = kEnds[i];
-    found = media_type.size() >= end.size() &&
-            equals_ignore_case(media_type.substr(media_type.size() - end.size()), end);
-  }
-  return found;
+  return shrinks(trim_ows(media_type.substr(0, media_type.find(';'))));
 }
 
 }  // namespace microdot::inline MICRODOT_ABI

@@ -135,5 +135,42 @@ TEST_F(Conditional, ATagOfTheHandlersIsTheValidator) {
   EXPECT_EQ(get("/own", {"If-None-Match: " + tag_}).status, 200);
 }
 
+TEST_F(Conditional, FieldsOfTheHandlersDescribeTheFileToo) {
+  app.get("/own", [](Request&) {
+    Response res = send_file("static/a.css", {.max_age = 60});
+    res.header("Content-Type", "text/own").header("ETag", "\"v7\"").header("Last-Modified", kDate);
+    res.header("Cache-Control", "no-cache").header("X-A", "b");
+    return res;
+  });
+  const Answer whole = get("/own");
+  EXPECT_EQ(whole.status, 200);
+  EXPECT_EQ(whole.all("Content-Type"), "text/own");
+  EXPECT_EQ(whole.all("Last-Modified"), kDate);
+  EXPECT_EQ(whole.all("Cache-Control"), "no-cache");
+  EXPECT_EQ(whole.all("Accept-Ranges"), "bytes");
+
+  const Answer same = get("/own", {"If-None-Match: \"v7\""});
+  EXPECT_EQ(same.status, 304);
+  EXPECT_EQ(same.all("ETag"), "\"v7\"");
+  EXPECT_EQ(same.all("Cache-Control"), "no-cache");
+  EXPECT_EQ(same.all("X-A"), "b");
+  EXPECT_FALSE(same.has("Content-Type"));
+  EXPECT_EQ(get("/own", {std::string("If-Modified-Since: ") + kDate}).status, 304);
+
+  const Answer part = get("/own", {"Range: bytes=0-3", "If-Range: \"v7\""});
+  EXPECT_EQ(part.status, 206);
+  EXPECT_EQ(part.body, "body");
+  EXPECT_EQ(part.all("Content-Type"), "text/own");
+  EXPECT_EQ(part.all("ETag"), "\"v7\"");
+  EXPECT_EQ(get("/own", {"Range: bytes=0-3", "If-Range: " + tag_}).status, 200);
+
+  const Answer beyond = get("/own", {"Range: bytes=99-"});
+  EXPECT_EQ(beyond.status, 416);
+  EXPECT_EQ(beyond.all("Accept-Ranges"), "bytes");
+  EXPECT_EQ(beyond.all("X-A"), "b");
+  EXPECT_EQ(beyond.all("Content-Type"), "text/plain; charset=UTF-8");
+  for (const char* name : {"ETag", "Last-Modified", "Cache-Control"}) EXPECT_FALSE(beyond.has(name)) << name;
+}
+
 }  // namespace
 }  // namespace microdot_test

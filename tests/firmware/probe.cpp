@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
   app.get("/arguments", [argc, argv](Request& req) { return req.format("{} {}", argc, argv[argc - 1]); });
   app.get("/large", [](Request&) { return std::string_view(kLarge.data(), kLarge.size()); });
   app.static_files("/files", files);
+  app.get("/users/<int:id>", [](Request& req, int id) { return req.format("{}", id); });
   app.post("/length", [](Request& req) { return req.format("{}", req.body().size()); });
   app.post("/count", [](Request& req) -> Task<std::string_view> {  // more than is kept
     std::size_t size = 0;
