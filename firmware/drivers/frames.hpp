@@ -32,7 +32,11 @@ class FrameCursor {
       }
       count -= run;
       left_ -= run * kWord;
-      for (Byte* const end = at_ + run * kWord; at_ != end; at_ += kWord) each(at_);
+      Byte* const end = at_ + run * kWord;
+      for (; end - at_ >= static_cast<std::ptrdiff_t>(4 * kWord); at_ += 4 * kWord) {
+        for (std::size_t i = 0; i < 4; ++i) each(at_ + i * kWord);
+      }
+      for (; at_ != end; at_ += kWord) each(at_);
     }
   }
   Byte* advance(std::size_t size) noexcept {
