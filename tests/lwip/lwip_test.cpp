@@ -66,7 +66,7 @@ TEST(LwipChecksum, IsTheInternets) {
   for (const bool mixed : {false, true}) {
     for (std::size_t offset = 0; offset < 8; ++offset) {
       for (std::size_t size = 0; size < 100; ++size) expect_right(offset, size);
-      for (const std::size_t size : {1460, 1461, 65535, 65536}) expect_right(offset, size);
+      for (const std::size_t size : {1460U, 1461U, 65535U, 65536U}) expect_right(offset, size);
     }
     if (!mixed) {
       for (unsigned char& byte : bytes) byte = static_cast<unsigned char>(random());
