@@ -11,8 +11,7 @@ namespace microdot::inline MICRODOT_ABI::detail {
 struct FieldLines {
   /// Fields that mean something to whoever writes the head; all others are sent as they lie there.
   static constexpr std::uint32_t kContentType = 1;
-  static constexpr std::uint32_t kFraming =
-      2;  ///< And time: Date, Connection, Content-Length, Transfer-Encoding.
+  static constexpr std::uint32_t kFraming = 2;  ///< Date, Connection, Content-Length, Transfer-Encoding.
 
   /// Adds a field whose name and value are known to be right, and which is of that kind (0: of none).
   static void add(ResponseHeaders& headers, std::string_view name, std::string_view value,

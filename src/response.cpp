@@ -37,20 +37,20 @@ Header ResponseHeaders::field_at(std::uint32_t offset) const noexcept {
 }
 
 bool ResponseHeaders::find(std::string_view name, std::string_view& value) const noexcept {
-  for (std::uint32_t at = 0; at != size();) {
+  for (std::uint32_t at = 0; at < size();) {
     const Header field = field_at(at);
     value = field.value;
     if (equals_ignore_case(field.name, name)) return true;
-    at += static_cast<std::uint32_t>(line_size(field));
+    at += line_size(field);
   }
   return false;
 }
 
 void ResponseHeaders::set(std::string_view name, std::string_view value) noexcept {
-  // The new field is made first: the value may be a view of one that is replaced.
+  // The new field is made first: name and value may be views of one that is replaced.
   const std::uint32_t before = size();
   add(name, value);
-  remove_before(before, name);
+  remove_before(before, size() != before ? field_at(before).name : name);
 }
 
 void ResponseHeaders::add(std::string_view name, std::string_view value) noexcept {
@@ -83,25 +83,35 @@ void ResponseHeaders::add_valid(std::string_view name, std::string_view value, s
 
 void ResponseHeaders::remove(std::string_view name) noexcept { remove_before(size(), name); }
 
-// Removes the fields called `name` among those that lie before `end`.
+// Removes the fields called `name` among those that lie before `end`. The name may be that of any field: it
+// is compared before anything moves, and then the first one's, which is removed last.
 void ResponseHeaders::remove_before(std::uint32_t end, std::string_view name) noexcept {
-  std::uint32_t kinds = 0;
-  for (std::uint32_t at = 0; at != size();) {
+  std::uint32_t first = 0;
+  for (;; first += line_size(field_at(first))) {
+    if (first >= end) return;
+    if (equals_ignore_case(field_at(first).name, name)) break;
+  }
+  const Header kept = field_at(first);
+  for (std::uint32_t at = first + line_size(kept); at < end;) {
     const Header field = field_at(at);
-    const auto line = static_cast<std::uint32_t>(line_size(field));
-    if (at < end && equals_ignore_case(field.name, name)) {
-      char* text = lines_->text() + at;
-      std::memmove(text, text + line, lines_->size - at - line);
-      lines_->size -= line;
-      end -= line;
+    if (equals_ignore_case(field.name, kept.name)) {
+      end -= line_size(field);
+      remove_line(at, line_size(field));
     } else {
-      kinds |= detail::FieldLines::kind_of(field.name);
-      at += line;
+      at += line_size(field);
     }
   }
-  if (lines_ == nullptr) return;
+  remove_line(first, line_size(kept));
+  std::uint32_t kinds = 0;
+  for_each([&kinds](const Header& field) noexcept { kinds |= detail::FieldLines::kind_of(field.name); });
   lines_->kinds = kinds;
   if (lines_->size == 0) clear();
+}
+
+void ResponseHeaders::remove_line(std::uint32_t at, std::uint32_t size) noexcept {
+  char* text = lines_->text() + at;
+  std::memmove(text, text + size, lines_->size - at - size);
+  lines_->size -= size;
 }
 
 // Response

@@ -444,7 +444,8 @@ Error answer(Response& response, const FileRequest& asked, Request& request) noe
     response.set_file(std::move(*file), 0, size);
   }
   // Beside what the handler says.
-  if (representation.has_variants) FieldLines::add(response.headers(), "Vary", "Accept-Encoding");
+  if (representation.has_variants && !response.aborted())
+    FieldLines::add(response.headers(), "Vary", "Accept-Encoding");
   if (response.error() == Error::no_memory) give_up(response, 503);
   return Error::none;
 }

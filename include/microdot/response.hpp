@@ -29,7 +29,8 @@ struct Header {
 
 /// The header fields of a response, in order. They are copied into the request's arena; when that is full the
 /// response fails as a whole (503), and a field that would break the message (CR, LF, NUL) makes it a 500.
-/// Views of names and values are valid until a field is set, added or removed.
+/// Views of names and values are valid until a field is set, added or removed. They lie in one piece, which
+/// is moved when it grows and something else was taken from the arena behind it.
 class ResponseHeaders {
  public:
   ResponseHeaders() noexcept = default;
@@ -56,9 +57,9 @@ class ResponseHeaders {
     return find(name, value);
   }
   bool contains(const char* name) const noexcept { return contains(std::string_view(name)); }
-  /// Replaces all fields called `name` by one. `value` may be a view of one of them.
+  /// Replaces all fields called `name` by one. Both may be views of a field of these.
   void set(std::string_view name, std::string_view value) noexcept;
-  /// Adds a field beside others of the same name. `value` may be a view of another one's.
+  /// Adds a field beside others of the same name. The same.
   void add(std::string_view name, std::string_view value) noexcept;
   void remove(std::string_view name) noexcept;
   void remove(const char* name) noexcept { remove(std::string_view(name)); }
@@ -71,12 +72,12 @@ class ResponseHeaders {
   void fail(Error error) noexcept {
     if (error_ == Error::none) error_ = error;
   }
-  /// Calls `f(Header)` for each field.
+  /// Calls `f(Header)` for each field; `f` changes none.
   template <typename F>
   void for_each(F f) const {
-    for (std::uint32_t at = 0; at != size();) {
+    for (std::uint32_t at = 0; at < size();) {
       const Header field = field_at(at);
-      at += static_cast<std::uint32_t>(line_size(field));
+      at += line_size(field);
       f(field);
     }
   }
@@ -91,8 +92,8 @@ class ResponseHeaders {
   };
 
   std::uint32_t size() const noexcept { return lines_ != nullptr ? lines_->size : 0; }
-  static std::size_t line_size(const Header& field) noexcept {
-    return field.name.size() + field.value.size() + 4;  // ": " and CRLF
+  static std::uint32_t line_size(const Header& field) noexcept {
+    return static_cast<std::uint32_t>(field.name.size() + field.value.size() + 4);  // ": " and CRLF
   }
   Header field_at(std::uint32_t offset) const noexcept;
   /// `value` is another one's if there is none.
@@ -100,6 +101,7 @@ class ResponseHeaders {
   /// `add` of what is known to be right.
   void add_valid(std::string_view name, std::string_view value, std::uint32_t kind) noexcept;
   void remove_before(std::uint32_t end, std::string_view name) noexcept;
+  void remove_line(std::uint32_t at, std::uint32_t size) noexcept;
 
   Lines* lines_ = nullptr;
   Error error_ = Error::none;

@@ -287,8 +287,8 @@ LwipWaiting* LwipNetwork::first_waiting(const LwipListener& listener) noexcept {
 }
 
 void LwipNetwork::remove_waiting(LwipWaiting& waiting) noexcept {
-  if (waiting.used()) --waiting_count_;  // one that lwIP gave up is removed at once
   waiting = LwipWaiting();
+  --waiting_count_;
 }
 
 void LwipNetwork::remove(LwipListener& listener) noexcept {

@@ -145,6 +145,31 @@ TEST(ResponseHead, FieldsAreAListThatCanBeChanged) {
   }
 }
 
+TEST(ResponseHead, AFieldCanBeChangedByItsOwnName) {
+  const auto make = [](ResponseHeaders& headers, std::string_view wanted) {
+    for (const char* name : {"A", "B", "a", "C"}) headers.add(name, "1");
+    std::string_view found;
+    headers.for_each([&](const Header& field) { found = field.name == wanted ? field.name : found; });
+    return found;  // a view of the field
+  };
+  const auto text = [](const ResponseHeaders& headers) {
+    std::string all;
+    headers.for_each([&](const Header& field) { all.append(field.name).append(field.value).append(" "); });
+    return all;
+  };
+  for (const char* wanted : {"A", "a"}) {
+    ResponseHeaders removed;
+    removed.remove(make(removed, wanted));
+    EXPECT_EQ(text(removed), "B1 C1 ");
+    ResponseHeaders set;
+    const std::string_view name = make(set, wanted);
+    void* behind = current_arena().allocate(1);  // so that they move
+    set.set(name, "2");
+    EXPECT_EQ(text(set), std::string("B1 C1 ") + wanted + "2 ");
+    Arena::free(behind);
+  }
+}
+
 TEST(ResponseHead, TheFramingIsTheServers) {
   App app;
   app.get("/", [](Request&) {

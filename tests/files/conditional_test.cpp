@@ -135,6 +135,17 @@ TEST_F(Conditional, ATagOfTheHandlersIsTheValidator) {
   EXPECT_EQ(get("/own", {"If-None-Match: " + tag_}).status, 200);
 }
 
+TEST_F(Conditional, WithoutATagTheDateTellsThatItIsTheSame) {
+  app.get("/own", [](Request&) {
+    Response res = send_file("static/a.css");
+    res.header("ETag", "no tag");
+    return res;
+  });
+  const Answer res = get("/own", {std::string("If-Modified-Since: ") + kDate});
+  EXPECT_EQ(res.status, 304);
+  EXPECT_EQ(res.all("Last-Modified"), kDate);
+}
+
 TEST_F(Conditional, FieldsOfTheHandlersDescribeTheFileToo) {
   app.get("/own", [](Request&) {
     Response res = send_file("static/a.css", {.max_age = 60});

@@ -15,7 +15,7 @@ TEST_F(SendFile, SendsTheContentWithTypeAndLength) {
   const Answer res = get("/");
   EXPECT_EQ(res.status, 200);
   EXPECT_EQ(res.body, "foo\n");
-  EXPECT_EQ(res["Content-Type"], "text/plain; charset=UTF-8");
+  EXPECT_EQ(res.all("Content-Type"), "text/plain; charset=UTF-8");
   EXPECT_EQ(res["Content-Length"], "4");
   EXPECT_EQ(res["Accept-Ranges"], "bytes");
   EXPECT_FALSE(res.has("Cache-Control"));
@@ -26,9 +26,12 @@ TEST_F(SendFile, SendsTheContentWithTypeAndLength) {
 TEST_F(SendFile, ContentTypeIsTakenAsGiven) {
   add("files/test.txt", "foo\n");
   app.get("/", [](Request&) { return send_file("files/test.txt", {.content_type = "text/html"}); });
+  app.get("/image", [](Request&) { return send_file("files/test.txt", {.content_type = "image/png"}); });
   const Answer res = get("/");
-  EXPECT_EQ(res["Content-Type"], "text/html");
+  EXPECT_EQ(res.all("Content-Type"), "text/html");
+  EXPECT_EQ(res["Vary"], "Accept-Encoding");
   EXPECT_EQ(res.body, "foo\n");
+  EXPECT_FALSE(get("/image").has("Vary")) << "what is not compressed has no siblings";
 }
 
 TEST_F(SendFile, ContentTypeFollowsTheExtension) {
@@ -51,7 +54,7 @@ TEST_F(SendFile, ContentTypeFollowsTheExtension) {
   app.get("/<path:name>", [](Request&, std::string_view name) { return send_file(name, {.root = "types"}); });
   for (const auto& [name, type] : types) {
     add(std::string("types/") + name, "x");
-    EXPECT_EQ(get(std::string("/") + name)["Content-Type"], type) << name;
+    EXPECT_EQ(get(std::string("/") + name).all("Content-Type"), type) << name;
   }
 }
 

@@ -71,6 +71,13 @@ TEST(MimeType, ByExtension) {
   }
 }
 
+TEST(MimeType, KnowsWhatIsCompressible) {
+  for (const char* path : {"a.html", "a.js", "a.json", "a.svg", "a.wasm", "a.ico", "a.webmanifest", "a.yml",
+                           "a.ttf", "a.png", "a.zip", "a.gz", "a.aac", "a.unknown", "a"}) {
+    EXPECT_EQ(detail::media_type(path).compressible, is_compressible(mime_type(path))) << path;
+  }
+}
+
 TEST(MimeType, Compressible) {
   for (const char* yes : {"text/html; charset=UTF-8", "application/json", "image/svg+xml", "TEXT/CSS",
                           "application/wasm", "application/manifest+json"}) {

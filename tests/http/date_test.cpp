@@ -24,7 +24,7 @@ TEST(HttpDate, Writes) {  // RFC 9110 5.6.7; times from `date -u -d`
   EXPECT_EQ(text_of(INT64_MIN), "Sat, 01 Jan 0000 00:00:00 GMT");
 }
 
-TEST(HttpDate, WritesEveryDayThatItReads) {
+TEST(HttpDate, WritesTheDaysThatItReads) {
   const char* const names[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
   constexpr std::int64_t kDay = 86400;
   const std::int64_t first = *parse_http_date("Sat, 01 Jan 0000 00:00:00 GMT") / kDay;

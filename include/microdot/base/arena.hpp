@@ -35,8 +35,8 @@ class Arena {
   [[nodiscard]] void* allocate(std::size_t size) noexcept;
   /// Gives back what any arena's `allocate` returned (null is allowed).
   static void free(void* pointer) noexcept;
-  /// Makes a block larger where it lies, to `size` bytes. False if it is not the last one taken, or there is
-  /// no room: then it is as it was.
+  /// Makes a block larger where it lies, to `size` bytes. False if it is not the last one taken, if there is
+  /// no room, or if `fail_after` counts: then it is as it was.
   static bool extend(void* pointer, std::size_t size) noexcept;
   /// Which arena `pointer` came from.
   static Arena& owner_of(void* pointer) noexcept;
