@@ -38,8 +38,9 @@ class Broker:
         threading.Thread(target=self._read, args=[self._listener], daemon=True).start()
 
     def stop(self, by=signal.SIGTERM):
+        self._listener.kill()  # not asked to end: mosquitto_sub's signal handler may wait for a lock that it holds
+        self._mosquitto.send_signal(by)
         for process in (self._listener, self._mosquitto):
-            process.send_signal(by)
             process.wait()
 
     def stand_still(self, on):
