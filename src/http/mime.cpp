@@ -17,7 +17,7 @@ struct Type {
   std::string_view media_type;
 };
 
-// Sorted by extension. One of more than 8 bytes is told by `mime_type` itself.
+// Sorted by extension. One of more than 8 bytes is told by `media_type` itself.
 constexpr Type kTypes[] = {
     {"aac", "audio/aac"},
     {"apng", "image/apng"},
