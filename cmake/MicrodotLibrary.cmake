@@ -39,7 +39,7 @@ endif()
 # fewer for a small request, since its many small steps are inlined into each other.
 set_source_files_properties(
   src/server/connection.cpp src/server/exchange.cpp src/server/exchange_response.cpp src/server/body_reader.cpp
-  src/server/dispatch.cpp src/server/server.cpp src/server/admission.cpp src/request.cpp src/response.cpp src/route.cpp src/router.cpp
+  src/server/dispatch.cpp src/server/server.cpp src/server/admission.cpp src/request.cpp src/response.cpp src/response_headers.cpp src/route.cpp src/router.cpp
   src/http/request_parser.cpp src/http/response_writer.cpp
   PROPERTIES UNITY_GROUP request)
 

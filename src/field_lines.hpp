@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include <microdot/response.hpp>
+#include <microdot/response_headers.hpp>
 
 namespace microdot::inline MICRODOT_ABI::detail {
 
